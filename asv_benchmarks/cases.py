@@ -1,0 +1,98 @@
+"""The one table of shapes, and the data and starting parameters that go with each.
+
+The profile is chosen by the environment variable FUSEM_BENCH: ``smoke`` (milliseconds, for the
+tests), ``small`` (the default: minutes for the whole suite) or ``large`` (as in RESULTS.md).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Start = dict[str, Array]
+
+COVARIANCES = ("full", "tied", "diag", "spherical")
+DTYPES = ("float64", "float32")
+BLOCK = 1 << 16  # values made at a time, so that making the data hardly raises the memory peak
+
+
+class Case(NamedTuple):
+    """One covariance type at one shape."""
+
+    covariance: str
+    rows: int
+    columns: int
+    components: int
+
+    @property
+    def label(self) -> str:
+        """How asv and RESULTS.md name the case."""
+        return f"{self.covariance}-{self.rows}x{self.columns}-k{self.components}"
+
+
+def every_covariance(*shapes: tuple[int, int, int]) -> list[Case]:
+    return [Case(covariance, *shape) for shape in shapes for covariance in COVARIANCES]
+
+
+PROFILES: dict[str, list[Case]] = {
+    "smoke": every_covariance((2_000, 2, 3)),
+    "small": every_covariance((200_000, 1, 2), (100_000, 4, 5), (40_000, 16, 8)),
+    "large": [
+        Case("full", 5_000_000, 1, 2),
+        Case("full", 1_000_000, 2, 5),
+        Case("full", 1_000_000, 8, 8),
+        Case("full", 300_000, 16, 16),
+        Case("full", 200_000, 32, 16),
+        Case("full", 50_000, 64, 16),
+        Case("diag", 500_000, 16, 16),
+        Case("tied", 500_000, 16, 16),
+        Case("spherical", 500_000, 16, 16),
+    ],
+}
+
+
+def profile() -> list[Case]:
+    """Return the cases of the chosen profile."""
+    name = os.environ.get("FUSEM_BENCH", "small")
+    if name not in PROFILES:
+        raise ValueError(f"FUSEM_BENCH is {name!r}; accepted are {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+def by_label(label: str) -> Case:
+    covariance, shape, components = label.split("-")
+    rows, columns = shape.split("x")
+    return Case(covariance, int(rows), int(columns), int(components.removeprefix("k")))
+
+
+def blobs(case: Case, dtype: str = "float64") -> Array:
+    """Draw rows around centres ~ N(0, 3²) with unit covariance, block by block into one array."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(case.components, case.columns)) * 3
+    X = np.empty((case.rows, case.columns), dtype)
+    step = max(1, BLOCK // case.columns)
+    for first in range(0, case.rows, step):
+        block = X[first : first + step]
+        block[...] = centres[rng.integers(case.components, size=len(block))]
+        block += rng.normal(size=block.shape)
+    return X
+
+
+def start(case: Case, X: Array) -> Start:
+    """Return starting parameters that need no k-means: equal weights, K rows, unit covariances."""
+    K, d = case.components, case.columns
+    identity = {
+        "full": np.broadcast_to(np.eye(d), (K, d, d)).copy(),
+        "tied": np.eye(d),
+        "diag": np.ones((K, d)),
+        "spherical": np.ones(K),
+    }
+    rows = np.random.default_rng(1).choice(len(X), size=K, replace=False)
+    return {
+        "weights_init": np.full(K, 1 / K),
+        "means_init": X[np.sort(rows)].astype(np.float64),
+        "precisions_init": identity[case.covariance],
+    }

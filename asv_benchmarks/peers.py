@@ -1,0 +1,167 @@
+"""fusem and scikit-learn side by side: one EM iteration, memory, and rows from a file in chunks.
+
+``python -m asv_benchmarks.peers`` writes `asv_benchmarks/RESULTS.md` (many minutes, the machine to
+itself); ``--quick`` runs every step on a thousandth of the rows, to see that it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn.mixture  # noqa: F401 (its OpenMP and BLAS must be loaded to be held to two threads)
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from asv_benchmarks import memory, report
+from asv_benchmarks.cases import PROFILES, Array, Case, blobs, start
+from asv_benchmarks.libraries import THREADS, Fusem, ScikitLearn
+from asv_benchmarks.results import Iteration, Throughput
+
+# These choose an OpenBLAS kernel by hand, often a slow one; scikit-learn is to run at its best.
+OPENBLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+EARLY, LATE = 2, 7  # iterations; the difference of two fits has no start and no validation in it
+FITS = 3
+AT_LEAST = 0.3  # seconds: shorter iterations are repeated and averaged, of either library
+CHUNKS = ("full-1000000x8-k8", "full-5000000x1-k2", "diag-500000x16-k16")
+CHUNK_ROWS = 100_000
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def iteration(case: Case, repetitions: int) -> Iteration:
+    """Time one EM iteration of both libraries, alternately, from the same parameters."""
+    X = blobs(case)
+    began = start(case, X)
+    ours, theirs = Fusem(case, began, EARLY), ScikitLearn(case, began)
+    ours.fit(X)  # a few iterations on, where a fit spends its time; also compiles the kernels
+    parameters = ours.parameters()
+
+    def run(library: Fusem) -> float:
+        taken: list[float] = []
+        while sum(taken) < AT_LEAST:
+            library.begin(parameters)
+            taken.append(seconds(lambda: library.iterate(X)))
+        return statistics.fmean(taken)
+
+    for library in (ours, theirs):
+        library.begin(parameters)
+        library.iterate(X)
+    difference = largest_difference(ours.parameters(), theirs.parameters())
+    taken: dict[str, list[float]] = {ours.name: [], theirs.name: []}
+    for repetition in range(repetitions):
+        for library in (ours, theirs) if repetition % 2 else (theirs, ours):
+            taken[library.name].append(run(library))
+    used = {name: memory.beyond_data(name, case, "float64", EARLY) for name in taken}
+    return Iteration(case, taken[ours.name], taken[theirs.name], in_fit(case, X), difference, used)
+
+
+def in_fit(case: Case, X: Array) -> float:
+    """Return the seconds of one iteration inside `fit`: longer fit minus shorter fit."""
+    began = start(case, X)
+    early, late = Fusem(case, began, EARLY), Fusem(case, began, LATE)
+    pairs = [(seconds(lambda: early.fit(X)), seconds(lambda: late.fit(X))) for _ in range(FITS)]
+    return (min(b for _, b in pairs) - min(a for a, _ in pairs)) / (LATE - EARLY)
+
+
+def largest_difference(ours: dict[str, Array], theirs: dict[str, Array]) -> float:
+    """Return the largest difference of any parameter, relative to the largest of its kind."""
+    return max(
+        float(np.max(np.abs(ours[name] - theirs[name])) / np.max(np.abs(theirs[name])))
+        for name in ours
+    )
+
+
+def throughput(case: Case, folder: Path, repetitions: int) -> Throughput:
+    """Time one statistic of the same rows: an array, its `.npy` file, chunks of that file."""
+    X = blobs(case)
+    model = Fusem(case, start(case, X), EARLY)
+    model.fit(X)
+    path = folder / f"{case.label}.npy"
+    np.save(path, X)
+
+    def chunks() -> Iterator[Array]:
+        stored = np.load(path, mmap_mode="r")
+        for first in range(0, len(stored), CHUNK_ROWS):
+            yield np.array(stored[first : first + CHUNK_ROWS])
+
+    sources: dict[str, Any] = {"array": X, ".npy file": path, "function of chunks": chunks}
+    taken: dict[str, list[float]] = {name: [] for name in sources}
+    for _ in range(repetitions):
+        for name, source in sources.items():
+            taken[name].append(seconds(partial(model.model.statistics, source)))
+    path.unlink()
+    return Throughput(case, taken)
+
+
+def cases(quick: bool, only: str) -> list[Case]:
+    chosen = [case for case in PROFILES["large"] if fnmatch.fnmatch(case.label, only)]
+    return [small(case) for case in chosen] if quick else chosen
+
+
+def small(case: Case) -> Case:
+    return case._replace(rows=max(1000, case.rows // 1000))
+
+
+def undo_openblas_choice() -> None:
+    """Start this command anew without the variables that slow scikit-learn's BLAS."""
+    if any(name in os.environ for name in OPENBLAS):
+        kept = {name: value for name, value in os.environ.items() if name not in OPENBLAS}
+        command = [sys.executable, "-m", "asv_benchmarks.peers", *sys.argv[1:]]
+        os.execve(sys.executable, command, kept)
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m asv_benchmarks.peers")
+    parser.add_argument("--quick", action="store_true", help="a thousandth of the rows")
+    parser.add_argument("--only", default="*", help="pattern of case labels, e.g. 'full-*'")
+    parser.add_argument("--repetitions", type=int, default=0, help="pairs (5; 3 where rows > 2e6)")
+    parser.add_argument("--output", type=Path, default=report.PATH, help="file to write")
+    return parser.parse_args(words)
+
+
+def main() -> None:
+    undo_openblas_choice()
+    chosen = arguments()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    iterations, throughputs = [], []
+    with threadpool_limits(THREADS), tempfile.TemporaryDirectory() as folder:
+        for case in cases(chosen.quick, chosen.only):
+            repetitions = chosen.repetitions or (3 if case.rows > 2e6 else 5)
+            iterations.append(iteration(case, repetitions))
+            print(report.iteration_row(iterations[-1]), flush=True)
+        for case in cases(chosen.quick, chosen.only):
+            if chosen.quick or case.label in CHUNKS:
+                measured = throughput(case, Path(folder), chosen.repetitions or 9)
+                throughputs.append(measured)
+    text = report.text(
+        iterations,
+        throughputs,
+        early=EARLY,
+        late=LATE,
+        span=LATE - EARLY,
+        fits=FITS,
+        at_least=AT_LEAST,
+        chunk_rows=CHUNK_ROWS,
+    )
+    chosen.output.write_text(text, encoding="utf-8")
+    print(f"{chosen.output} written")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Expectation-maximisation for data of any size.
+
+Everything a user names is here. Names are loaded when they are first touched: ``import fusem``
+imports neither numba nor scikit-learn and compiles nothing.
+
+Examples
+--------
+>>> import numpy as np
+>>> import fusem
+>>> rng = np.random.default_rng(0)
+>>> X = np.concatenate([rng.normal(1, 2, size=300), rng.normal(9, 3, size=700)])
+>>> model = fusem.GaussianMixture(n_components=2, random_state=0).fit(X)
+>>> model.converged_
+True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fusem import plot as plot
+    from fusem.data.blocks import Rows as Rows
+    from fusem.data.open import open_rows as rows
+    from fusem.exceptions import ConstantColumnWarning as ConstantColumnWarning
+    from fusem.exceptions import DegenerateComponentWarning as DegenerateComponentWarning
+    from fusem.exceptions import EmptyComponentWarning as EmptyComponentWarning
+    from fusem.exceptions import FewRowsWarning as FewRowsWarning
+    from fusem.exceptions import FusemFileError as FusemFileError
+    from fusem.exceptions import FusemWarning as FusemWarning
+    from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
+    from fusem.exceptions import RegularizationWarning as RegularizationWarning
+    from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
+    from fusem.mixture.load import load as load
+    from fusem.mixture.statistic import MixtureStatistic as MixtureStatistic
+    from fusem.profile import profile_loglik as profile_loglik
+
+    __version__: str
+
+# Where each public name stands: module, and the attribute there (None: the module itself).
+# Type checkers read the imports above, the interpreter reads this; a test holds them together.
+_PUBLIC: dict[str, tuple[str, str | None]] = {
+    "ConstantColumnWarning": ("fusem.exceptions", "ConstantColumnWarning"),
+    "DegenerateComponentWarning": ("fusem.exceptions", "DegenerateComponentWarning"),
+    "EmptyComponentWarning": ("fusem.exceptions", "EmptyComponentWarning"),
+    "FewRowsWarning": ("fusem.exceptions", "FewRowsWarning"),
+    "FusemFileError": ("fusem.exceptions", "FusemFileError"),
+    "FusemWarning": ("fusem.exceptions", "FusemWarning"),
+    "GaussianMixture": ("fusem.mixture.gaussian", "GaussianMixture"),
+    "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
+    "MixtureStatistic": ("fusem.mixture.statistic", "MixtureStatistic"),
+    "RegularizationWarning": ("fusem.exceptions", "RegularizationWarning"),
+    "Rows": ("fusem.data.blocks", "Rows"),
+    "load": ("fusem.mixture.load", "load"),
+    "plot": ("fusem.plot", None),
+    "profile_loglik": ("fusem.profile", "profile_loglik"),
+    "rows": ("fusem.data.open", "open_rows"),
+}
+
+__all__ = [
+    "ConstantColumnWarning",
+    "DegenerateComponentWarning",
+    "EmptyComponentWarning",
+    "FewRowsWarning",
+    "FusemFileError",
+    "FusemWarning",
+    "GaussianMixture",
+    "LikelihoodDecreaseWarning",
+    "MixtureStatistic",
+    "RegularizationWarning",
+    "Rows",
+    "__version__",
+    "load",
+    "plot",
+    "profile_loglik",
+    "rows",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        found: Any = version("fusem")
+    elif name in _PUBLIC:
+        module, attribute = _PUBLIC[name]
+        found = import_module(module)
+        if attribute is not None:
+            found = getattr(found, attribute)
+    else:
+        raise AttributeError(f"module 'fusem' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,266 @@
+"""``fusem fit``: fit a mixture to a table."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from fusem.cli.examples import ExampleCommand
+from fusem.cli.output import checked_path, output_option
+from fusem.cli.source import columns_option, open_source, weights_option
+
+STARTS = ("kmeans", "k-means++", "random", "random_from_data")
+COVARIANCES = ("full", "tied", "diag", "spherical")
+
+
+def _reg_covar(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> float | Literal["auto"]:
+    """Read a number that is not negative, or the word auto."""
+    if value == "auto":
+        return "auto"
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise click.BadParameter(f"{value} is neither a number >= 0 nor the word auto")
+    return number
+
+
+@click.command(
+    cls=ExampleCommand,
+    short_help="Fit a Gaussian mixture to a table.",
+    examples=[
+        "fusem fit table.parquet -k 8 -o model.npz",
+        "fusem fit 'part-*.parquet' -k 8 --columns height,width --weights w",
+        "fusem fit table.npy -k 3 --covariance diag --restarts 10 --seed 1",
+        "fusem fit table.npy --start model.npz --tol 1e-6 -o better.npz",
+        "fusem fit table.csv -k 3 --plot picture.png --json > result.json",
+    ],
+)
+@click.argument("data")
+@click.option("-k", "--components", type=click.IntRange(min=1), help="Number of components.")
+@click.option(
+    "--covariance",
+    type=click.Choice(COVARIANCES),
+    help="Form of the covariances.  [default: full]",
+)
+@columns_option
+@weights_option
+@click.option(
+    "--start",
+    metavar="METHOD|MODEL",
+    default="kmeans",
+    show_default=True,
+    help=f"Where to start: {', '.join(STARTS)}, or the file of a saved model, whose number of "
+    "components and covariance form are then the defaults.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Fit from N starts and keep the best.",
+)
+@click.option(
+    "--tol",
+    type=click.FloatRange(min=0),
+    default=1e-3,
+    show_default=True,
+    help="Stop when the log-likelihood per row changes by less.",
+)
+@click.option(
+    "--max-iter",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Sweeps at most, for each start; 0: only the start.",
+)
+@click.option(
+    "--reg-covar",
+    metavar="NUMBER|auto",
+    callback=_reg_covar,
+    default="1e-6",
+    show_default=True,
+    help="Added to every variance; auto: relative to each column's.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Makes the start repeatable.")
+@click.option(
+    "--jobs", type=int, default=-1, show_default=True, help="Threads; -1: one for each core."
+)
+@output_option((".npz",), "Save the model to this .npz file.", required=False)
+@click.option(
+    "--plot",
+    "picture",
+    metavar="PATH",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the model over the data: .png, .pdf or .svg.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, nothing else.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no line per sweep.")
+def fit(
+    data: str,
+    components: int | None,
+    covariance: str | None,
+    columns: list[str] | None,
+    weights: str | None,
+    start: str,
+    restarts: int,
+    tol: float,
+    max_iter: int,
+    reg_covar: float | Literal["auto"],
+    seed: int | None,
+    jobs: int,
+    output: Path | None,
+    picture: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fit a Gaussian mixture to DATA.
+
+    Prints a line per sweep (mean log-likelihood per row, its change, rows per second), then the
+    components, and the information criteria AIC and BIC (lower is better).
+    """
+    if picture is not None:
+        _check_picture(picture)
+    from fusem import GaussianMixture
+    from fusem.cli.progress import sweep_lines
+
+    settings = _start_settings(start, components, covariance)
+    rows, weight_rows = open_source(data, columns, weights)
+    model = GaussianMixture(
+        **settings,
+        tol=tol,
+        max_iter=max_iter,
+        n_init=restarts,
+        reg_covar=reg_covar,
+        random_state=seed,
+        n_jobs=jobs,
+    )
+    began = time.perf_counter()
+    with sweep_lines(n_starts=restarts, quiet=quiet, json=as_json) as report:
+        model._fit(rows, sample_weight=weight_rows, on_iteration=report)
+    seconds = time.perf_counter() - began
+    if output is not None:
+        model.save(output)
+    record = _result(model, data, rows, weight_rows, seconds, output, picture)
+    if picture is not None:
+        _draw(model, rows, weight_rows, picture)
+    _print_result(model, record, as_json)
+
+
+def _start_settings(start: str, components: int | None, covariance: str | None) -> dict[str, Any]:
+    """Turn --start, -k and --covariance into the estimator's arguments."""
+    if start in STARTS:
+        if components is None:
+            raise click.UsageError("Say how many components to fit, such as -k 3.")
+        return {
+            "n_components": components,
+            "covariance_type": covariance or "full",
+            "init_params": start,
+        }
+    if not Path(start).is_file():
+        raise click.UsageError(
+            f"--start {start}: neither one of {', '.join(STARTS)} nor the file of a model."
+        )
+    import fusem
+
+    first = fusem.load(start)
+    for option, given, kept in (
+        ("-k", components, len(first.weights_)),
+        ("--covariance", covariance, first.covariance_type),
+    ):
+        if given is not None and given != kept:
+            raise click.UsageError(f"{option} {given}: the model to start from has {kept}.")
+    return {
+        "n_components": len(first.weights_),
+        "covariance_type": first.covariance_type,
+        "weights_init": first.weights_,
+        "means_init": first.means_,
+        "precisions_init": first.precisions_,
+    }
+
+
+def _check_picture(picture: Path) -> None:
+    """Refuse before the fit what could not be drawn after it."""
+    from fusem.plot.style import require_matplotlib
+
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    kinds = Figure().canvas.get_supported_filetypes()
+    checked_path(picture, [f".{kind}" for kind in ("png", "pdf", "svg") if kind in kinds])
+
+
+def _result(
+    model: Any,
+    data: str,
+    rows: Any,
+    weight_rows: Any,
+    seconds: float,
+    output: Path | None,
+    picture: Path | None,
+) -> dict[str, Any]:
+    from fusem.cli.criteria import criteria
+    from fusem.cli.summary import components_record
+
+    history = model.history_
+    return {
+        "data": data,
+        **criteria(model, rows, weight_rows),
+        "converged": bool(model.converged_),
+        "sweeps": int(model.n_iter_),
+        "seconds": seconds,
+        "model": None if output is None else str(output),
+        "picture": None if picture is None else str(picture),
+        **components_record(model),
+        "history": [dict(zip(history.dtype.names, row.tolist(), strict=True)) for row in history],
+        "starts": [start._asdict() for start in model.starts_],
+    }
+
+
+def _draw(model: Any, rows: Any, weight_rows: Any, picture: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from fusem import plot
+    from fusem.cli.output import replacing
+    from fusem.plot.view import separating_columns
+
+    figure = Figure(figsize=(7.0, 5.0), layout="constrained")
+    if model.means_.shape[1] == 1:
+        plot.density(model, rows, sample_weight=weight_rows, ax=figure.subplots())
+    else:
+        columns = separating_columns(model)
+        plot.ellipses(model, rows, columns=columns, ax=figure.subplots())
+    with replacing(picture) as part:
+        figure.savefig(part, format=picture.suffix[1:].lower(), dpi=150)
+
+
+def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
+    from fusem.cli.report import print_json
+    from fusem.cli.summary import print_components
+    from fusem.cli.table import number, print_pairs
+
+    if as_json:
+        print_json(record)
+        return
+    state = "converged" if record["converged"] else "not converged"
+    click.echo(
+        f"\n{record['rows']:,} rows, {record['n_columns']} columns, "
+        f"{record['components']} components ({record['covariance_type']}): "
+        f"{state} after {record['sweeps']} sweeps, {record['seconds']:.2f} s\n"
+    )
+    print_components(model)
+    click.echo()
+    pairs = [
+        ("log-likelihood per row", f"{record['log_likelihood']:.9f}"),
+        ("AIC", number(record["aic"])),
+        ("BIC", number(record["bic"])),
+    ]
+    pairs += [(name, record[name]) for name in ("model", "picture") if record[name]]
+    print_pairs(pairs)

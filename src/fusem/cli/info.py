@@ -1,0 +1,44 @@
+"""``fusem info``: what a saved model is."""
+
+from __future__ import annotations
+
+import click
+
+from fusem.cli.examples import ExampleCommand
+
+
+@click.command(
+    cls=ExampleCommand,
+    short_help="Print what a model is.",
+    examples=[
+        "fusem info model.npz",
+        "fusem info model.npz --json",
+    ],
+)
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, nothing else.")
+def info(model: str, as_json: bool) -> None:
+    """Print what MODEL is: its settings, how the fit ended, its components."""
+    import fusem
+    from fusem.cli.report import print_json
+    from fusem.cli.summary import components_record, fit_record, print_components
+    from fusem.cli.table import print_pairs
+
+    fitted = fusem.load(model)
+    fitting = fit_record(fitted)
+    if as_json:
+        print_json({"model": model, **fitting, **components_record(fitted)})
+        return
+    n_components, n_columns = fitted.means_.shape
+    pairs = [
+        ("model", f"GaussianMixture, {n_components} components, {fitted.covariance_type}"),
+        ("columns", str(n_columns)),
+    ]
+    if fitting["sweeps"] is not None:
+        state = "converged" if fitting["converged"] else "not converged"
+        pairs.append(("fit", f"{state} after {fitting['sweeps']} sweeps"))
+    if fitting["log_likelihood"] is not None:
+        pairs.append(("log-likelihood per row", f"{fitting['log_likelihood']:.9f}"))
+    print_pairs(pairs)
+    click.echo()
+    print_components(fitted)

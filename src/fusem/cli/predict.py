@@ -1,0 +1,56 @@
+"""``fusem predict``: the component of each row, or the probabilities of all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fusem.cli.examples import ExampleCommand
+from fusem.cli.output import TABLES, output_option
+from fusem.cli.source import columns_option, open_source
+
+
+@click.command(
+    cls=ExampleCommand,
+    short_help="Write the component of each row.",
+    examples=[
+        "fusem predict model.npz table.parquet -o labels.npy",
+        "fusem predict model.npz table.npy --proba -o probabilities.parquet",
+    ],
+)
+@click.argument("model")
+@click.argument("data")
+@output_option(TABLES, "Where to write: .npy, .parquet or .csv.", required=True)
+@click.option("--proba", is_flag=True, help="Write the probability of each component instead.")
+@columns_option
+def predict(model: str, data: str, output: Path, proba: bool, columns: list[str] | None) -> None:
+    """Write the component that each row of DATA most probably belongs to.
+
+    MODEL is a file that "fusem fit -o" has written. One number per row is written (int64), or
+    with --proba one column per component. Memory does not grow with DATA, and the file appears
+    only when it is complete.
+    """
+    import fusem
+    from fusem.cli.output import InOrder, TableWriter
+    from fusem.cli.progress import row_bar
+
+    fitted = fusem.load(model)
+    rows, _ = open_source(data, columns, model=fitted)
+    n_components = len(fitted.weights_)
+    names = [f"component_{k}" for k in range(n_components)] if proba else ["component"]
+    with TableWriter(output, names) as writer, row_bar("predicting", rows.n_rows) as advance:
+
+        def write(block: Any) -> None:
+            writer.write(block)
+            advance(len(block))
+
+        in_order = InOrder(write)
+        if proba:
+            fitted._evaluate(rows, None, "proba", lambda first, w, o: in_order.put(first, o.proba))
+        else:
+            fitted._evaluate(
+                rows, None, "labels", lambda first, w, o: in_order.put(first, o.labels)
+            )
+    click.echo(f"{writer.rows:,} rows written to {output}")

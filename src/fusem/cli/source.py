@@ -1,0 +1,98 @@
+"""The options that say which rows: DATA, --columns and --weights."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def columns_option(command: Command) -> Command:
+    """Add ``--columns a,b``."""
+    return click.option(
+        "-c",
+        "--columns",
+        metavar="A,B,...",
+        callback=_split,
+        help="Columns to use, by name (of an array: by number, from 0). Quote a name that has "
+        "a comma in it. Default: all.",
+    )(command)
+
+
+def weights_option(command: Command) -> Command:
+    """Add ``--weights w``."""
+    return click.option(
+        "-w",
+        "--weights",
+        metavar="COLUMN|FILE.npy",
+        help="Weights of the rows: a column of DATA, or a .npy file with one number per row.",
+    )(command)
+
+
+def _split(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> list[str] | None:
+    if value is None:
+        return None
+    names = [name.strip() for name in next(csv.reader([value], skipinitialspace=True), [])]
+    if not names or not all(names):
+        raise click.BadParameter("give names separated by commas, such as a,b")
+    return names
+
+
+def open_source(
+    data: str,
+    columns: Sequence[str] | None,
+    weights: str | None = None,
+    model: Any = None,
+) -> tuple[Any, Any]:
+    """Open DATA, and its weights if any, as rows.
+
+    Without a choice of columns those that the model was fitted with are taken, where both have
+    names, or else all but the column of weights.
+    """
+    import fusem
+
+    chosen: list[Any] | None = None if columns is None else _typed(data, columns)
+    if chosen is None and model is not None:
+        chosen = _model_columns(data, model)
+    weight_rows = None
+    if weights is not None and weights.lower().endswith(".npy"):
+        weight_rows = fusem.rows(weights)
+    elif weights is not None:
+        weight_rows = fusem.rows(data, columns=[weights])
+        if chosen is None:
+            chosen = [name for name in fusem.rows(data).names or () if name != weights]
+    rows = fusem.rows(data, columns=chosen)
+    if model is not None:
+        _check_width(data, rows.n_columns, model)
+    return rows, weight_rows
+
+
+def _check_width(data: str, n_columns: int, model: Any) -> None:
+    expected = model.means_.shape[1]
+    if n_columns != expected:
+        names = getattr(model, "feature_names_in_", None)
+        called = "" if names is None else f" ({', '.join(map(str, names))})"
+        raise click.UsageError(
+            f"{data} has {n_columns} columns, the model was fitted with {expected}{called}. "
+            "Choose the columns with --columns."
+        )
+
+
+def _typed(data: str, columns: Sequence[str]) -> list[Any]:
+    """Columns of an array are numbers."""
+    if data.lower().endswith(".npy") and all(name.isdecimal() for name in columns):
+        return [int(name) for name in columns]
+    return list(columns)
+
+
+def _model_columns(data: str, model: Any) -> list[str] | None:
+    names = getattr(model, "feature_names_in_", None)
+    if names is None or data.lower().endswith(".npy"):
+        return None
+    return [str(name) for name in names]

@@ -1,0 +1,237 @@
+"""Rows of NumPy arrays: views where possible, conversion in bounded pieces where not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from fusem.data.blocks import FloatArray, FloatType, Rows, common_float, piece_rows
+
+AnyArray = npt.NDArray[Any]
+
+# A file is looked at before each piece of this many rows. A power of two, so that no segment
+# straddles two pieces and has to be copied.
+WATCHED_ROWS = 2**20
+
+
+class ArrayRows(Rows):
+    """An array in memory or in a memory map.
+
+    Native float64 and float32 come out as views, whatever the strides. Integers, booleans,
+    float16, long double, other byte orders, unaligned fields and masked arrays are converted in
+    pieces in every pass; objects and strings once, here, because that takes Python calls.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n_rows, n_columns) or (n_rows,)
+        The rows; a 1-D array is one column.
+    label : str
+        What errors call it.
+    positions : list of int, optional
+        The columns to take, default all.
+    dtype : numpy.dtype, optional
+        float32 or float64, default by the dtype of `array`.
+    names : tuple of str, optional
+        Names of the columns taken.
+    watch : callable, optional
+        Called before each piece and after the last, to raise if the array's file changed.
+    """
+
+    def __init__(
+        self,
+        array: AnyArray,
+        label: str,
+        *,
+        positions: list[int] | None = None,
+        dtype: FloatType | None = None,
+        names: tuple[str, ...] | None = None,
+        watch: Callable[[], None] | None = None,
+    ) -> None:
+        data, mask = as_real_columns(array, label)
+        if positions is not None:
+            run = _as_slice(positions)
+            if run is not None:
+                data = data[:, run]
+                mask = None if mask is None else mask[:, run]
+                positions = None
+        self._data, self._mask, self._positions, self._watch = data, mask, positions, watch
+        self.n_rows = data.shape[0]
+        self.n_columns = data.shape[1] if positions is None else len(positions)
+        self.dtype = common_float([data.dtype]) if dtype is None else dtype
+        self.names = names
+        self.label = label
+
+    def blocks(self) -> Iterator[FloatArray]:
+        """Yield views of the array, or converted pieces of it.
+
+        Yields
+        ------
+        block : ndarray of shape (m, n_columns)
+            The whole array if nothing is to be converted or watched.
+        """
+        data, n_rows = self._data, self._data.shape[0]
+        as_it_is = (
+            data.dtype == self.dtype
+            and data.flags.aligned
+            and self._mask is None
+            and self._positions is None
+        )
+        if not as_it_is:
+            step = piece_rows(self.n_columns, self.dtype)
+        else:
+            step = WATCHED_ROWS if self._watch else max(1, n_rows)
+        for start in range(0, n_rows, step):
+            if self._watch:
+                self._watch()
+            piece = slice(start, start + step)
+            yield cast(FloatArray, data[piece]) if as_it_is else self._converted(piece)
+        if self._watch:
+            self._watch()
+
+    def _converted(self, piece: slice) -> FloatArray:
+        block = self._data[piece]
+        mask = None if self._mask is None else self._mask[piece]
+        if self._positions is not None:
+            block = block[:, self._positions]
+            mask = None if mask is None else mask[:, self._positions]
+        converted = block.astype(self.dtype, order="K")
+        if mask is not None:
+            converted[mask] = np.nan
+        return converted
+
+
+def as_real_columns(array: AnyArray, label: str) -> tuple[AnyArray, npt.NDArray[np.bool_] | None]:
+    """Reduce an array to two dimensions and to a real dtype that ``astype`` can convert.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any array, also a masked one.
+    label : str
+        What errors call it.
+
+    Returns
+    -------
+    data : ndarray of shape (n_rows, n_columns)
+        Of base class ndarray, boolean, integer or real; a view of `array` unless that holds
+        objects or strings.
+    mask : ndarray of bool, of the same shape, or None
+        True where a masked array hides a value; ``None`` if it hides none.
+
+    Raises
+    ------
+    ValueError
+        For more than two dimensions, none, complex values, dates, and text that is no number.
+    TypeError
+        For objects that are no numbers, and structured arrays.
+    """
+    mask = np.ma.getmaskarray(array) if np.ma.is_masked(array) else None
+    data = _real(array, mask, label)
+    if data.ndim == 0:
+        raise ValueError(
+            f"Expected 2D array, got scalar array instead:\narray={data}.\n"
+            f"{label} must have one row per sample and one column per variable."
+        )
+    if data.ndim > 2:
+        raise ValueError(
+            f"Found array with dim {data.ndim}. {label} has shape {data.shape}, expected <= 2. "
+            "Give it one row per sample, for instance as X.reshape(len(X), -1)."
+        )
+    if data.ndim == 1:
+        data = data[:, np.newaxis]
+        mask = None if mask is None else mask[:, np.newaxis]
+    return data, mask
+
+
+def _real(array: AnyArray, mask: npt.NDArray[np.bool_] | None, label: str) -> AnyArray:
+    """Return the values as booleans, integers or reals; say what they are if that is impossible."""
+    kind = array.dtype.kind
+    data = np.asarray(np.ma.getdata(array))
+    if kind in "biuf":
+        return data
+    if kind == "c":
+        raise ValueError(
+            f"Complex data not supported\n{label} has dtype {array.dtype}; take X.real, or real and "
+            "imaginary parts as two columns."
+        )
+    if kind in "mM":
+        raise ValueError(
+            f"{label} holds dates or durations (dtype {array.dtype}), not numbers. Convert them, "
+            "for instance to seconds: (X - X.min()) / np.timedelta64(1, 's')."
+        )
+    if kind not in "OUST":
+        fields = array.dtype.names
+        raise TypeError(
+            f"{label} is a structured array with the fields {', '.join(fields)}; convert it with "
+            "numpy.lib.recfunctions.structured_to_unstructured."
+            if fields
+            else f"{label} has dtype {array.dtype}, which is no dtype of numbers; "
+            "convert it first, for instance with X.astype(np.float32)."
+        )
+    if mask is not None:  # what lies under a mask need not be a number
+        data = data.astype(object)
+        data[mask] = np.nan
+    return objects_to_float(data, label)
+
+
+def objects_to_float(data: AnyArray, label: str) -> npt.NDArray[np.float64]:
+    """Convert objects or text as ``float()`` does, ``None`` to NaN; name the first that is none.
+
+    Parameters
+    ----------
+    data : ndarray of objects, str or bytes
+        The values.
+    label : str
+        What errors call them.
+
+    Returns
+    -------
+    values : ndarray of float64
+        Of the same shape.
+
+    Raises
+    ------
+    ValueError
+        For text that is no number.
+    TypeError
+        For any other object that is no number.
+    """
+    try:
+        return _to_float(data)
+    except (TypeError, ValueError, OverflowError, np.exceptions.ComplexWarning):
+        for index, value in np.ndenumerate(data):
+            cell = np.empty(1, dtype=object)
+            cell[0] = value
+            try:
+                _to_float(cell)
+            except (TypeError, ValueError, OverflowError, np.exceptions.ComplexWarning) as error:
+                place = ", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), index))
+                where = f" in {place}" if place else ""
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"{label} holds {_shown(value)}{where}: {error}") from None
+        raise
+
+
+def _to_float(data: AnyArray) -> npt.NDArray[np.float64]:
+    with (
+        warnings.catch_warnings()
+    ):  # NumPy's complex scalars would only lose a part, with a warning
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)
+        return data.astype(np.float64)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _as_slice(positions: list[int]) -> slice | None:
+    """Return evenly spaced ascending positions as a slice, which selects without copying."""
+    step = positions[1] - positions[0] if len(positions) > 1 else 1
+    if step < 1 or positions != list(range(positions[0], positions[-1] + 1, step)):
+        return None
+    return slice(positions[0], positions[-1] + 1, step)

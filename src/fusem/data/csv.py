@@ -1,0 +1,123 @@
+"""Rows of CSV files, parsed anew in every pass by pyarrow."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fusem.data.arrow import batch_to_block, choose_numeric, pyarrow_module
+from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows
+from fusem.data.columns import string_names
+from fusem.data.file_mark import FileMark
+
+DELIMITERS = ",;\t"
+
+
+class CsvRows(Rows):
+    """A text table with a separator of ``,``, ``;`` or tab, with or without a line of names.
+
+    The first line names the columns unless all of it is numbers. Columns are float64 unless
+    `dtype` says otherwise; empty cells, ``NA``, ``NaN`` and ``null`` are NaN. A Parquet or `.npy`
+    file is read some twenty times faster: fits of many sweeps had better be converted once.
+
+    Parameters
+    ----------
+    path : Path
+        The file, compressed if it ends in ``.gz``.
+    columns : None, str, int, or iterable of str and int
+        The choice, default all columns.
+    label : str
+        What errors call it.
+    dtype : numpy.dtype, optional
+        float32 or float64.
+    """
+
+    def __init__(
+        self, path: Path, columns: Any, label: str, dtype: FloatType | None = None
+    ) -> None:
+        self.label = label
+        self._path = path
+        self._mark = FileMark(path, label)
+        self._delimiter, self._has_names = _first_line(path, label)
+        schema = self._schema()
+        positions = choose_numeric(schema, columns, label)
+        self._columns = [schema.names[j] for j in positions]
+        # The types seen so far may be too narrow for later lines: 0 and 1 now, 0.5 further down.
+        pa = pyarrow_module("pyarrow", label)
+        self._types = {
+            schema.names[j]: pa.bool_()
+            if pa.types.is_boolean(schema.field(j).type)
+            else pa.float64()
+            for j in positions
+        }
+        self.n_columns = len(positions)
+        self.n_rows = None
+        self.dtype = FLOAT64 if dtype is None else dtype
+        self.names = string_names(self._columns) if self._has_names else None
+
+    def blocks(self) -> Iterator[FloatArray]:
+        """Parse the file from its beginning.
+
+        Yields
+        ------
+        block : ndarray of shape (m, n_columns)
+            What one megabyte of text holds, a fresh array.
+        """
+        pa = pyarrow_module("pyarrow", self.label)
+        self._mark.check()
+        total = 0
+        try:
+            with self._reader(include_columns=self._columns, column_types=self._types) as reader:
+                for batch in reader:
+                    total += batch.num_rows
+                    yield batch_to_block(batch.columns, batch.num_rows, self.dtype)
+        except pa.ArrowException as error:
+            raise ValueError(f"{self.label}: {error}") from error
+        self._mark.check()
+        self.n_rows = total
+
+    def _schema(self) -> Any:
+        """Column names and the types of the first megabyte."""
+        pa = pyarrow_module("pyarrow", self.label)
+        try:
+            with self._reader() as reader:
+                return reader.schema
+        except pa.ArrowException as error:
+            raise ValueError(f"{self.label} cannot be read as CSV: {error}") from error
+
+    def _reader(self, **conversion: Any) -> Any:
+        csv = pyarrow_module("pyarrow.csv", self.label)
+        return csv.open_csv(
+            str(self._path),
+            read_options=csv.ReadOptions(autogenerate_column_names=not self._has_names),
+            parse_options=csv.ParseOptions(delimiter=self._delimiter),
+            convert_options=csv.ConvertOptions(**conversion),
+        )
+
+
+def _first_line(path: Path, label: str) -> tuple[str, bool]:
+    """Find the separator, and whether the first line holds names."""
+    pyarrow_module("pyarrow.csv", label)  # say first that it is missing
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline=None) as file:
+            line = file.readline(2**20).rstrip("\n")
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(f"{label} cannot be read as CSV: it is no text ({error}).") from None
+    if not line.strip():
+        raise ValueError(
+            f"{label}: Found array with 0 sample(s): its first line is empty, while a minimum of 1 "
+            "is required."
+        )
+    delimiter = max(DELIMITERS, key=line.count)
+    return delimiter, not all(_is_number(cell) for cell in line.split(delimiter))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.strip().strip('"'))
+    except ValueError:
+        return False
+    return True

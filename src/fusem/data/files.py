@@ -1,0 +1,172 @@
+"""Paths: one file, several, a folder of Parquet files or a glob."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fusem.data.blocks import FloatType, Rows
+from fusem.data.chunks import ListRows
+from fusem.data.csv import CsvRows
+from fusem.data.npy import open_npy
+from fusem.data.parquet import ParquetRows
+
+PARQUET = (".parquet", ".pq")
+CSV = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+READABLE = (".npy", *PARQUET, *CSV)
+
+_OTHERS = {
+    ".npz": "It may hold several arrays; pass one of them: np.load(path)['name'].",
+    ".arrow": "Pass pyarrow.dataset.dataset(path, format='ipc').",
+    ".feather": "Pass pyarrow.dataset.dataset(path, format='feather').",
+    ".h5": "Pass a function that yields its rows in chunks.",
+    ".hdf5": "Pass a function that yields its rows in chunks.",
+    ".pkl": "Load it, and pass the array or table.",
+    ".pickle": "Load it, and pass the array or table.",
+    ".json": "Pass pandas.read_json(path).",
+    ".xlsx": "Pass pandas.read_excel(path).",
+    ".txt": "Pass np.loadtxt(path), or name it .csv if its values are separated by commas.",
+    ".dat": "Pass np.loadtxt(path), or np.memmap(path, dtype, shape=…) for a raw file.",
+    ".bin": "Pass np.memmap(path, dtype, mode='r', shape=…).",
+    ".zip": "Unpack it first.",
+}
+
+
+def is_readable_name(text: str) -> bool:
+    """Tell whether a string looks like the path of data rather than a value.
+
+    Parameters
+    ----------
+    text : str
+        Any string.
+
+    Returns
+    -------
+    is_path : bool
+        True if it ends as readable files do, or exists.
+    """
+    return text.lower().endswith(READABLE) or os.path.exists(text)  # noqa: PTH110 - may be no path
+
+
+def open_path(
+    path: str | os.PathLike[Any], columns: Any, label: str, dtype: FloatType | None
+) -> Rows:
+    """Open a file, a folder or a glob.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        ``.npy``, ``.parquet``, ``.csv``; a folder with Parquet files in it; or a glob such as
+        ``'part-*.parquet'``, whose files are read in the order of their names.
+    columns : None, str, int, or iterable of str and int
+        The choice, default all columns.
+    label : str
+        What errors call it.
+    dtype : numpy.dtype or None
+        float32 or float64, default by the contents.
+
+    Returns
+    -------
+    rows : Rows
+        Nothing but headers was read yet.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or no file matches.
+    ValueError
+        If the file is of another kind, or damaged.
+    ImportError
+        If pyarrow is needed and missing.
+    """
+    text = os.fsdecode(path)
+    if "://" in text:
+        raise ValueError(
+            f"{label}: fusem reads local files. For data elsewhere pass "
+            f"pyarrow.dataset.dataset({text!r})."
+        )
+    found = Path(text).expanduser()
+    if found.is_dir():
+        return open_paths(_parquet_files(found, label), columns, label, dtype)
+    if not found.exists() and glob.has_magic(text):
+        matches = [Path(name) for name in sorted(glob.glob(str(found), recursive=True))]  # noqa: PTH207
+        matches = [match for match in matches if match.is_file()]
+        if not matches:
+            raise FileNotFoundError(f"No file matches {text!r} (looked from {Path.cwd()}).")
+        return open_paths(matches, columns, label, dtype)
+    if not found.exists():
+        raise FileNotFoundError(_no_such_file(found, text, label))
+    return open_paths([found], columns, label, dtype)
+
+
+def open_paths(paths: Sequence[Path], columns: Any, label: str, dtype: FloatType | None) -> Rows:
+    """Open files that are read one after the other.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        At least one file.
+    columns : None, str, int, or iterable of str and int
+        The choice, default all columns.
+    label : str
+        What errors call them together.
+    dtype : numpy.dtype or None
+        float32 or float64, default by the contents.
+
+    Returns
+    -------
+    rows : Rows
+        All their rows.
+    """
+    if all(path.name.lower().endswith(PARQUET) for path in paths):
+        return ParquetRows(list(paths), columns, label, dtype)
+    if len(paths) > 1:
+        names = [str(path) for path in paths]
+        return ListRows(names, lambda p, name, d: open_path(p, columns, repr(p), d), label, dtype)
+    path = paths[0]
+    name = path.name.lower()
+    if name.endswith(".npy"):
+        return open_npy(path, label, columns, dtype)
+    if name.endswith(CSV):
+        return CsvRows(path, columns, label, dtype)
+    remedy = next((text for end, text in _OTHERS.items() if name.endswith(end)), None)
+    kinds = ", ".join(READABLE)
+    raise ValueError(
+        f"{label}: fusem does not read {path.suffix or 'files without a suffix'}; it reads {kinds}. "
+        f"{remedy or 'For anything else pass an array, a table, or a function that yields chunks.'}"
+    )
+
+
+def _parquet_files(folder: Path, label: str) -> list[Path]:
+    """Parquet files in a folder and the folders in it, by path; hidden ones are other tools'."""
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.name.lower().endswith(PARQUET)
+        and file.is_file()
+        and not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+    )
+    if not files:
+        raise FileNotFoundError(
+            f"{label}: there is no Parquet file in this folder. For other files give a glob, such "
+            f"as {str(folder / '*.npy')!r}."
+        )
+    return files
+
+
+def _no_such_file(path: Path, text: str, label: str) -> str:
+    if not is_readable_name(text) and os.sep not in text:
+        return (
+            f"{label} is the string {text!r}, and there is no such file. fusem takes an array, a "
+            f"table, or the path of a file ({', '.join(READABLE)})."
+        )
+    folder = path.parent
+    if not folder.is_dir():
+        return f"There is no file {text!r}: the folder {str(folder)!r} does not exist."
+    close = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir()], n=1)
+    hint = f" Did you mean {str(folder / close[0])!r}?" if close else ""
+    return f"There is no file {text!r} (looked in {folder.resolve()}).{hint}"

@@ -1,0 +1,86 @@
+"""The EM loop of one start: sweep, step, stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from fusem.em.history import Sweep
+from fusem.em.tree import Statistic
+
+Params = TypeVar("Params")
+ROUNDING = 1e-10  # relative fall of the log-likelihood that summation may cause
+
+
+class Run(NamedTuple, Generic[Params]):
+    """How a start ended."""
+
+    params: Params
+    sweeps: list[Sweep]
+    converged: bool
+    lower_bound: float
+
+
+def expectation_maximisation(
+    params: Params,
+    sweep: Callable[[Params], Statistic],
+    maximize: Callable[[Params, Statistic], Params],
+    *,
+    tol: float,
+    max_iter: int,
+    lower_bound: float = -np.inf,
+    start: int = 0,
+    on_sweep: Callable[[Sweep], None] | None = None,
+) -> Run[Params]:
+    """Iterate until the mean log-likelihood changes by less than `tol`.
+
+    A fall of more than rounding is never convergence; it stays in the record of sweeps.
+
+    Parameters
+    ----------
+    params : Params
+        Where to begin; not changed.
+    sweep : function
+        Parameters to statistic; its first elements are log-likelihood, weight and number of rows.
+    maximize : function
+        Parameters and their statistic to the next parameters.
+    tol, max_iter
+        When to stop.
+    lower_bound : float
+        Mean log-likelihood of a fit that is being continued.
+    start : int
+        Number of the start, for the record.
+    on_sweep : function, optional
+        Called after every sweep.
+    """
+    sweeps: list[Sweep] = []
+    converged = False
+    for iteration in range(1, max_iter + 1):
+        began = time.perf_counter()
+        statistic = sweep(params)
+        params = maximize(params, statistic)
+        log_likelihood, previous = statistic[0] / statistic[1], lower_bound
+        lower_bound, change = log_likelihood, log_likelihood - previous
+        seconds = time.perf_counter() - began
+        sweeps.append(
+            Sweep(start, iteration, lower_bound, change, seconds, statistic[2] / max(seconds, 1e-9))
+        )
+        if on_sweep is not None:
+            on_sweep(sweeps[-1])
+        if abs(change) < tol and change >= -rounding(lower_bound):
+            converged = True
+            break
+    return Run(params, sweeps, converged, lower_bound)
+
+
+def rounding(log_likelihood: float) -> float:
+    """How far a mean log-likelihood may fall by rounding alone."""
+    return ROUNDING * max(1.0, abs(log_likelihood))
+
+
+def falls(sweeps: list[Sweep]) -> list[Sweep]:
+    """The sweeps at which the log-likelihood fell by more than rounding."""
+    return [sweep for sweep in sweeps if sweep.change < -rounding(sweep.log_likelihood)]

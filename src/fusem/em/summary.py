@@ -1,0 +1,118 @@
+"""What the raw rows are like: how many, their weight, mean and variance of each column."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.data import Rows, segments
+from fusem.em.sweep import segment_rows, sweep
+from fusem.em.workers import Workers
+from fusem.kernels.scan import HEADER, scan
+from fusem.kernels.tile import LEAF, workspace
+
+Array = NDArray[np.float64]
+
+
+class Summary(NamedTuple):
+    """One pass over the rows."""
+
+    n_rows: int
+    weight: float  # sum of the sample weights; the number of rows without them
+    means: Array  # (d,) weighted
+    variances: Array  # (d,) weighted, divisor `weight`; exactly 0 for a constant column
+
+
+def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
+    """Count, weigh and describe the rows.
+
+    Raises
+    ------
+    ValueError
+        Without rows; at NaN, an infinity, or a value whose square overflows, naming the first by row
+        and column; at negative or all-zero weights.
+    """
+    d = rows.n_columns
+    length = segment_rows(30.0 + 5.0 * d, rows.n_rows, workers.n_jobs)
+    shift = _first_row(rows)
+    unit, nothing = np.ones(d), np.zeros(d)
+    kernel, kind = scan[rows.dtype], np.empty(0, dtype=rows.dtype)
+    levels = (length // LEAF).bit_length() + 1
+    spaces = [workspace(d, 1, 0, HEADER + 2 * d, levels, np.float64) for _ in range(workers.n_jobs)]
+
+    def work(thread: int, first: int, X: NDArray[Any], w: Array | None) -> Array:
+        if w is not None:
+            check_weights(w, first)
+        out = np.empty(HEADER + 2 * d)
+        given = np.empty(0) if w is None else w
+        place = X.ctypes.data, X.strides[0], X.strides[1], len(X)
+        kernel(*place, d, given, kind, shift, nothing, unit, spaces[thread], out)
+        return out
+
+    total = sweep(rows, weights, length, work, workers)
+    if total is None:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required."
+        )
+    if not np.isfinite(total).all():
+        raise not_finite(rows)
+    weight, sums, squares = total[1], total[HEADER : HEADER + d], total[HEADER + d :]
+    if weight <= 0.0:
+        raise ValueError("sample_weight is zero for every row: at least one must be positive.")
+    mean = sums / weight
+    variances = np.maximum(squares / weight - mean**2, 0.0)
+    variances[variances < 4.0 * np.finfo(np.float64).eps * squares / weight] = 0.0
+    return Summary(int(total[2]), float(weight), shift + mean, variances)
+
+
+def _first_row(rows: Rows) -> Array:
+    for block in rows.blocks():
+        if len(block):
+            first = np.array(block[0], dtype=np.float64)
+            return np.where(np.isfinite(first), first, 0.0)
+    return np.zeros(rows.n_columns)
+
+
+def check_weights(w: Array, first: int) -> None:
+    """Weights of a segment's rows must be finite and not negative; `first` is its first row."""
+    wrong = np.flatnonzero(~(np.isfinite(w) & (w >= 0.0)))
+    if wrong.size:
+        row = wrong[0]
+        raise ValueError(
+            f"sample_weight must be finite and not negative, but is {w[row]:g} at row {first + row}."
+        )
+
+
+def not_finite(rows: Rows) -> ValueError:
+    """The error that names the first NaN, infinity or value too large for its square."""
+    for first, X, _ in segments(rows, None, LEAF):
+        with np.errstate(over="ignore"):
+            wrong = ~np.isfinite(X.astype(np.float64) ** 2)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            return bad_value(rows, X[row, column], first + row, column)
+    return ValueError(
+        f"The sums over {rows.label} overflow float64; scale the columns to a smaller range."
+    )
+
+
+def bad_value(rows: Rows, value: Any, row: int, column: int) -> ValueError:
+    """The error that names a NaN, an infinity or a value too large, and where it stands."""
+    name = f"column {column}" if rows.names is None else f"column {rows.names[column]!r}"
+    label, place = rows.label, f"row {row}, {name}"
+    if np.isnan(value):
+        return ValueError(
+            f"Input {label} contains NaN, first at {place}. Drop or fill the rows with missing values "
+            "(masked cells and nulls count as NaN)."
+        )
+    if np.isinf(value):
+        return ValueError(
+            f"Input {label} contains infinity or a value too large for its dtype, first at {place}. "
+            "Drop or clip it."
+        )
+    return ValueError(
+        f"Input {label} contains {value:g} at {place}, whose square is too large for float64. "
+        "Divide the column by a constant."
+    )

@@ -1,0 +1,55 @@
+"""One sweep: every row of a source, through a kernel, to one statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.data import Rows, segments
+from fusem.em.tree import Statistic, Tree
+from fusem.em.workers import Workers
+from fusem.kernels.tile import LEAF
+
+MAX_LEAVES = 256  # per segment
+SEGMENT_SECONDS = (
+    1e-3  # what one segment should take: long against the hand-over, short against Ctrl-C
+)
+SECONDS_PER_OPERATION = 1e-10
+
+Work = Callable[[int, int, NDArray[Any], NDArray[np.float64] | None], Statistic]
+
+
+def segment_rows(operations: float, n_rows: int | None, n_jobs: int) -> int:
+    """Rows per segment, a power of two of leaves: results do not depend on it, only speed does.
+
+    Parameters
+    ----------
+    operations : float
+        Arithmetic per row.
+    n_rows : int or None
+        Rows in all, where that is known.
+    n_jobs : int
+        Threads; each should get several segments.
+    """
+    rows = SEGMENT_SECONDS / (operations * SECONDS_PER_OPERATION)
+    if n_rows is not None and n_jobs > 1:
+        rows = min(rows, n_rows / (8 * n_jobs))
+    leaves = int(max(1, min(rows / LEAF, MAX_LEAVES)))
+    return LEAF << (leaves.bit_length() - 1)
+
+
+def sweep(
+    rows: Rows, weights: Rows | None, rows_per_segment: int, work: Work, workers: Workers
+) -> Statistic | None:
+    """Sum of ``work(thread, first_row, X, w)`` over all segments, in a fixed order; None without rows."""
+    tree = Tree()
+
+    def task(thread: int, segment: tuple[int, NDArray[Any], NDArray[np.float64] | None]) -> None:
+        first, X, w = segment
+        tree.add(first // rows_per_segment, work(thread, first, X, w))
+
+    workers.run(segments(rows, weights, rows_per_segment), task)
+    return tree.total()

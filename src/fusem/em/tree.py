@@ -1,0 +1,42 @@
+"""The upper part of the reduction tree: statistics of segments, merged in a fixed order.
+
+Which statistics are added to which depends on the positions of the segments alone, not on the order
+in which threads bring them; kernels do the same below, from leaves of rows to one segment.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+Statistic = NDArray[np.float64]
+
+
+class Tree:
+    """Merges statistics of consecutive segments, given in any order.
+
+    Two complete neighbours of the same height merge at once, so it holds about log2 of the
+    number of segments at any time, and those that are early.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[int, int], Statistic] = {}
+        self._lock = threading.Lock()
+
+    def add(self, index: int, statistic: Statistic) -> None:
+        """Put the statistic of segment `index` in its place."""
+        height = 0
+        with self._lock:
+            while (sibling := self._nodes.pop((height, index ^ 1), None)) is not None:
+                statistic = statistic + sibling if index & 1 == 0 else sibling + statistic
+                height, index = height + 1, index >> 1
+            self._nodes[height, index] = statistic
+
+    def total(self) -> Statistic | None:
+        """Fold what remains, right to left; None if nothing was added."""
+        folded = None
+        for _, statistic in sorted(self._nodes.items(), key=lambda node: node[0]):
+            folded = statistic if folded is None else statistic + folded
+        return folded

@@ -1,0 +1,68 @@
+"""What fusem raises and warns about, beyond Python's and scikit-learn's own classes.
+
+Non-convergence is scikit-learn's `ConvergenceWarning` and an unfitted model its `NotFittedError`:
+code written for scikit-learn catches them already. Bad values are plain `ValueError` or
+`TypeError`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConstantColumnWarning",
+    "DegenerateComponentWarning",
+    "EmptyComponentWarning",
+    "FewRowsWarning",
+    "FusemFileError",
+    "FusemWarning",
+    "LikelihoodDecreaseWarning",
+    "RegularizationWarning",
+]
+
+
+class FusemWarning(UserWarning):
+    """Base of all warnings about a fit that finished but should be looked at.
+
+    Examples
+    --------
+    Turn all of them into errors, for instance in a nightly job:
+
+    >>> import warnings
+    >>> from fusem.exceptions import FusemWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", FusemWarning)
+    """
+
+
+class DegenerateComponentWarning(FusemWarning):
+    """A component collapsed to the regularisation floor, or too few rows support its covariance.
+
+    A covariance of d columns needs at least d + 1 effective rows (the sum of the component's
+    responsibilities); with fewer its likelihood says nothing about the data.
+    """
+
+
+class EmptyComponentWarning(FusemWarning):
+    """A component holds no row any more; it keeps its last mean and covariance."""
+
+
+class ConstantColumnWarning(FusemWarning):
+    """Columns that do not vary, or that are combinations of other columns (collinear)."""
+
+
+class RegularizationWarning(FusemWarning):
+    """`reg_covar` is not small against the variance of some columns, so it shapes the result."""
+
+
+class FewRowsWarning(FusemWarning):
+    """Hardly more rows than components."""
+
+
+class LikelihoodDecreaseWarning(FusemWarning):
+    """The log-likelihood fell between two sweeps by more than rounding explains."""
+
+
+class FusemFileError(ValueError):
+    """A model file that cannot be read: truncated, foreign, damaged, or from a newer version.
+
+    The message names the path, what is wrong with the file and what to do.
+    """

@@ -1,0 +1,121 @@
+"""What the four covariance forms share: parameters, precision factors, the singular-component error.
+
+A precision factor is the lower triangle W with Σ⁻¹ = Wᵀ W, so that y = W (x − μ) has unit covariance;
+scikit-learn's `precisions_cholesky_` is its transpose. All linear algebra here acts on matrices scaled
+to unit diagonal, so columns of very different units lose nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[np.float64]
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+class Params(NamedTuple):
+    """Gaussian components: K means and covariances, in the form of the family."""
+
+    means: Array  # (K, d)
+    covariances: Array  # full (K, d, d), tied (d, d), diag (K, d), spherical (K,)
+    whitening: Array  # full (K, d, d), tied (d, d) lower triangles W; diag, spherical: 1 / standard deviation
+
+
+class SingularComponents(ValueError):
+    """Covariances of these components are not positive definite."""
+
+    def __init__(self, components: list[int]) -> None:
+        self.components = components
+        names = ", ".join(map(str, components[:10])) + (", …" if len(components) > 10 else "")
+        super().__init__(
+            "Fitting the mixture model failed because some components have ill-defined empirical "
+            "covariance (for instance caused by singleton or collapsed samples). Try to decrease the "
+            f"number of components, increase reg_covar, or scale the input data. Components: {names}."
+        )
+
+
+def in_two_parts(values: Array, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """`values` rounded to dtype and what the rounding lost, flat."""
+    high = values.astype(dtype).ravel()
+    return high, (values.ravel() - high).astype(dtype)
+
+
+def factorise(covariances: Array) -> tuple[Array, Array]:
+    """Lower triangles L with Σ = L Lᵀ, and their inverses W, of a batch of covariances (K, d, d)."""
+    scale = np.sqrt(np.einsum("kii->ki", covariances))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = covariances / scale[:, :, None] / scale[:, None, :]
+    factor = cholesky(unit)
+    inverse = np.linalg.inv(factor)
+    return scale[:, :, None] * factor, np.tril(inverse) / scale[:, None, :]
+
+
+def cholesky(matrices: Array) -> Array:
+    """Cholesky factors of a batch; an error that says which are not positive definite.
+
+    A pivot that is rounding error of a unit diagonal counts as zero: that covariance is singular.
+    """
+    floor = 4.0 * np.finfo(np.float64).eps * matrices.shape[-1]
+    diagonal = np.einsum("kii->ki", matrices)
+    try:
+        factors = np.linalg.cholesky(matrices)
+        pivots = np.einsum("kii->ki", factors) ** 2
+        singular = np.flatnonzero(~(pivots > floor * diagonal).all(axis=1))
+    except np.linalg.LinAlgError:
+        singular = np.array([k for k, m in enumerate(matrices) if not _positive_definite(m)])
+    if singular.size:
+        raise SingularComponents(singular.tolist())
+    return np.asarray(factors)
+
+
+def _positive_definite(matrix: Array) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def whitening_of_precision(precisions: Array) -> Array:
+    """W with Wᵀ W = Λ of a batch of precision matrices (K, d, d)."""
+    scale = np.sqrt(np.einsum("kii->ki", precisions))
+    unit = precisions / scale[:, :, None] / scale[:, None, :]
+    upper = np.linalg.cholesky(unit[:, ::-1, ::-1])[:, ::-1, ::-1]  # unit = upper · upperᵀ
+    return np.asarray(np.swapaxes(upper * scale[:, :, None], 1, 2))
+
+
+def inverse_triangles(triangles: Array) -> Array:
+    """Inverses of a batch of lower triangles, scaled by columns first."""
+    scale = np.abs(np.einsum("kii->ki", triangles))
+    inverse = np.tril(np.linalg.inv(triangles / scale[:, :, None]))
+    return np.asarray(inverse / scale[:, None, :])
+
+
+def symmetric(factor: Array) -> Array:
+    """L Lᵀ, exactly symmetric."""
+    product = factor @ np.swapaxes(factor, -1, -2)
+    return np.asarray(0.5 * (product + np.swapaxes(product, -1, -2)))
+
+
+def update_triangles(lower: Array, whitening: Array, inner: Array) -> tuple[Array, Array]:
+    """(L G, G⁻¹ W) for inner = G Gᵀ: the next covariance factors, from a matrix of order one."""
+    factor = cholesky(inner)
+    return lower @ factor, np.tril(np.linalg.solve(factor, whitening))
+
+
+def regularisation(whitening: Array, reg: Array) -> Array:
+    """W diag(reg) Wᵀ: what adding `reg` to the diagonal of Σ adds in whitened coordinates."""
+    return np.asarray((whitening * reg) @ np.swapaxes(whitening, -1, -2))
+
+
+def weighted_means(X: Array, resp: Array) -> tuple[Array, Array]:
+    """N_k and the means of the columns of X under responsibilities (n, K)."""
+    counts = resp.sum(axis=0) + 10.0 * np.finfo(np.float64).eps
+    origin = X.mean(axis=0)
+    return counts, (resp.T @ (X - origin)) / counts[:, None] + (resp.sum(axis=0) / counts)[
+        :, None
+    ] * origin

@@ -1,0 +1,157 @@
+"""Gaussian components with independent columns: each has a variance per column.
+
+Density      log N(x) = −½ |z|² − Σ_j log σ_j − d/2 · log 2π with z = (x − μ) / σ.
+Statistics   N = Σ r, m = Σ r z, S = Σ r z² at the current parameters.
+Update       μ ← μ + σ m/N, σ² ← σ² (S/N − (m/N)²) + reg.
+Per row and component: about 8 d operations; 8 d bytes of the row.
+Source: McLachlan, Peel 2000, section 3.3.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fusem.families.gaussian import (
+    LOG_2PI,
+    Array,
+    Params,
+    SingularComponents,
+    in_two_parts,
+    weighted_means,
+)
+from fusem.kernels import mixture_sweep
+from fusem.kernels.axes import gather_logp, squared_lengths, two_moments, weight_total
+from fusem.kernels.policy import Kernel, helper
+
+NAME = "gaussian_diag"
+
+
+class Operands(NamedTuple):
+    """What the kernels read: flat arrays in the dtype of the rows, constants in float64."""
+
+    high: NDArray[Any]  # (K · d) means
+    low: NDArray[Any]  # (K · d) what rounding the means lost
+    scale: NDArray[Any]  # (K · d) 1 / σ
+    constant: Array  # (K) log normalisation
+
+
+class Stats(NamedTuple):
+    """Views into a flat statistic, after its header."""
+
+    counts: Array  # (K) N
+    first: Array  # (K, d) m
+    second: Array  # (K, d) S
+
+
+def statistic_size(n_components: int, d: int) -> int:
+    return n_components * (1 + 2 * d)
+
+
+def tile_columns(n_components: int, d: int) -> int:
+    """Columns of scratch per tile: |z|² of every component."""
+    return n_components
+
+
+def stats_of(flat: Array, n_components: int, d: int) -> Stats:
+    counts, first, second = np.split(flat, np.cumsum([n_components, n_components * d]))
+    return Stats(counts, first.reshape(n_components, d), second.reshape(n_components, d))
+
+
+def operands(params: Params, dtype: DTypeLike) -> Operands:
+    d = params.means.shape[1]
+    constant = np.log(params.whitening).sum(axis=1) - 0.5 * d * LOG_2PI
+    scale = params.whitening.astype(dtype).ravel()
+    return Operands(*in_two_parts(params.means, dtype), scale, constant)
+
+
+@helper
+def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
+    for k in range(log_weights.size):
+        q = k * stride
+        squared_lengths(
+            x, operands.high, operands.low, operands.scale, k * d, scratch, q, d, tile, stride
+        )
+        gather_logp(scratch, q, log_weights[k] + operands.constant[k], logp, q, tile)
+
+
+@helper
+def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
+    first = start + n_components
+    second = first + n_components * d
+    for k in range(n_components):
+        stats[start + k] += weight_total(resp, k * stride, tile)
+        two_moments(
+            x, operands.high, operands.low, operands.scale, k * d, resp, k * stride,
+            stats, first + k * d, second + k * d, d, tile, stride,
+        )  # fmt: skip
+
+
+sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
+evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+
+
+def maximize(params: Params, flat: Array, reg: Array) -> Params:
+    """The M-step; components without any responsibility keep their parameters."""
+    n_components, d = params.means.shape
+    stats = stats_of(flat, n_components, d)
+    alive = (stats.counts > 0.0)[:, None]
+    counts = np.where(alive, stats.counts[:, None], 1.0)
+    shift = stats.first / counts
+    means = params.means + shift / params.whitening
+    relative = stats.second / counts - shift**2
+    relative[relative < 4.0 * np.finfo(np.float64).eps] = 0.0
+    new = params.covariances * relative + reg
+    return from_covariances(
+        np.where(alive, means, params.means), np.where(alive, new, params.covariances)
+    )
+
+
+def estimate(X: Array, resp: Array, reg: Array, row_weights: Array | None = None) -> Params:
+    """Parameters from given responsibilities (n, K): the start."""
+    counts, means = weighted_means(X, resp)
+    squares = np.stack([resp[:, k] @ (X - mean) ** 2 for k, mean in enumerate(means)])
+    return from_covariances(means, squares / counts[:, None] + reg)
+
+
+def from_covariances(means: Array, covariances: Array) -> Params:
+    singular = np.flatnonzero(~(covariances > 0.0).all(axis=1))
+    if singular.size:
+        raise SingularComponents(singular.tolist())
+    return Params(means, covariances, 1.0 / np.sqrt(covariances))
+
+
+def from_whitening(means: Array, whitening: Array) -> Params:
+    return Params(means, 1.0 / whitening**2, whitening)
+
+
+def from_precisions(means: Array, precisions: Array) -> Params:
+    return from_whitening(means, np.sqrt(precisions))
+
+
+def variances(params: Params) -> Array:
+    """Diagonal of every component's covariance, (K, d)."""
+    return params.covariances
+
+
+def scaled_squares(params: Params, X: Array, scale: Array) -> Array:
+    """Squared distances (n, K) in units of scale² (n,): for rows whose own would overflow."""
+    rows = X / scale[:, None]
+    y = (rows[:, None, :] - params.means / scale[:, None, None]) * params.whitening
+    return np.asarray((y**2).sum(axis=2))
+
+
+def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:
+    return (n_components, d)
+
+
+def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
+    """Draw n rows of component k."""
+    noise = rng.standard_normal(size=(n, params.means.shape[1]))
+    return params.means[k] + noise * np.sqrt(params.covariances[k])
+
+
+def n_covariance_parameters(n_components: int, d: int) -> int:
+    return n_components * d

@@ -1,0 +1,237 @@
+"""Gaussian components that share one covariance matrix.
+
+Density      log N(x) = −½ |z − ν|² + log det W − d/2 · log 2π, z = W (x − c), ν = W (μ − c):
+             one whitening per row.
+Statistics   N = Σ r, m = Σ r (z − ν), and one scatter: T = Σ w z zᵀ, or S = Σ_k Σ r (z − ν)(z − ν)ᵀ where
+             the means lie so far apart that S = T − Σ_k (m νᵀ + ν mᵀ + N ν νᵀ) would cancel.
+Update       μ ← μ + L m/N, Σ ← L (S − Σ_k m mᵀ/N) Lᵀ / ΣN + reg.
+Per row: d² multiply–adds, and 2 d per component; K d²/2 more in the second form.
+Source: McLachlan, Peel 2000, section 3.3 (common covariance).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fusem.families.gaussian import (
+    LOG_2PI,
+    Array,
+    Params,
+    factorise,
+    in_two_parts,
+    inverse_triangles,
+    regularisation,
+    symmetric,
+    update_triangles,
+    weighted_means,
+    whitening_of_precision,
+)
+from fusem.kernels import mixture_sweep
+from fusem.kernels.axes import first_moments, gather_logp, squared_lengths, weight_total
+from fusem.kernels.policy import Kernel, helper
+from fusem.kernels.simd import lanes, load, residual, store
+from fusem.kernels.whiten import scatter, whiten
+
+NAME = "gaussian_tied"
+SPREAD = 256.0  # largest |ν|² for one common scatter: it loses as many digits as this has
+
+
+class Operands(NamedTuple):
+    """What the kernels read: flat arrays in the dtype of the rows, constants in float64."""
+
+    high: NDArray[Any]  # (d) centre c
+    low: NDArray[Any]
+    matrix: NDArray[Any]  # (d · d) W
+    centres: NDArray[Any]  # (K · d) ν
+    centres_low: NDArray[Any]
+    unit: NDArray[Any]  # (K · d) ones: z is in units of the standard deviation already
+    constant: Array  # (1) log normalisation
+    apart: bool  # scatter about each mean
+
+
+class Stats(NamedTuple):
+    """Views into a flat statistic, after its header."""
+
+    counts: Array  # (K) N
+    first: Array  # (K, d) m
+    second: Array  # (d, d) T or S
+
+
+def statistic_size(n_components: int, d: int) -> int:
+    return n_components * (1 + d) + d + d * d  # d places for Σ w z, which nothing needs
+
+
+def tile_columns(n_components: int, d: int) -> int:
+    """Columns of scratch per tile: z, one component's z − ν, |z − ν|², weights, four products."""
+    return 2 * d + n_components + 5
+
+
+def stats_of(flat: Array, n_components: int, d: int) -> Stats:
+    counts, first, _, second = np.split(flat, np.cumsum([n_components, n_components * d, d]))
+    lower = np.tril(second.reshape(d, d))
+    return Stats(counts, first.reshape(n_components, d), lower + np.tril(lower, -1).T)
+
+
+def centred(params: Params) -> tuple[Array, Array, bool]:
+    """c, ν, and whether the means lie too far apart for one common scatter."""
+    centre = params.means.mean(axis=0)
+    centres = (params.means - centre) @ params.whitening.T
+    return centre, centres, bool((centres**2).sum(axis=1).max() > SPREAD)
+
+
+def operands(params: Params, dtype: DTypeLike) -> Operands:
+    n_components, d = params.means.shape
+    centre, centres, apart = centred(params)
+    log_det = np.log(np.diag(params.whitening)).sum()
+    return Operands(
+        *in_two_parts(centre, dtype),
+        params.whitening.astype(dtype).ravel(),
+        *in_two_parts(centres, dtype),
+        np.ones(n_components * d, dtype=dtype),
+        np.array([log_det - 0.5 * d * LOG_2PI]),
+        apart,
+    )
+
+
+@helper
+def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
+    n_components = log_weights.size
+    squares = 2 * d * stride
+    diff = scratch[squares + (n_components + 5) * stride :]
+    whiten(
+        x, operands.high, operands.low, 0, operands.matrix, 0, scratch, 0,
+        diff, scratch, squares, d, tile, stride,
+    )  # fmt: skip
+    for k in range(n_components):
+        q = squares + k * stride
+        squared_lengths(
+            scratch,
+            operands.centres,
+            operands.centres_low,
+            operands.unit,
+            k * d,
+            scratch,
+            q,
+            d,
+            tile,
+            stride,
+        )
+        gather_logp(scratch, q, log_weights[k] + operands.constant[0], logp, k * stride, tile)
+
+
+@helper
+def about_mean(z, centres, low, k, d, y0, tile, stride):
+    """y = z − ν_k of a tile into the columns from y0 on."""
+    for j in range(d):
+        for r in range(0, tile, lanes(z)):
+            value = residual(load(z, j * stride + r), centres[k * d + j], low[k * d + j])
+            store(z, y0 + j * stride + r, value)
+
+
+@helper
+def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
+    first = start + n_components
+    unused = first + n_components * d
+    second = unused + d
+    weights = (2 * d + n_components) * stride
+    product = scratch[weights + stride :]
+    for k in range(n_components):
+        stats[start + k] += weight_total(resp, k * stride, tile)
+        if operands.apart:
+            about_mean(
+                scratch, operands.centres, operands.centres_low, k, d, d * stride, tile, stride
+            )
+            scatter(
+                scratch,
+                d * stride,
+                resp,
+                k * stride,
+                product,
+                stats,
+                first + k * d,
+                second,
+                d,
+                tile,
+                stride,
+            )
+        else:
+            first_moments(
+                scratch, operands.centres, operands.centres_low, operands.unit, k * d,
+                resp, k * stride, stats, first + k * d, d, tile, stride,
+            )  # fmt: skip
+    if not operands.apart:
+        for r in range(tile):
+            scratch[weights + r] = w[r]
+        scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile, stride)
+
+
+sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
+evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+
+
+def maximize(params: Params, flat: Array, reg: Array) -> Params:
+    """The M-step; components without any responsibility keep their means."""
+    n_components, d = params.means.shape
+    stats = stats_of(flat, n_components, d)
+    _, centres, apart = centred(params)
+    scatter_within = stats.second
+    if not apart:
+        cross = stats.first.T @ centres
+        scatter_within = scatter_within - cross - cross.T - (stats.counts * centres.T) @ centres
+    shift = stats.first / np.where(stats.counts > 0.0, stats.counts, 1.0)[:, None]
+    inner = (scatter_within - (stats.counts * shift.T) @ shift) / stats.counts.sum()
+    inner += regularisation(params.whitening, reg)
+    lower = inverse_triangles(params.whitening[None])
+    factor, whitening = update_triangles(lower, params.whitening[None], inner[None])
+    return Params(params.means + shift @ lower[0].T, symmetric(factor[0]), whitening[0])
+
+
+def estimate(X: Array, resp: Array, reg: Array, row_weights: Array | None = None) -> Params:
+    """Parameters from given responsibilities (n, K): the start."""
+    counts, means = weighted_means(X, resp)
+    if (resp.sum(axis=1) > 0.0).all():
+        covariance = sum((resp[:, k] * (X - mean).T) @ (X - mean) for k, mean in enumerate(means))
+    else:  # scikit-learn's start from single rows: the scatter of all rows about the origin
+        weighted = X if row_weights is None else row_weights[:, None] * X
+        covariance = weighted.T @ X - (counts * means.T) @ means
+    return from_covariances(means, covariance / counts.sum() + np.diag(reg))
+
+
+def from_covariances(means: Array, covariances: Array) -> Params:
+    return Params(means, covariances, factorise(covariances[None])[1][0])
+
+
+def from_whitening(means: Array, whitening: Array) -> Params:
+    return Params(means, symmetric(inverse_triangles(whitening[None])[0]), whitening)
+
+
+def from_precisions(means: Array, precisions: Array) -> Params:
+    return from_whitening(means, whitening_of_precision(precisions[None])[0])
+
+
+def variances(params: Params) -> Array:
+    """Diagonal of every component's covariance, (K, d)."""
+    return np.broadcast_to(np.diag(params.covariances), params.means.shape)
+
+
+def scaled_squares(params: Params, X: Array, scale: Array) -> Array:
+    """Squared distances (n, K) in units of scale² (n,): for rows whose own would overflow."""
+    rows = X / scale[:, None]
+    y = (rows[:, None, :] - params.means / scale[:, None, None]) @ params.whitening.T
+    return np.asarray((y**2).sum(axis=2))
+
+
+def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:
+    return (d, d)
+
+
+def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
+    """Draw n rows of component k."""
+    return rng.multivariate_normal(params.means[k], params.covariances, n)
+
+
+def n_covariance_parameters(n_components: int, d: int) -> int:
+    return d * (d + 1) // 2

@@ -1,0 +1,14 @@
+"""The families there are, by name."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from fusem.families import gaussian_diag, gaussian_full, gaussian_spherical, gaussian_tied
+
+FAMILIES: dict[str, ModuleType] = {
+    "gaussian_full": gaussian_full,
+    "gaussian_tied": gaussian_tied,
+    "gaussian_diag": gaussian_diag,
+    "gaussian_spherical": gaussian_spherical,
+}

@@ -1,0 +1,1 @@
+"""Compiled code that families share: no Python object, no exception, no allocation in the row loop."""

@@ -1,0 +1,116 @@
+"""Templates of the mixture kernels: a family binds its `log_density` and `accumulate` to them.
+
+`sweep` is the fused E-step: one pass over a segment of rows that yields its additive statistic.
+`evaluate` is the same E-step for its own sake: evidence, labels and responsibilities of rows.
+
+A statistic is one flat float64 array: log-likelihood, weight, rows, then the family's sums.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fusem.kernels.axes import weight_total
+from fusem.kernels.posterior import log_evidence, posterior
+from fusem.kernels.tile import LEAF, PADDING, close_leaf, fold, load_rows, load_weights
+
+HEADER = 3  # log-likelihood, weight, rows
+
+
+def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
+    """The family's tile kernel: logp (K × stride) = log weight + log density; bound by each family."""
+
+
+def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
+    """The family's tile kernel: add its sums to stats from `start` on; bound by each family."""
+
+
+def sweep(
+    address,  # IN  of the rows, any strides
+    row_stride,
+    column_stride,
+    rows,
+    d,
+    weights,  # IN  (rows) or empty
+    log_weights,  # IN  (K)
+    operands,  # IN  the family's
+    space,  # SCRATCH of this thread
+    out,  # OUT the segment's statistic
+):
+    """Add up a segment: leaves of LEAF rows, merged in a binary tree that depends on nothing else."""
+    x, w, logp, resp, tree = space.x, space.w, space.logp, space.resp, space.tree
+    size, n_components, tile = out.size, log_weights.size, w.size
+    stride = tile + PADDING
+    nodes = 0
+    for leaf in range((rows + LEAF - 1) // LEAF):
+        start = nodes * size
+        for i in range(size):
+            tree[start + i] = 0.0
+        end = min((leaf + 1) * LEAF, rows)
+        for first in range(leaf * LEAF, end, tile):
+            count = min(tile, end - first)
+            load_rows(address, row_stride, column_stride, x, first, count, x, d, tile, stride)
+            load_weights(weights, first, count, w, tile)
+            log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
+            tree[start] += posterior(logp, w, resp, n_components, tile, stride)
+            tree[start + 1] += weight_total(w, 0, tile)
+            tree[start + 2] += count
+            accumulate(
+                x,
+                w,
+                resp,
+                operands,
+                space.scratch,
+                tree,
+                start + HEADER,
+                d,
+                n_components,
+                tile,
+                stride,
+            )
+        nodes = close_leaf(tree, leaf, nodes, size)
+    fold(tree, nodes, size, out)
+
+
+def evaluate(
+    address,
+    row_stride,
+    column_stride,
+    rows,
+    d,
+    log_weights,  # IN  (K)
+    operands,  # IN  the family's
+    space,  # SCRATCH
+    evidence,  # OUT (rows) log density of the mixture, or empty
+    labels,  # OUT (rows) most probable component, or empty
+    proba,  # OUT (rows · K) responsibilities, or empty
+):
+    """Write what is asked for of every row; an empty array is not asked for."""
+    x, w, logp, resp = space.x, space.w, space.logp, space.resp
+    n_components, tile = log_weights.size, w.size
+    stride = tile + PADDING
+    for r in range(tile):
+        w[r] = 1.0
+    for first in range(0, rows, tile):
+        count = min(tile, rows - first)
+        load_rows(address, row_stride, column_stride, x, first, count, x, d, tile, stride)
+        log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
+        if labels.size > 0:
+            for r in range(count):
+                best = 0
+                for k in range(1, n_components):
+                    if logp[k * stride + r] > logp[best * stride + r]:
+                        best = k
+                # -1: no component has a density that is a number; Python looks at the row again
+                labels[first + r] = best if logp[best * stride + r] > -math.inf else -1
+        if evidence.size > 0:
+            log_evidence(logp, w, n_components, tile, stride)
+            for r in range(count):
+                evidence[first + r] = w[r]
+            for r in range(tile):
+                w[r] = 1.0
+        if proba.size > 0:  # last: it overwrites logp
+            posterior(logp, w, resp, n_components, tile, stride)
+            for r in range(count):
+                for k in range(n_components):
+                    proba[(first + r) * n_components + k] = resp[k * stride + r]

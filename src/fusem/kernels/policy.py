@@ -1,0 +1,164 @@
+"""All numba policy: how kernels are compiled, for which processor, and where the machine code is kept.
+
+Two kinds of compiled function exist. A *helper* is called by other compiled code and is compiled into
+its caller. A *kernel* is called from Python; its machine code is cached on disk.
+
+A kernel is made from a *template*: a plain function that calls helpers by global name. numba's disk
+cache misses in every process when a jitted function closes over another or receives one as an
+argument, but hits when it finds it by global name. `Kernel` therefore copies the template with the
+family's helpers as its globals. Each copy has one signature and a name of its own, so two processes
+that compile at the same time write equal files.
+
+The cache directory is keyed by the sources of every compiled file, by the versions of numba, llvmlite
+and NumPy and by the processor: numba itself sees only edits in the file that holds the function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from numba.core import config
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+# 'reassoc' would cancel the rounding trick in exp; 'nnan' and 'ninf' would lose -inf, which has a meaning.
+FASTMATH = {"contract", "nsz", "arcp"}
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+COMPILED = ("kernels", "families")  # the folders whose edits make new machine code necessary
+
+helper = numba.njit(**OPTIONS)
+
+
+def processor() -> tuple[str, str]:
+    """Name and features of the processor that code is generated for."""
+    name = config.CPU_NAME or llvm.get_host_cpu_name()
+    if config.CPU_FEATURES is not None:
+        return name, config.CPU_FEATURES
+    if config.CPU_NAME:
+        return name, ""
+    return name, llvm.get_host_cpu_features().flatten()
+
+
+def vector_bytes() -> int:
+    """Width of a vector register of the processor, in bytes."""
+    name, features = processor()
+    known = features.split(",")
+    if "+avx512f" in known:
+        return 64
+    if "+avx2" in known or name in {"haswell", "znver1", "znver2", "znver3"}:
+        return 32
+    return 64 if name in {"skylake-avx512", "icelake-server", "znver4", "znver5"} else 16
+
+
+@cache
+def source_key() -> str:
+    """Hash of all that decides about machine code: sources, versions, processor."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for folder in COMPILED:
+        for path in sorted((root / folder).glob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.version_info[:2])
+    digest.update(repr((versions, processor())).encode())
+    return digest.hexdigest()[:20]
+
+
+def cache_directory() -> Path:
+    """Where machine code is kept: $FUSEM_CACHE_DIR, else $NUMBA_CACHE_DIR, else the user's cache."""
+    chosen = os.environ.get("FUSEM_CACHE_DIR") or config.CACHE_DIR
+    if chosen:
+        return Path(chosen) / f"fusem-{source_key()}"
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "fusem" / source_key()
+
+
+class _Locator(_CacheLocator):
+    """Puts a kernel's machine code into `cache_directory`, whatever file its template stands in."""
+
+    def __init__(self, function: Callable[..., Any], path: str) -> None:
+        self._path = cache_directory()
+
+    def get_cache_path(self) -> str:
+        return str(self._path)
+
+    def get_source_stamp(self) -> str:
+        return source_key()
+
+    def get_disambiguator(self) -> str:
+        return "kernel"
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], path: str) -> _Locator:
+        return cls(function, path)
+
+
+class _CacheImplementation(CompileResultCacheImpl):
+    _locator_classes: ClassVar = [_Locator]
+
+
+class _KernelCache(FunctionCache):
+    _impl_class = _CacheImplementation
+
+
+class Kernel:
+    """A compiled function that Python calls: one template, one machine code per floating dtype.
+
+    Nothing is compiled before the first `kernel[dtype]` is called.
+
+    Parameters
+    ----------
+    template : function
+        Plain function; the helpers named in `helpers` are its free global names.
+    name : str
+        Unique name, e.g. ``"gaussian_full_sweep"``.
+    **helpers : compiled helper
+        What the template's global names stand for.
+    """
+
+    def __init__(self, template: Callable[..., Any], name: str, **helpers: Any) -> None:
+        self.template, self.name, self.helpers = template, name, helpers
+        self._compiled: dict[np.dtype[Any], Any] = {}
+
+    def __getitem__(self, dtype: Any) -> Any:
+        dtype = np.dtype(dtype)
+        if dtype not in self._compiled:
+            self._compiled[dtype] = self._dispatcher(f"{self.name}_{dtype.name}")
+        return self._compiled[dtype]
+
+    def _dispatcher(self, name: str) -> Any:
+        scope = {**self.template.__globals__, **self.helpers}
+        function = types.FunctionType(
+            self.template.__code__, scope, name, self.template.__defaults__
+        )
+        function.__module__, function.__qualname__ = self.template.__module__, name
+        dispatcher = numba.njit(**OPTIONS)(function)
+        directory = cache_directory()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if not os.access(directory, os.W_OK):
+                raise PermissionError(directory)
+            dispatcher._cache = _KernelCache(function)
+        except OSError as problem:
+            warnings.warn(
+                f"Compiled kernels cannot be kept ({problem}); every process compiles them again. "
+                "Set FUSEM_CACHE_DIR to a folder that can be written.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return dispatcher

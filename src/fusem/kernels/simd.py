@@ -1,0 +1,236 @@
+"""Explicit vectors: one register's worth of float64 or float32 lanes as a value inside compiled code.
+
+Lanes run over rows of a tile. A vector is loaded from and stored to a flat array at an element
+offset; the width follows the processor (AVX-512: 8 doubles, AVX2: 4, NEON/SSE: 2).
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+from fusem.kernels.policy import vector_bytes
+
+IR_TYPES = {types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
+I32 = ir.IntType(32)
+
+
+class Vector(types.Type):
+    """numba type of a vector of `lanes` scalars."""
+
+    def __init__(self, scalar: types.Float, lanes: int) -> None:
+        self.scalar, self.lanes = scalar, lanes
+        self.ir = ir.VectorType(IR_TYPES[scalar], lanes)
+        super().__init__(name=f"Vector({scalar} x {lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, kind.ir)
+
+
+VECTORS = {
+    scalar: Vector(scalar, max(2, vector_bytes() * 8 // scalar.bitwidth))
+    for scalar in (types.float64, types.float32)
+}
+LANES = VECTORS[types.float64].lanes  # float64 lanes; float32 has twice as many
+
+
+def constant(kind: ir.VectorType, value: float) -> ir.Constant:
+    """A vector constant with `value` in every lane."""
+    return ir.Constant(kind, [value] * kind.count)
+
+
+def call(builder, name, kind, arguments):
+    """Call the LLVM intrinsic `name` on vectors of one kind."""
+    scalar = "f64" if isinstance(kind.element, ir.DoubleType) else "f32"
+    signature = ir.FunctionType(kind, [kind] * len(arguments))
+    function = cgutils.get_or_insert_function(
+        builder.module, signature, f"llvm.{name}.v{kind.count}{scalar}"
+    )
+    return builder.call(function, arguments)
+
+
+def _splat(builder, scalar, lanes):
+    kind = ir.VectorType(scalar.type, lanes)
+    undefined = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
+    return builder.shuffle_vector(
+        first, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+    )
+
+
+def _pointer(context, builder, array_type, array, index, lanes):
+    data = context.make_array(array_type)(context, builder, array).data
+    kind = ir.VectorType(IR_TYPES[array_type.dtype], lanes)
+    return builder.bitcast(
+        builder.gep(data, [index]), kind.as_pointer()
+    ), array_type.dtype.bitwidth // 8
+
+
+@intrinsic
+def lanes(typing_context, array):
+    """Number of lanes of a vector of the array's dtype (a constant)."""
+    count = VECTORS[array.dtype].lanes
+
+    def codegen(context, builder, signature, arguments):
+        return context.get_constant(types.intp, count)
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def load(typing_context, array, index):
+    """The vector at element `index` of a flat array."""
+    vector = VECTORS[array.dtype]
+
+    def codegen(context, builder, signature, arguments):
+        array_value, offset = arguments
+        pointer, size = _pointer(
+            context, builder, signature.args[0], array_value, offset, vector.lanes
+        )
+        value = builder.load(pointer)
+        value.align = size
+        return value
+
+    return vector(array, types.intp), codegen
+
+
+@intrinsic
+def store(typing_context, array, index, vector):
+    """Store a vector at element `index`, converted to the array's dtype."""
+
+    def codegen(context, builder, signature, arguments):
+        array_type, _, kind = signature.args
+        array_value, offset, value = arguments
+        pointer, size = _pointer(context, builder, array_type, array_value, offset, kind.lanes)
+        target = ir.VectorType(IR_TYPES[array_type.dtype], kind.lanes)
+        if array_type.dtype.bitwidth > kind.scalar.bitwidth:
+            value = builder.fpext(value, target)
+        elif array_type.dtype.bitwidth < kind.scalar.bitwidth:
+            value = builder.fptrunc(value, target)
+        builder.store(value, pointer).align = size
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, vector), codegen
+
+
+@intrinsic
+def splat(typing_context, scalar):
+    """A vector with the scalar in every lane."""
+    vector = VECTORS[scalar]
+
+    def codegen(context, builder, signature, arguments):
+        return _splat(builder, arguments[0], vector.lanes)
+
+    return vector(scalar), codegen
+
+
+@intrinsic
+def zeros(typing_context, array):
+    """The zero vector of the array's dtype."""
+    vector = VECTORS[array.dtype]
+
+    def codegen(context, builder, signature, arguments):
+        return constant(vector.ir, 0.0)
+
+    return vector(array), codegen
+
+
+@intrinsic
+def fma(typing_context, a, b, c):
+    """a · b + c, rounded once."""
+
+    def codegen(context, builder, signature, arguments):
+        return call(builder, "fma", a.ir, arguments)
+
+    return a(a, a, a), codegen
+
+
+def _elementwise(operation):
+    @intrinsic
+    def function(typing_context, a, b):
+        def codegen(context, builder, signature, arguments):
+            return operation(builder, a, *arguments)
+
+        return a(a, a), codegen
+
+    return function
+
+
+def _larger(builder, kind, a, b):  # maxsd semantics: b where either is NaN; one instruction on x86
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def _residual(builder, kind, x, high):
+    return builder.fsub(x, high)
+
+
+add = _elementwise(lambda builder, kind, a, b: builder.fadd(a, b))
+sub = _elementwise(lambda builder, kind, a, b: builder.fsub(a, b))
+mul = _elementwise(lambda builder, kind, a, b: builder.fmul(a, b))
+div = _elementwise(lambda builder, kind, a, b: builder.fdiv(a, b))
+larger = _elementwise(_larger)
+
+
+@intrinsic
+def residual(typing_context, x, high, low):
+    """x − (high + low): float32 rows need the centre in two parts, for float64 `low` is nothing."""
+
+    def codegen(context, builder, signature, arguments):
+        difference = builder.fsub(arguments[0], _splat(builder, arguments[1], x.lanes))
+        if x.scalar == types.float64:
+            return difference
+        return builder.fsub(difference, _splat(builder, arguments[2], x.lanes))
+
+    return x(x, high, low), codegen
+
+
+@intrinsic
+def zero_below(typing_context, value, key, bound):
+    """`value` where key ≥ bound, else exactly 0: keeps denormals out of the arithmetic."""
+
+    def codegen(context, builder, signature, arguments):
+        v, k, b = arguments
+        return builder.select(builder.fcmp_ordered(">=", k, b), v, constant(value.ir, 0.0))
+
+    return value(value, value, value), codegen
+
+
+@intrinsic
+def total(typing_context, vector):
+    """Sum of the lanes in a fixed binary tree, as float64."""
+
+    def codegen(context, builder, signature, arguments):
+        value, width = arguments[0], vector.lanes
+        while width > 1:
+            width //= 2
+            half = [
+                ir.Constant(ir.VectorType(I32, width), [o + i for i in range(width)])
+                for o in (0, width)
+            ]
+            value = builder.fadd(
+                builder.shuffle_vector(value, value, half[0]),
+                builder.shuffle_vector(value, value, half[1]),
+            )
+        scalar = builder.extract_element(value, ir.Constant(I32, 0))
+        return scalar if vector.scalar == types.float64 else builder.fpext(scalar, ir.DoubleType())
+
+    return types.float64(vector), codegen
+
+
+@intrinsic
+def read(typing_context, address, dtype_of):
+    """The scalar of the array's dtype at a memory address: rows of any strides, one signature."""
+    scalar = dtype_of.dtype
+
+    def codegen(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], IR_TYPES[scalar].as_pointer())
+        value = builder.load(pointer)
+        value.align = 1  # memory-mapped rows need not be aligned
+        return value
+
+    return scalar(types.intp, dtype_of), codegen

@@ -1,0 +1,127 @@
+"""Tiles: a few hundred rows at a time, transposed so that vector lanes run over rows.
+
+A tile is a flat array of shape (columns × stride); column j of row r stands at [j · stride + r].
+The stride is a little longer than the tile, so that columns do not fall on the same cache sets.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fusem.kernels.policy import helper
+from fusem.kernels.simd import read
+
+LEAF = 1024  # rows summed before the reduction tree: part of the promise of bit-identity
+CACHE = 384 * 1024  # bytes a tile and what is computed from it may take, about half of a small L2
+TILES = (256, 128, 64)  # rows; all divide LEAF and hold whole groups of four vectors
+PADDING = 16  # elements between columns
+ALIGNMENT = 64
+
+
+class Workspace(NamedTuple):
+    """Memory of one thread for one sweep; flat arrays, reused for every tile."""
+
+    x: NDArray[Any]  # (d × stride) the tile, dtype of the rows
+    w: NDArray[np.float64]  # (tile) weights of the rows, 0 past the end
+    logp: NDArray[np.float64]  # (K × stride) log weight + log density
+    resp: NDArray[Any]  # (K × stride) weight · responsibility, dtype of the rows
+    scratch: NDArray[Any]  # the family's own
+    tree: NDArray[np.float64]  # (levels × size) statistics not yet merged
+
+
+def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
+    """A flat array of zeros that begins at a vector boundary."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.zeros(max(size, 1) * itemsize + ALIGNMENT, dtype=np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + max(size, 1) * itemsize].view(dtype)
+
+
+def tile_rows(columns: int, dtype: DTypeLike) -> int:
+    """Rows per tile for so many columns of tile and scratch; depends on nothing of the machine."""
+    row_bytes = columns * np.dtype(dtype).itemsize
+    return next((rows for rows in TILES if rows * row_bytes <= CACHE), TILES[-1])
+
+
+def workspace(
+    d: int, n_components: int, family_columns: int, size: int, levels: int, dtype: DTypeLike
+) -> Workspace:
+    """Memory for one thread: d columns, K components, the family's tile columns, statistics of `size`."""
+    rows = tile_rows(d + 2 * n_components + family_columns, dtype)
+    stride = rows + PADDING
+    return Workspace(
+        x=aligned(d * stride, dtype),
+        w=aligned(rows, np.float64),
+        logp=aligned(n_components * stride, np.float64),
+        resp=aligned(n_components * stride, dtype),
+        scratch=aligned((family_columns + d) * stride, dtype),
+        tree=aligned(levels * size, np.float64),
+    )
+
+
+@helper
+def load_rows(
+    address,  # IN  address of the caller's rows
+    row_stride,  # IN  bytes between rows
+    column_stride,  # IN  bytes between columns
+    kind,  # IN  array whose dtype the caller's rows have
+    first,  # IN  row the tile begins with
+    count,  # IN  rows in the tile
+    x,  # OUT (d × stride)
+    d,
+    tile,
+    stride,
+):
+    """Transpose `count` rows into the tile; lanes past the end repeat the first row (their weight is 0)."""
+    start = address + first * row_stride
+    for r in range(0, count - count % 8, 8):
+        for j in range(d):
+            source = start + r * row_stride + j * column_stride
+            for lane in range(8):
+                x[j * stride + r + lane] = read(source + lane * row_stride, kind)
+    for r in range(count - count % 8, tile):
+        row = r if r < count else 0
+        for j in range(d):
+            x[j * stride + r] = read(start + row * row_stride + j * column_stride, kind)
+
+
+@helper
+def load_weights(weights, first, count, w, tile):
+    """Weights of a tile's rows: the caller's, or 1 where none were given; 0 past the end."""
+    for r in range(tile):
+        w[r] = 0.0
+    if weights.size > 0:
+        for r in range(count):
+            w[r] = weights[first + r]
+    else:
+        for r in range(count):
+            w[r] = 1.0
+
+
+@helper
+def add_into(tree, target, source, size):
+    """Merge one statistic of the tree into another."""
+    for i in range(size):
+        tree[target + i] += tree[source + i]
+
+
+@helper
+def close_leaf(tree, leaf, node, size):
+    """Merge the finished leaf with every complete node to its left of the same height; the nodes left."""
+    while leaf & 1:
+        add_into(tree, (node - 1) * size, node * size, size)
+        node -= 1
+        leaf >>= 1
+    return node + 1
+
+
+@helper
+def fold(tree, nodes, size, out):
+    """Fold the nodes that remain, right to left, into `out`."""
+    for node in range(nodes - 1, 0, -1):
+        add_into(tree, (node - 1) * size, node * size, size)
+    for i in range(size):
+        out[i] = tree[i] if nodes > 0 else 0.0

@@ -1,0 +1,1 @@
+"""Mixtures: independent rows, each from one of K components of a family."""

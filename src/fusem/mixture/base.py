@@ -1,0 +1,263 @@
+"""What every mixture does, whatever its family: fit, predict, densities, samples, files."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fusem.data import Rows
+from fusem.em.history import Sweep, as_array
+from fusem.em.workers import Workers
+from fusem.mixture import diagnose
+from fusem.mixture.by_hand import ByHand
+from fusem.mixture.criteria import Criteria
+from fusem.mixture.engine import Engine
+from fusem.mixture.fitting import Fit, Fitted, Listener, Settings
+from fusem.mixture.output import Column, Proba
+from fusem.mixture.source import column_names, rows_to_fit, rows_to_use, weights_of
+
+Array = NDArray[np.float64]
+
+
+class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
+    """Mixture of K components of one family, fitted by expectation-maximisation."""
+
+    warm_start: bool
+    verbose: int
+    verbose_interval: int
+    random_state: Any
+
+    @abstractmethod
+    def _settings(self, d: int) -> Settings:
+        """Checked constructor parameters for d columns."""
+
+    # ---- fitting ----
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Estimate the mixture by EM.
+
+        `n_init` starts are run and the one with the highest log-likelihood is kept. If `fit` fails or
+        is interrupted, the estimator stays as it was.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), table, path, list of chunks or function
+            Rows: a NumPy array (float32 stays float32), a pandas, polars or pyarrow table, a path or
+            glob of ``.npy``, Parquet or CSV files, a list or other re-iterable of chunks, or a function
+            without arguments that returns an iterator of chunks. A 1-D array is one column.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights ≥ 0; a row of weight 2 counts as two equal rows.
+
+        Returns
+        -------
+        self : object
+            The fitted mixture.
+
+        Raises
+        ------
+        ValueError
+            NaN or infinity (naming row and column), too few rows, negative weights, a source that
+            changes between passes, or components whose covariance is singular.
+        """
+        return self._fit(X, sample_weight, y=y)
+
+    def _fit(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        on_iteration: Callable[[Sweep], None] | None = None,
+        y: Any = None,
+    ) -> Any:
+        self._validate_params()
+        rows, weights = rows_to_fit(X, y), weights_of(sample_weight)
+        names = column_names(X, rows)
+        settings = self._settings(rows.n_columns)
+        given = self._model() if self.warm_start and hasattr(self, "converged_") else None
+        if given is not None and given.components.means.shape[1] != rows.n_columns:
+            raise ValueError(
+                f"X has {rows.n_columns} features, but the model to continue from (warm_start=True) has "
+                f"{given.components.means.shape[1]}."
+            )
+        with Workers(self.n_jobs) as workers:
+            listener = Listener(self.verbose, self.verbose_interval, on_iteration)
+            fit = Fit(self._family, settings, rows, weights, workers, listener)
+            fitted = fit.best_of(given, getattr(self, "lower_bound_", -np.inf))
+        self._keep(fitted, rows, names)
+        self._diagnose(fitted, names)
+        return self
+
+    def _keep(self, fitted: Fitted, rows: Rows, names: NDArray[np.object_] | None) -> None:
+        self._set_model(fitted.run.params)
+        self.n_features_in_ = rows.n_columns
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.converged_ = fitted.run.converged
+        self.n_iter_ = len(fitted.run.sweeps)
+        self.lower_bound_ = float(fitted.run.lower_bound)
+        self.lower_bounds_ = [float(sweep.log_likelihood) for sweep in fitted.run.sweeps]
+        self.history_ = as_array(fitted.run.sweeps)
+        self.starts_ = fitted.starts
+
+    def _diagnose(self, fitted: Fitted, names: NDArray[np.object_] | None) -> None:
+        if not fitted.run.sweeps:
+            return
+        if not fitted.run.converged:
+            warnings.warn(
+                "Best performing initialization did not converge. Try different init parameters, or "
+                "increase max_iter, tol, or check for degenerate data.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
+        diagnose.likelihood(fitted.run.sweeps)
+        diagnose.rows_per_component(summary, len(model.weights))
+        collinear = diagnose.columns(summary, reg, self.reg_covar == "auto", model, names)
+        diagnose.components(self._family, model, fitted.counts, summary, reg, collinear)
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
+        """Fit, then label the same rows: ``fit(X).predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            Most probable component of every row.
+        """
+        labels: NDArray[np.int64] = self.fit(X, y, sample_weight).predict(X)
+        return labels
+
+    # ---- using a fitted mixture ----
+
+    def _evaluate(
+        self, X: Any, sample_weight: Any, wanted: str, consume: Callable[..., None]
+    ) -> Rows:
+        check_is_fitted(self)
+        model = self._model()
+        rows = X if isinstance(X, Rows) else rows_to_use(self, X, model.components.means.shape[1])
+        engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
+        with Workers(self.n_jobs) as workers:
+            weights = weights_of(sample_weight)
+            engine.evaluate(model, rows, weights, workers, frozenset(wanted.split()), consume)
+        return rows
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Most probable component of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            Component numbers, from 0.
+        """
+        column = Column(np.int64)
+        self._evaluate(X, None, "labels", lambda first, w, o: column.put(first, o.labels))
+        return column.whole()
+
+    def score_samples(self, X: Any) -> Array:
+        """Log-density of the mixture at every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,), float64
+            Natural logarithm of the density, −inf where it is less than float64 holds.
+        """
+        column = Column(np.float64)
+        self._evaluate(X, None, "evidence", lambda first, w, o: column.put(first, o.evidence))
+        return column.whole()
+
+    def predict_proba(self, X: Any, out: Any = None) -> NDArray[Any]:
+        """Responsibilities: the probability of each component given the row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`.
+        out : ndarray of shape (n_samples, n_components) or path ending in ``.npy``, optional
+            Where to write. A file is written in tiles, with bounded memory, and appears under its name
+            when it is complete.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Rows sum to 1; float32 for float32 rows, else float64. `out` itself, or the file as a
+            read-only memory map, where given.
+        """
+        check_is_fitted(self)
+        d, K = self._model().components.means.shape[1], len(self.weights_)
+        rows = rows_to_use(self, X, d)
+        with Proba(out, rows, K) as proba:
+            self._evaluate(rows, None, "proba", lambda first, w, o: proba.put(first, o.proba))
+        return proba.whole()
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
+        """Draw rows from the mixture, component by component.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows.
+        y : ndarray of shape (n_samples,), int64
+            The component of each.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample."
+            )
+        model, rng = self._model(), check_random_state(self.random_state)
+        counts = rng.multinomial(n_samples, model.weights / model.weights.sum())
+        drawn = [self._family.sample(model.components, k, n, rng) for k, n in enumerate(counts)]
+        return np.vstack(drawn), np.repeat(np.arange(len(counts)), counts)
+
+    # ---- files ----
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted mixture to a file that `fusem.load` reads back; atomically, without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, by convention ending in ``.npz``.
+        """
+        from fusem.mixture.load import save
+
+        save(self, path)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "weights_") and hasattr(self, "means_")

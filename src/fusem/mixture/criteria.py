@@ -1,0 +1,148 @@
+"""Log-likelihood of rows under a fitted mixture, and the criteria made of it: AIC, BIC, ICL."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.data import Rows
+from fusem.em.summary import check_weights
+from fusem.kernels.tile import LEAF
+from fusem.mixture.engine import Outcome
+from fusem.mixture.parametrised import Parametrised
+
+Array = NDArray[np.float64]
+
+
+class Criteria(Parametrised):
+    """Part of every mixture; uses its parameters and its E-step."""
+
+    @abstractmethod
+    def _evaluate(
+        self, X: Any, sample_weight: Any, wanted: str, consume: Callable[..., None]
+    ) -> Rows:
+        """Run the E-step over rows."""
+
+    def _totals(
+        self, X: Any, sample_weight: Any, entropy: bool = False
+    ) -> tuple[float, float, float]:
+        """(Σ w log density, Σ w, Σ w log of the largest responsibility), leaf by leaf, exactly rounded."""
+        likelihoods: list[float] = []
+        weights: list[float] = []
+        certainties: list[float] = []
+
+        def consume(first: int, w: Array | None, o: Outcome) -> None:
+            if w is not None:
+                check_weights(w, first)
+            n = len(o.evidence)
+            for leaf in range(0, n, LEAF):
+                part = slice(leaf, leaf + LEAF)
+                v = np.ones(len(o.evidence[part])) if w is None else w[part]
+                likelihoods.append(float(_weighted(o.evidence[part], v)))
+                weights.append(float(v.sum()))
+                if entropy:
+                    largest = o.proba[part].max(axis=1).astype(np.float64)
+                    certainties.append(float(_weighted(np.log(largest), v)))
+
+        self._evaluate(X, sample_weight, "evidence proba" if entropy else "evidence", consume)
+        if not weights:
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        total = math.fsum(weights)
+        if total <= 0.0:
+            raise ValueError("sample_weight is zero for every row: at least one must be positive.")
+        return _sum(likelihoods), total, _sum(certainties)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean log-density of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        log_likelihood : float
+            Log-likelihood per row (per unit of weight).
+        """
+        likelihood, weight, _ = self._totals(X, sample_weight)
+        return likelihood / weight
+
+    def _n_parameters(self) -> int:
+        K, d = self._model().components.means.shape
+        return int(K - 1 + K * d + self._family.n_covariance_parameters(K, d))
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Akaike's information criterion on X; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        aic : float
+            −2 log L + 2 p.
+        """
+        likelihood, _, _ = self._totals(X, sample_weight)
+        return -2.0 * likelihood + 2.0 * self._n_parameters()
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Bayesian information criterion on X; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows; their sum is the number of rows.
+
+        Returns
+        -------
+        bic : float
+            −2 log L + p log n.
+        """
+        likelihood, weight, _ = self._totals(X, sample_weight)
+        return -2.0 * likelihood + self._n_parameters() * math.log(weight)
+
+    def icl(self, X: Any, sample_weight: Any = None) -> float:
+        """Integrated completed likelihood criterion on X; lower is better.
+
+        BIC with the rows assigned to their most probable components: it asks for separated clusters
+        (Biernacki, Celeux and Govaert 2000).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows; their sum is the number of rows.
+
+        Returns
+        -------
+        icl : float
+            BIC − 2 Σ log of each row's largest responsibility.
+        """
+        likelihood, weight, certainty = self._totals(X, sample_weight, entropy=True)
+        return -2.0 * (likelihood + certainty) + self._n_parameters() * math.log(weight)
+
+
+def _weighted(values: Array, weights: Array) -> Array:
+    """Σ w · v in which a weight of 0 hides even an infinite value."""
+    return np.asarray(np.where(weights > 0.0, values, 0.0) @ weights)
+
+
+def _sum(values: list[float]) -> float:
+    return math.fsum(values) if np.isfinite(values).all() else float(np.sum(values))

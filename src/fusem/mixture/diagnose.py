@@ -1,0 +1,155 @@
+"""Warnings about a finished fit: each names components, columns and the remedy."""
+
+from __future__ import annotations
+
+import warnings
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.em.history import Sweep
+from fusem.em.loop import falls
+from fusem.em.summary import Summary
+from fusem.exceptions import (
+    ConstantColumnWarning,
+    DegenerateComponentWarning,
+    EmptyComponentWarning,
+    FewRowsWarning,
+    FusemWarning,
+    LikelihoodDecreaseWarning,
+    RegularizationWarning,
+)
+from fusem.mixture.engine import Model
+
+Array = NDArray[np.float64]
+COLLINEAR = 1e-8  # smallest eigenvalue of a correlation matrix that counts as full rank
+INFLUENTIAL = 1e-3  # share of a column's variance from which reg_covar shapes the result
+FLOOR = 2.0  # a variance below this many times reg_covar has collapsed to it
+
+
+def listed(items: NDArray[np.int64] | list[str]) -> str:
+    """Up to ten items, by name."""
+    names = [str(item) for item in items]
+    return ", ".join(names[:10]) + (f", … ({len(names)} in all)" if len(names) > 10 else "")
+
+
+def column_labels(columns: NDArray[np.int64], names: NDArray[np.object_] | None) -> str:
+    """Columns by name, or by number without names."""
+    return listed(columns if names is None else [repr(str(names[j])) for j in columns])
+
+
+def collinear_columns(covariance: Array) -> NDArray[np.int64]:
+    """Columns that take part in an exact linear dependence; constant columns do not count."""
+    varying = np.flatnonzero(np.diag(covariance) > 0.0)
+    scale = np.sqrt(np.diag(covariance)[varying])
+    if len(varying) < 2:
+        return np.empty(0, dtype=np.int64)
+    values, vectors = np.linalg.eigh(covariance[np.ix_(varying, varying)] / scale[:, None] / scale)
+    null = vectors[:, values < COLLINEAR]
+    return np.asarray(varying[(np.abs(null) > 0.05).any(axis=1)])
+
+
+def total_covariance(model: Model, reg: Array) -> Array:
+    """Covariance of the whole mixture without what regularisation added; full and tied forms."""
+    _, means, covariances = model.weights, model.components.means, model.components.covariances
+    weights = model.weights / model.weights.sum()
+    centred = means - weights @ means
+    within = covariances if covariances.ndim == 2 else np.tensordot(weights, covariances, 1)
+    return np.asarray(within + (weights * centred.T) @ centred - np.diag(reg))
+
+
+def warn(category: type[FusemWarning], message: str) -> None:
+    """Warn."""
+    warnings.warn(message, category, stacklevel=2)
+
+
+def columns(
+    summary: Summary, reg: Array, automatic: bool, model: Model, names: NDArray[np.object_] | None
+) -> bool:
+    """Warn about constant and collinear columns and about heavy regularisation; True if collinear."""
+    constant = summary.variances == 0.0
+    if constant.any():
+        warn(
+            ConstantColumnWarning,
+            f"Columns without any variation: {column_labels(np.flatnonzero(constant), names)}. They say "
+            "nothing about the components, and their variance is reg_covar alone; drop them.",
+        )
+    heavy = ~constant & (reg >= INFLUENTIAL * summary.variances)
+    if heavy.any() and not automatic:
+        warn(
+            RegularizationWarning,
+            "reg_covar is not small against the variance of columns "
+            f"{column_labels(np.flatnonzero(heavy), names)} (≥ {INFLUENTIAL:g} of it) and shapes the "
+            "result: scale the columns, lower reg_covar or use reg_covar='auto'.",
+        )
+    if model.components.covariances.ndim < 2 or model.components.covariances.shape[-2:] != (
+        len(reg),
+        len(reg),
+    ):
+        return False
+    together = collinear_columns(total_covariance(model, reg))
+    if together.size:
+        warn(
+            ConstantColumnWarning,
+            f"Columns {column_labels(together, names)} are collinear: the covariance is singular but for "
+            "reg_covar. Drop one of them or use covariance_type='diag'.",
+        )
+    return bool(together.size)
+
+
+def components(
+    family: ModuleType, model: Model, counts: Array, summary: Summary, reg: Array, collinear: bool
+) -> None:
+    """Warn about empty components, collapsed ones and those with too few rows."""
+    K, d = model.components.means.shape
+    empty = counts <= 0.0
+    if empty.any():
+        warn(
+            EmptyComponentWarning,
+            f"Components {listed(np.flatnonzero(empty))} hold no rows any more; they keep their last "
+            "parameters with weight 0. Use fewer components or other starts (n_init).",
+        )
+    rows = counts * summary.n_rows / summary.weight
+    shape = family.covariance_shape(K, d)
+    needed = {(K, d, d): d + 1, (d, d): 1}.get(shape, 2) if d > 1 else 2
+    varying = summary.variances > 0.0
+    floor = FLOOR * reg[varying]
+    collapsed = (family.variances(model.components)[:, varying] <= floor).any(axis=1)
+    if shape == (K, d, d) and not collinear and (reg > 0.0).all() and varying.any():
+        some = np.ix_(np.ones(K, dtype=bool), varying, varying)
+        scale = np.sqrt(reg[varying])
+        ratio = model.components.covariances[some] / scale[:, None] / scale
+        collapsed |= np.linalg.eigvalsh(ratio)[:, 0] <= FLOOR
+    degenerate = ~empty & (collapsed | (rows < needed))
+    if degenerate.any():
+        worst = np.flatnonzero(degenerate)
+        warn(
+            DegenerateComponentWarning,
+            f"Components {listed(worst)} have collapsed to the regularisation floor or hold fewer than "
+            f"{needed} effective rows ({listed([f'{rows[k]:.3g}' for k in worst])}): their likelihood "
+            "says little. Use fewer components, a simpler covariance_type or a larger reg_covar.",
+        )
+
+
+def rows_per_component(summary: Summary, n_components: int) -> None:
+    """Warn where there are hardly more rows than components."""
+    if n_components > 1 and summary.n_rows < 2 * n_components:
+        warn(
+            FewRowsWarning,
+            f"{summary.n_rows} rows for {n_components} components: most will describe single rows. "
+            "Use fewer components.",
+        )
+
+
+def likelihood(sweeps: list[Sweep]) -> None:
+    """Warn where the log-likelihood fell."""
+    fallen = falls(sweeps)
+    if fallen:
+        worst = min(fallen, key=lambda sweep: sweep.change)
+        warn(
+            LikelihoodDecreaseWarning,
+            f"The log-likelihood per row fell at {len(fallen)} sweep(s), most at iteration "
+            f"{worst.iteration} by {-worst.change:.3g}. With reg_covar > 0 the regularised covariance is "
+            "not the maximum-likelihood one; lower reg_covar, and look for collapsed components.",
+        )

@@ -1,0 +1,200 @@
+"""A family and the algorithm meet: compiled kernels of one family, run over the rows of a source."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fusem.data import Rows, segments
+from fusem.em.summary import bad_value
+from fusem.em.sweep import segment_rows, sweep
+from fusem.em.workers import Workers
+from fusem.kernels import mixture_sweep
+from fusem.kernels.tile import LEAF, Workspace, workspace
+
+Array = NDArray[np.float64]
+HEADER = mixture_sweep.HEADER
+NO_WEIGHTS = np.empty(0)
+
+
+class Outcome(NamedTuple):
+    """What the E-step says of a segment's rows; arrays that were not wanted are empty."""
+
+    evidence: Array  # (n,) log density of the mixture
+    labels: NDArray[np.int64]  # (n,) most probable component
+    proba: NDArray[Any]  # (n, K) responsibilities, dtype of the rows
+
+
+Consumer = Callable[[int, Array | None, Outcome], None]
+
+
+class Model(NamedTuple):
+    """A mixture: weights of the components and the family's parameters."""
+
+    weights: Array  # (K,)
+    components: Any
+
+    @property
+    def log_weights(self) -> Array:
+        """Logarithms of the weights, −inf for 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.weights)
+
+
+def location(X: NDArray[Any]) -> tuple[int, int, int, int]:
+    """Address, strides and number of rows, as kernels take them."""
+    return X.ctypes.data, X.strides[0], X.strides[1], X.shape[0]
+
+
+class Engine:
+    """Kernels of one family for K components and d columns of one dtype.
+
+    Parameters
+    ----------
+    family : module
+        One of `fusem.families`.
+    n_components, d : int
+        Components and columns.
+    dtype : dtype
+        float64 or float32, that of the rows.
+    """
+
+    def __init__(self, family: ModuleType, n_components: int, d: int, dtype: DTypeLike) -> None:
+        self.family, self.n_components, self.d = family, n_components, d
+        self.dtype = np.dtype(dtype)
+        self.size = HEADER + family.statistic_size(n_components, d)
+        self._spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
+        self._levels = 1
+
+    def segment_rows(self, rows: Rows, workers: Workers) -> int:
+        """Rows per segment for this model and source."""
+        family_columns = self.family.tile_columns(self.n_components, self.d)
+        operations = self.n_components * (20.0 + 2.0 * self.d) + self.d * family_columns
+        length = segment_rows(operations, rows.n_rows, workers.n_jobs)
+        self._levels = (length // LEAF).bit_length() + 1
+        return length
+
+    @contextmanager
+    def space(self) -> Iterator[Workspace]:
+        """Memory for the thread that asks, given back afterwards."""
+        try:
+            space = self._spaces.get_nowait()
+        except queue.Empty:
+            columns = self.family.tile_columns(self.n_components, self.d)
+            space = workspace(
+                self.d, self.n_components, columns, self.size, self._levels, self.dtype
+            )
+        try:
+            yield space
+        finally:
+            self._spaces.put(space)
+
+    def statistic(
+        self, model: Model, rows: Rows, weights: Rows | None, workers: Workers
+    ) -> Array | None:
+        """The statistic of all rows at the model's parameters; None without rows."""
+        length = self.segment_rows(rows, workers)
+        operands = self.family.operands(model.components, self.dtype)
+        kernel, log_weights = self.family.sweep[self.dtype], model.log_weights
+
+        def work(thread: int, first: int, X: NDArray[Any], w: Array | None) -> Array:
+            out = np.empty(self.size)
+            given = NO_WEIGHTS if w is None else w
+            with self.space() as space:
+                kernel(*location(X), self.d, given, log_weights, operands, space, out)
+            return out
+
+        return sweep(rows, weights, length, work, workers)
+
+    def maximize(self, model: Model, statistic: Array, reg: Array) -> Model:
+        """The M-step: mixing weights and the family's parameters."""
+        sums = statistic[HEADER:]
+        counts = sums[: self.n_components]
+        return Model(counts / counts.sum(), self.family.maximize(model.components, sums, reg))
+
+    def evaluate(
+        self,
+        model: Model,
+        rows: Rows,
+        weights: Rows | None,
+        workers: Workers,
+        wanted: frozenset[str],
+        consume: Consumer,
+    ) -> None:
+        """Give ``consume(first_row, w, outcome)`` every segment, in any order and from any thread.
+
+        Parameters
+        ----------
+        wanted : set of {"evidence", "labels", "proba"}
+            What to compute; what is not wanted is empty in the outcome.
+        """
+        length = self.segment_rows(rows, workers)
+        operands = self.family.operands(model.components, self.dtype)
+        kernel, log_weights = self.family.evaluate[self.dtype], model.log_weights
+        proba = "proba" in wanted
+
+        def work(thread: int, segment: tuple[int, NDArray[Any], Array | None]) -> None:
+            first, X, w = segment
+            n = len(X)
+            outcome = Outcome(
+                np.empty(n if "evidence" in wanted else 0),
+                np.empty(n if "labels" in wanted or proba else 0, dtype=np.int64),
+                np.empty((n if proba else 0, self.n_components), dtype=self.dtype),
+            )
+            with self.space() as space:
+                flat = outcome.proba.reshape(-1)
+                kernel(*location(X), self.d, log_weights, operands, space, *outcome[:2], flat)
+            repair_far_rows(self.family, model, rows, first, X, outcome)
+            consume(first, w, outcome)
+
+        workers.run(segments(rows, weights, length), work)
+
+
+def repair_far_rows(
+    family: ModuleType, model: Model, source: Rows, first: int, X: NDArray[Any], outcome: Outcome
+) -> None:
+    """Redo rows so far out that their squared distances overflow: scaled, in float64.
+
+    The nearest component takes the whole row, unless distances are equal.
+
+    Raises
+    ------
+    ValueError
+        At the first NaN or infinity, naming its row and column.
+    """
+    bad = np.zeros(len(X), dtype=bool)
+    if outcome.labels.size:
+        bad |= outcome.labels < 0
+    if outcome.evidence.size:
+        bad |= ~np.isfinite(outcome.evidence)
+    rows = np.flatnonzero(bad)
+    if not rows.size:
+        return
+    far = X[rows].astype(np.float64)
+    wrong = np.argwhere(~np.isfinite(far))
+    if wrong.size:
+        i, column = wrong[0]
+        raise bad_value(source, far[i, column], first + int(rows[i]), int(column))
+    scale = np.maximum(np.abs(far).max(axis=1), 1.0)
+    squares = family.scaled_squares(model.components, far, scale)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        excess = -0.5 * (squares - squares.min(axis=1, keepdims=True)) * scale[:, None] ** 2
+        nearest = np.where(squares == squares.min(axis=1, keepdims=True), 0.0, excess)
+        constant = family.operands(model.components, np.float64).constant
+        relative = np.where(model.weights > 0.0, nearest + model.log_weights + constant, -np.inf)
+        top = relative.max(axis=1, keepdims=True)
+        share = np.exp(relative - top)
+        mass = share.sum(axis=1, keepdims=True)
+        evidence = (top + np.log(mass))[:, 0] - 0.5 * squares.min(axis=1) * scale**2
+    if outcome.labels.size:
+        outcome.labels[rows] = relative.argmax(axis=1)
+    if outcome.proba.size:
+        outcome.proba[rows] = share / mass
+    if outcome.evidence.size:
+        outcome.evidence[rows] = evidence

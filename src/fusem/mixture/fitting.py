@@ -1,0 +1,252 @@
+"""A fit from start to finish: describe the rows, draw starts, run EM from each, keep the best."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.data import Rows
+from fusem.em.history import Start, Sweep
+from fusem.em.loop import Run, expectation_maximisation
+from fusem.em.start import responsibilities
+from fusem.em.subsample import subsample
+from fusem.em.summary import Summary, not_finite, summarise
+from fusem.em.workers import Workers
+from fusem.families.gaussian import SingularComponents
+from fusem.mixture.diagnose import collinear_columns, column_labels
+from fusem.mixture.engine import HEADER, Engine, Model
+
+Array = NDArray[np.float64]
+START_ROWS = 50_000  # rows that a start looks at; with more, a random subsample of so many
+AUTOMATIC = 1e-6  # reg_covar="auto": this share of each column's variance
+
+
+class Settings(NamedTuple):
+    """What the user chose, checked."""
+
+    n_components: int
+    tol: float
+    reg_covar: float | str
+    max_iter: int
+    n_init: int
+    init_params: str
+    rng: np.random.RandomState
+    weights_init: Array | None
+    means_init: Array | None
+    precisions_init: Array | None
+
+
+class Fitted(NamedTuple):
+    """What a fit found."""
+
+    run: Run[Model]
+    starts: list[Start]
+    counts: Array  # (K,) Σ r at the last sweep
+    summary: Summary
+    reg: Array
+
+
+class Fit:
+    """One call of `fit`: the rows, what is known of them, and the kernels for them."""
+
+    def __init__(
+        self,
+        family: ModuleType,
+        settings: Settings,
+        rows: Rows,
+        weights: Rows | None,
+        workers: Workers,
+        listener: Listener,
+    ) -> None:
+        self.family, self.settings, self.rows, self.weights = family, settings, rows, weights
+        self.workers, self.listener = workers, listener
+        self.summary = summarise(rows, weights, workers)
+        self._check_size()
+        self.engine = Engine(family, settings.n_components, rows.n_columns, rows.dtype)
+        self.reg = self._regularisation()
+        self._sample: tuple[Array, Array | None] | None = None
+        self.counts = np.ones(settings.n_components)
+
+    def _check_size(self) -> None:
+        n, d, K = self.summary.n_rows, self.rows.n_columns, self.settings.n_components
+        if n < 2:
+            raise ValueError(
+                f"Found array with {n} sample(s) (shape=({n}, {d})) while a minimum of 2 is required: "
+                f"one row says nothing about a covariance (n_components = {K}, {d} columns)."
+            )
+        if n < K:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}"
+            )
+
+    def _regularisation(self) -> Array:
+        if self.settings.reg_covar != "auto":
+            return np.full(self.rows.n_columns, float(self.settings.reg_covar))
+        variances = self.summary.variances
+        varying = variances[variances > 0.0]
+        fallback = varying.mean() if varying.size else 1.0
+        return AUTOMATIC * np.where(variances > 0.0, variances, fallback)
+
+    def start_rows(self) -> tuple[Array, Array | None]:
+        """The rows that starts look at, drawn once: all, or a subsample of START_ROWS."""
+        if self._sample is None:
+            state = self.settings.rng.get_state()
+            seed = 0
+            if self.summary.n_rows > START_ROWS:
+                seed = int(self.settings.rng.randint(np.iinfo(np.int32).max))
+            else:
+                self.settings.rng.set_state(state)
+            self._sample = subsample(self.rows, self.weights, START_ROWS, seed)
+        return self._sample
+
+    def draw(self) -> Model:
+        """A start: parameters from drawn responsibilities, or the user's own."""
+        s, d = self.settings, self.rows.n_columns
+        weights = s.weights_init
+        if weights is None or s.means_init is None or s.precisions_init is None:
+            X, w = self.start_rows()
+            resp = responsibilities(X, w, s.n_components, s.init_params, s.rng)
+            single_rows = s.init_params in ("k-means++", "random_from_data")
+            if w is not None and not single_rows:
+                resp *= w[:, None]
+            # with one row per component the weights are 1/n each, not 1/K: scikit-learn's start
+            counts = resp.sum(axis=0) + 10.0 * np.finfo(np.float64).eps
+            weights = counts / (len(X) if w is None else w.sum()) if weights is None else weights
+            X = np.asarray(X, dtype=np.float64)
+            if s.precisions_init is None:
+                components = self._estimate(X, resp, w)
+                if s.means_init is not None:
+                    components = components._replace(means=s.means_init)
+            else:
+                means = s.means_init
+                if means is None:
+                    means = self.family.weighted_means(X, resp)[1]
+                components = self.family.from_precisions(means, s.precisions_init)
+        else:
+            components = self.family.from_precisions(s.means_init, s.precisions_init)
+        assert components.means.shape == (s.n_components, d)
+        return Model(np.asarray(weights, dtype=np.float64), components)
+
+    def _estimate(self, X: Array, resp: Array, w: Array | None) -> Any:
+        try:
+            return self.family.estimate(X, resp, self.reg, w)
+        except SingularComponents as problem:
+            centred = X - X.mean(axis=0)
+            together = collinear_columns(centred.T @ centred)
+            constant = np.flatnonzero(self.summary.variances == 0.0)
+            names = None if self.rows.names is None else np.asarray(self.rows.names, dtype=object)
+            if together.size:
+                problem.args = (
+                    f"{problem} Columns {column_labels(together, names)} are collinear.",
+                )
+            if constant.size:
+                problem.args = (
+                    f"{problem} Columns {column_labels(constant, names)} are constant.",
+                )
+            raise
+
+    def sweep(self, model: Model) -> Array:
+        """The statistic of all rows; an error if the source changed or a row has no density."""
+        statistic = self.engine.statistic(model, self.rows, self.weights, self.workers)
+        n = 0 if statistic is None else int(statistic[2])
+        if statistic is None or n != self.summary.n_rows:
+            raise ValueError(
+                f"{self.rows.label} changed while it was being read: {self.summary.n_rows} rows at "
+                f"first, {n} later. Give fit a source that yields the same rows at every pass."
+            )
+        if not np.isfinite(statistic).all():
+            summarise(
+                self.rows, self.weights, self.workers
+            )  # names a value that is no longer finite
+            raise (
+                not_finite(self.rows)
+                if self.rows.dtype == np.float64
+                else ValueError(
+                    f"A row of {self.rows.label} lies so far from every component that float32 overflows; "
+                    "scale the columns or convert to float64."
+                )
+            )
+        self.counts = statistic[HEADER : HEADER + self.settings.n_components].copy()
+        return statistic
+
+    def run(self, start: int, model: Model, lower_bound: float = -np.inf) -> Run[Model]:
+        """EM from one start."""
+        return expectation_maximisation(
+            model,
+            self.sweep,
+            lambda model, statistic: self.engine.maximize(model, statistic, self.reg),
+            tol=self.settings.tol,
+            max_iter=self.settings.max_iter,
+            lower_bound=lower_bound,
+            start=start,
+            on_sweep=self.listener.sweep,
+        )
+
+    def best_of(self, given: Model | None, lower_bound: float) -> Fitted:
+        """Run every start and keep the one with the highest log-likelihood; `given` continues a fit."""
+        best: Fitted | None = None
+        starts: list[Start] = []
+        failure: SingularComponents | None = None
+        for index in range(1 if given is not None else self.settings.n_init):
+            began = time.perf_counter()
+            self.listener.begin(index)
+            try:
+                model = self.draw() if given is None else given
+                run = self.run(index, model, -np.inf if given is None else lower_bound)
+            except SingularComponents as problem:
+                failure = problem
+                seconds = time.perf_counter() - began
+                starts.append(Start(index, -np.inf, 0, False, seconds, str(problem)))
+                continue
+            seconds = time.perf_counter() - began
+            self.listener.end(run.lower_bound, run.converged)
+            starts.append(
+                Start(index, run.lower_bound, len(run.sweeps), run.converged, seconds, None)
+            )
+            if best is None or run.lower_bound > best.run.lower_bound:
+                best = Fitted(run, starts, self.counts, self.summary, self.reg)
+        if best is None:
+            assert failure is not None
+            raise failure
+        return best
+
+
+class Listener:
+    """Told what a fit does; this one prints as scikit-learn's `verbose` does, and passes sweeps on."""
+
+    def __init__(
+        self, verbose: int, interval: int, on_iteration: Callable[[Sweep], None] | None
+    ) -> None:
+        self.verbose, self.interval, self.on_iteration = int(verbose), interval, on_iteration
+        self._began = self._last = time.perf_counter()
+
+    def begin(self, start: int) -> None:
+        """A start begins."""
+        self._began = self._last = time.perf_counter()
+        if self.verbose:
+            print(f"Initialization {start}")
+
+    def sweep(self, sweep: Sweep) -> None:
+        """A sweep is done."""
+        if self.on_iteration is not None:
+            self.on_iteration(sweep)
+        if not self.verbose or sweep.iteration % self.interval:
+            return
+        now = time.perf_counter()
+        detail = f"\t time lapse {now - self._last:.5f}s\t ll change {sweep.change:.5f}"
+        print(f"  Iteration {sweep.iteration}" + (detail if self.verbose > 1 else ""))
+        self._last = now
+
+    def end(self, lower_bound: float, converged: bool) -> None:
+        """A start ended."""
+        if not self.verbose:
+            return
+        seconds = time.perf_counter() - self._began
+        detail = f" time lapse {seconds:.5f}s\t lower bound {lower_bound:.5f}."
+        outcome = "converged" if converged else "did not converge"
+        print(f"Initialization {outcome}." + (detail if self.verbose > 1 else ""))

@@ -1,0 +1,272 @@
+"""Gaussian mixtures, a drop-in for scikit-learn's with weights, threads and data of any size."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fusem.families.registry import FAMILIES
+from fusem.mixture.base import BaseMixture
+from fusem.mixture.engine import Model
+from fusem.mixture.fitting import Settings
+from fusem.mixture.start_parameters import check_means, check_precisions, check_weights
+
+Array = NDArray[np.float64]
+
+
+class GaussianMixture(BaseMixture):
+    """Gaussian mixture, fitted by expectation-maximisation.
+
+    A drop-in for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and results,
+    and beyond it sample weights, rows from files and streams, threads, and float32 without copies.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components K.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        A covariance matrix each, one for all, a variance per column, or one variance each.
+    tol : float, default=1e-3
+        EM stops when the mean log-likelihood per row changes by less.
+    reg_covar : float or "auto", default=1e-6
+        Added to every variance, in squared units of the data. ``"auto"``: 1e-6 of each column's
+        variance, so that the result does not depend on the units.
+    max_iter : int, default=100
+        Most EM iterations; 0 means the start only.
+    n_init : int, default=1
+        Number of starts; the one with the highest log-likelihood is kept.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
+        How a start is drawn. Up to 50,000 rows it is scikit-learn's; above, it is drawn from a random
+        subsample of so many rows.
+    weights_init : array-like of shape (n_components,), optional
+        Mixing weights to start from.
+    means_init : array-like of shape (n_components, n_features), optional
+        Means to start from.
+    precisions_init : array-like, optional
+        Inverse covariances to start from, in the shape of `precisions_`.
+    random_state : int, RandomState or None, default=None
+        Seeds the starts, and `sample`.
+    warm_start : bool, default=False
+        Continue from the last fit instead of a new start.
+    verbose : int, default=0
+        1 prints iterations, 2 also times and changes.
+    verbose_interval : int, default=10
+        Iterations between two lines.
+    n_jobs : int or None, default=-1
+        Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last
+        bit.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Mixing weights.
+    means_ : ndarray of shape (n_components, n_features)
+        Means, in units of the data; float64 whatever the data.
+    covariances_ : ndarray
+        Shape (K, d, d) if full, (d, d) if tied, (K, d) if diag, (K,) if spherical.
+    precisions_ : ndarray
+        Their inverses, in the same shape.
+    precisions_cholesky_ : ndarray
+        Upper triangles U with precision = U Uᵀ (full, tied), or 1 / standard deviation.
+    converged_ : bool
+        Whether the kept start converged.
+    n_iter_ : int
+        Iterations of the kept start.
+    lower_bound_ : float
+        Mean log-likelihood per row at its last sweep.
+    lower_bounds_ : list of float
+        The same for each iteration.
+    history_ : structured ndarray of shape (n_iter_,)
+        Per sweep: iteration, log_likelihood (mean per row), change, seconds, rows_per_second.
+    starts_ : list
+        Each start and its outcome: index, lower_bound, n_iter, converged, seconds, error.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where the data had any.
+
+    Notes
+    -----
+    Of `covariances_`, `precisions_` and `precisions_cholesky_` one is stored: the one assigned last
+    (after `fit`, `covariances_`). The others are computed from it and read-only. Together with
+    `weights_` and `means_` they may be assigned without `fit`.
+
+    References
+    ----------
+    Dempster, Laird and Rubin (1977), "Maximum likelihood from incomplete data via the EM algorithm".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fusem
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model = fusem.GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> np.sort(model.means_[:, 0]).round(6)
+    array([ 1., 10.])
+    >>> bool(model.predict([[0, 0]])[0] == model.predict([[1, 1]])[0])
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({"kmeans", "random", "random_from_data", "k-means++"})],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float | str = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_jobs: int | None = -1,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_jobs = n_jobs
+
+    @property
+    def _family(self) -> ModuleType:
+        return FAMILIES[f"gaussian_{self.covariance_type}"]
+
+    def _settings(self, d: int) -> Settings:
+        K = self.n_components
+        weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
+        if weights is not None:
+            weights = check_weights(weights, K)
+        if means is not None:
+            means = check_means(means, K, d)
+        if precisions is not None:
+            precisions = check_precisions(precisions, self._family, self.covariance_type, K, d)
+        return Settings(
+            K, self.tol, self.reg_covar, self.max_iter, self.n_init, self.init_params,
+            check_random_state(self.random_state), weights, means, precisions,
+        )  # fmt: skip
+
+    # ---- the one stored form of the covariances, and what is computed from it ----
+
+    def _components(self) -> Any:
+        if "_stored" not in self.__dict__:
+            raise AttributeError(
+                f"This {type(self).__name__} has no covariances yet: call fit, or assign covariances_ "
+                "(or precisions_cholesky_) beside weights_ and means_."
+            )
+        form, values = self._stored
+        if form == "covariances":
+            return self._family.from_covariances(self.means_, values)
+        whitening = (
+            np.swapaxes(values, -1, -2) if self.covariance_type in ("full", "tied") else values
+        )
+        return self._family.from_whitening(self.means_, whitening)
+
+    def _model(self) -> Model:
+        weights, means = np.asarray(self.weights_, np.float64), np.asarray(self.means_, np.float64)
+        if means.ndim != 2 or weights.shape != means.shape[:1]:
+            raise ValueError(
+                f"weights_ of shape {weights.shape} and means_ of shape {means.shape} do not belong "
+                "together: they must be (n_components,) and (n_components, n_features)."
+            )
+        self._components_shape(means)
+        return Model(weights, self._components())
+
+    def _components_shape(self, means: Array) -> None:
+        if "_stored" not in self.__dict__:
+            return
+        shape = self._family.covariance_shape(*means.shape)
+        form, values = self._stored
+        if values.shape != shape:
+            raise ValueError(
+                f"{form}_ has shape {values.shape}; covariance_type={self.covariance_type!r} with means_ "
+                f"of shape {means.shape} needs {shape}."
+            )
+
+    def _set_model(self, model: Model) -> None:
+        self.weights_, self.means_ = model.weights, model.components.means
+        self.covariances_ = model.components.covariances
+
+    @property
+    def covariances_(self) -> Array:
+        """Covariance of each component, in the shape of `covariance_type`."""
+        if self.__dict__.get("_stored", ("",))[0] == "covariances":
+            return self._stored[1]
+        return _read_only(self._components().covariances)
+
+    @covariances_.setter
+    def covariances_(self, values: Any) -> None:
+        self._stored = ("covariances", np.asarray(values, dtype=np.float64))
+
+    @property
+    def precisions_cholesky_(self) -> Array:
+        """Upper triangles U with precision = U Uᵀ, or 1 / standard deviation."""
+        if self.__dict__.get("_stored", ("",))[0] == "precisions_cholesky":
+            return self._stored[1]
+        whitening = self._components().whitening
+        triangles = self.covariance_type in ("full", "tied")
+        return _read_only(np.swapaxes(whitening, -1, -2) if triangles else whitening)
+
+    @precisions_cholesky_.setter
+    def precisions_cholesky_(self, values: Any) -> None:
+        self._stored = ("precisions_cholesky", np.asarray(values, dtype=np.float64))
+
+    @property
+    def precisions_(self) -> Array:
+        """Inverse of each covariance, in the same shape."""
+        upper = self.precisions_cholesky_
+        if self.covariance_type in ("full", "tied"):
+            return _read_only(upper @ np.swapaxes(upper, -1, -2))
+        return _read_only(upper**2)
+
+    @precisions_.setter
+    def precisions_(self, values: Any) -> None:
+        precisions = np.asarray(values, dtype=np.float64)
+        components = self._family.from_precisions(self.means_, precisions)
+        whitening = components.whitening
+        triangles = self.covariance_type in ("full", "tied")
+        self.precisions_cholesky_ = np.swapaxes(whitening, -1, -2) if triangles else whitening
+
+
+def _read_only(values: Array) -> Array:
+    values = np.array(values)
+    values.flags.writeable = False
+    return values

@@ -1,0 +1,100 @@
+"""Results per row, put together from segments that arrive in any order and from any thread."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fusem.data import Rows
+
+
+class Column:
+    """One value per row."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._dtype = np.dtype(dtype)
+        self._parts: dict[int, NDArray[Any]] = {}
+
+    def put(self, first: int, part: NDArray[Any]) -> None:
+        """The values from row `first` on."""
+        self._parts[first] = part
+
+    def whole(self) -> NDArray[Any]:
+        """All values, by row."""
+        parts = [part for _, part in sorted(self._parts.items())]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=self._dtype)
+
+
+class Proba:
+    """Responsibilities (n, K): in new memory, in the caller's array, or in a ``.npy`` file.
+
+    A file is written under a temporary name and gets its own when the block ends without an error.
+    """
+
+    def __init__(self, out: Any, rows: Rows, n_components: int) -> None:
+        n = rows.n_rows
+        if n is None:
+            n = sum(len(block) for block in rows.blocks())
+        shape = (n, n_components)
+        self._path: Path | None = None
+        self._temporary: Path | None = None
+        if out is None:
+            self._array: NDArray[Any] = np.empty(shape, dtype=rows.dtype)
+        elif isinstance(out, (str, os.PathLike)):
+            self._path = Path(out)
+            if self._path.suffix != ".npy":
+                raise ValueError(
+                    f"out must be an array or a path ending in .npy, got {str(out)!r}."
+                )
+            handle, name = tempfile.mkstemp(
+                dir=self._path.parent, prefix=self._path.name, suffix=".part"
+            )
+            os.close(handle)
+            self._temporary = Path(name)
+            self._array = np.lib.format.open_memmap(name, mode="w+", dtype=rows.dtype, shape=shape)
+        else:
+            if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype.kind != "f":
+                got = (
+                    f"{out.dtype} {out.shape}"
+                    if isinstance(out, np.ndarray)
+                    else type(out).__name__
+                )
+                raise ValueError(f"out must be a floating-point array of shape {shape}, got {got}.")
+            self._array = out
+
+    def put(self, first: int, part: NDArray[Any]) -> None:
+        """Responsibilities from row `first` on."""
+        self._array[first : first + len(part)] = part
+
+    def whole(self) -> NDArray[Any]:
+        """All of them."""
+        return self._array
+
+    def __enter__(self) -> Proba:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._path is None or self._temporary is None:
+            return
+        if error is not None:
+            self._array = np.empty(0)
+            self._temporary.unlink(missing_ok=True)
+            return
+        if isinstance(self._array, np.memmap):
+            self._array.flush()
+        self._array = np.empty(0)
+        self._temporary.replace(self._path)
+        self._array = np.load(self._path, mmap_mode="r")

@@ -1,0 +1,116 @@
+"""The benchmarks run: each of asv's once at its smallest case, and the comparison of peers."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asv_benchmarks import cases, memory, mixins, mixture, process, report
+from asv_benchmarks.results import Iteration, Throughput
+
+ROOT = Path(__file__).parents[1]
+SMOKE = cases.PROFILES["smoke"]
+KINDS = ("time_", "timeraw_", "peakmem_", "track_")
+
+
+def benchmarks(*modules):
+    """Return (class, method name) of every benchmark that asv would find in `modules`."""
+    classes = {value for module in modules for value in vars(module).values() if is_suite(value)}
+    return sorted(
+        ((suite, name) for suite in classes for name in dir(suite) if name.startswith(KINDS)),
+        key=lambda found: (found[0].__name__, found[1]),
+    )
+
+
+def is_suite(value) -> bool:
+    return isinstance(value, type) and not inspect.isabstract(value)
+
+
+IN_PROCESS = [b for b in benchmarks(mixture) if not issubclass(b[0], mixins.Memory)]
+
+
+def test_the_suites_hold_every_kind_of_benchmark():
+    names = {name for _, name in benchmarks(mixture, process)}
+    assert {kind for kind in KINDS if any(name.startswith(kind) for name in names)} == set(KINDS)
+    assert not [name for _, name in benchmarks(mixins)], "asv would run mix-ins on their own"
+
+
+@pytest.mark.parametrize(("suite", "name"), IN_PROCESS, ids=lambda x: getattr(x, "__name__", x))
+def test_a_benchmark_runs_on_every_covariance_and_dtype(suite, name):
+    for case, dtype in product(SMOKE, cases.DTYPES):
+        benchmark = suite()
+        benchmark.setup(case.label, dtype)
+        result = getattr(benchmark, name)(case.label, dtype)
+        assert result is None or np.isfinite(result)
+
+
+@pytest.mark.parametrize("library", ["fusem", "scikit-learn"])
+def test_memory_is_measured_in_a_process_of_its_own(library):
+    assert 0 <= memory.beyond_data(library, SMOKE[0], "float64", 2) < 1e9
+
+
+def test_memory_sees_an_array_that_grows_with_the_rows():
+    case = cases.Case("spherical", 500_000, 1, 8)
+    assert memory.beyond_data("scikit-learn", case, "float64", 1) > case.rows * case.components * 8
+
+
+def test_a_first_fit_and_imports_run_in_a_new_process(tmp_path):
+    assert process.FirstFit().track_warm_start("diag", "float64") > 0
+    for suite, name in benchmarks(process):
+        if name.startswith("timeraw_"):
+            assert process.seconds(getattr(suite(), name)(), str(tmp_path)) > 0
+
+
+def test_blobs_are_the_same_in_both_dtypes_and_starts_fit_them():
+    for case in SMOKE:
+        X = cases.blobs(case)
+        assert X.shape == (case.rows, case.columns)
+        np.testing.assert_allclose(cases.blobs(case, "float32"), X, rtol=1e-5, atol=1e-6)
+        assert cases.start(case, X)["means_init"].shape == (case.components, case.columns)
+        assert cases.by_label(case.label) == case
+
+
+def test_an_unknown_profile_is_refused(monkeypatch):
+    monkeypatch.setenv("FUSEM_BENCH", "huge")
+    with pytest.raises(ValueError, match="FUSEM_BENCH is 'huge'; accepted are smoke, small, large"):
+        cases.profile()
+
+
+def test_the_report_takes_ratios_pair_by_pair():
+    case = cases.Case("full", 1_000_000, 8, 8)
+    used = {"fusem": 12_000_000, "scikit-learn": 345_000_000}
+    row = report.iteration_row(
+        Iteration(case, [1.0, 2.0, 4.0], [8.0, 40.0, 40.0], 1.6, 2e-13, used)
+    )
+    assert row.startswith("| full-1000000x8-k8 | 5,000 | 250 | 10.0 × | 8.00–20.0 | 200 | 2e-13 |")
+    assert row.endswith("| 345 | 12.0 |")
+
+
+def test_the_report_compares_sources_with_memory():
+    taken = {"array": [1.0, 2.0, 4.0], ".npy file": [2.0, 4.0, 8.0]}
+    table = report.throughput_table([Throughput(SMOKE[0], taken)]).splitlines()
+    assert table[0] == "| case | array | .npy file |"
+    assert table[2] == f"| {SMOKE[0].label} | 1,000 (100%) | 500 (50%) |"
+
+
+@pytest.mark.slow
+def test_the_comparison_of_peers_runs(tmp_path):
+    output = tmp_path / "RESULTS.md"
+    command = [sys.executable, "-m", "asv_benchmarks.peers", "--quick", "--repetitions", "1"]
+    command += ["--only", "*x16-k16", "--output", str(output)]
+    environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    text = output.read_text(encoding="utf-8")
+    assert " ".join(command[1:5]) in text.replace("python ", "", 1)
+    for case in ("full-300", "diag-500", "tied-500", "spherical-500"):
+        assert f"| {case.split('-')[0]}-" in text

@@ -1,0 +1,264 @@
+"""Statistics add: any split, any order, any process; `update` makes of them what `fit` makes."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fusem
+from tests.cases import CASES, DTYPES
+from tests.comparison import (
+    assert_bit_identical,
+    assert_same_parameters,
+    covariance_matrices,
+    parameters_of,
+)
+from tests.models import model_at, stepped
+from tests.reference import Parameters
+from tests.sources import cut
+
+by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+
+# Float64 totals added in another order; leaves of float32 rows begin elsewhere in a split.
+TOLERANCE = {np.float64: 1e-11, np.float32: 1e-5}
+
+
+def started(case, X, **options):
+    """Return a model at the case's start parameters, before any EM step."""
+    return model_at(case, case.start(), max_iter=0, **options).fit(X)
+
+
+def updated(model, statistic):
+    """Return the log-likelihood that an update returns, and a copy of the model after it."""
+    model = copy.deepcopy(model)
+    return model.update(statistic), model
+
+
+def assert_same_update(model, statistic, expected, case, rtol=1e-11) -> None:
+    """Assert that two statistics say the same: the same likelihood and the same next parameters."""
+    ours, one = updated(model, statistic)
+    theirs, other = updated(model, expected)
+    assert ours == pytest.approx(theirs, rel=rtol)
+    assert_same_parameters(parameters_of(one), parameters_of(other), case.covariance_type, rtol)
+    assert statistic.n_rows == expected.n_rows
+    assert statistic.weight == pytest.approx(expected.weight, rel=1e-14)
+    assert statistic.log_likelihood == pytest.approx(expected.log_likelihood, rel=rtol)
+
+
+@by_type
+@by_dtype
+def test_update_is_the_em_step_of_the_twin(case, dtype):
+    X = case.data(1700, dtype=dtype)
+    model = started(case, X, reg_covar=1e-3)
+    before, *after = case.twin.em_step(X.astype(np.float64), None, *case.start(), 1e-3)
+    log_likelihood, model = updated(model, model.statistics(X))
+    rtol = TOLERANCE[dtype]
+    assert log_likelihood == pytest.approx(before, rel=rtol)
+    expected = Parameters(*after)
+    assert_same_parameters(parameters_of(model), expected, case.covariance_type, rtol)
+
+
+@by_type
+def test_em_by_hand_is_fit(case):
+    X = case.data(1700)
+    model = started(case, X)
+    bounds = [model.update(model.statistics(X)) for _ in range(5)]
+    expected = stepped(case, X, steps=5)
+    assert_bit_identical(bounds, expected.lower_bounds_)
+    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
+        assert_bit_identical(getattr(model, name), getattr(expected, name), name)
+
+
+@by_type
+def test_statistics_leave_the_model_alone(case):
+    X = case.data(1700)
+    model = started(case, X)
+    before = pickle.dumps(model)
+    model.statistics(X)
+    assert pickle.dumps(model) == before
+
+
+@by_type
+def test_what_a_statistic_knows(case):
+    X = case.data(1700)
+    model = started(case, X)
+    rows = case.twin.log_likelihoods(X, case.start())
+    plain = model.statistics(X)
+    assert plain.n_rows == len(X)
+    assert plain.weight == len(X)
+    assert plain.log_likelihood == pytest.approx(rows.sum(), rel=1e-12)
+    weights = np.random.default_rng(0).exponential(size=len(X))
+    weighted = model.statistics(X, sample_weight=weights)
+    assert weighted.n_rows == len(X)
+    assert weighted.weight == pytest.approx(weights.sum(), rel=1e-13)
+    assert weighted.log_likelihood == pytest.approx(weights @ rows, rel=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    case=st.sampled_from(CASES),
+    dtype=st.sampled_from(DTYPES),
+    sizes=st.lists(st.integers(1, 900), min_size=1, max_size=8),
+    order=st.randoms(use_true_random=False),
+)
+def test_any_split_and_order_gives_the_same_statistic(case, dtype, sizes, order):
+    X = case.data(2100, dtype=dtype)
+    model = started(case, X)
+    parts = [model.statistics(chunk) for chunk in cut(X, sizes)]
+    whole = model.statistics(X)
+    order.shuffle(parts)
+    assert_same_update(model, sum(parts), whole, case, TOLERANCE[dtype])
+    while len(parts) > 1:  # merge as a tree of any shape
+        one, other = (parts.pop(order.randrange(len(parts))) for _ in range(2))
+        parts.append(one + other)
+    assert_same_update(model, parts[0], whole, case, TOLERANCE[dtype])
+
+
+@by_type
+def test_adding_leaves_the_summands_alone(case):
+    X = case.data(1700)
+    model = started(case, X)
+    one, other = model.statistics(X[:900]), model.statistics(X[900:])
+    before = one.to_bytes(), other.to_bytes()
+    assert (one + other).to_bytes() == (other + one).to_bytes()
+    assert (one.to_bytes(), other.to_bytes()) == before
+
+
+@by_type
+def test_empty_chunk_is_nothing(case):
+    X = case.data(1700)
+    model = started(case, X)
+    empty = model.statistics(X[:0])
+    assert empty.n_rows == 0
+    assert empty.weight == 0
+    whole = model.statistics(X)
+    assert (whole + empty).to_bytes() == whole.to_bytes()
+    assert (empty + whole).to_bytes() == whole.to_bytes()
+    before = copy.deepcopy(model)
+    with pytest.raises(ValueError, match="row"):
+        model.update(empty)
+    assert_bit_identical(model.means_, before.means_)
+
+
+@by_type
+def test_statistics_travel(case):
+    X = case.data(1700)
+    model = started(case, X)
+    statistic = model.statistics(X, sample_weight=np.linspace(0.0, 2.0, len(X)))
+    packed = statistic.to_bytes()
+    assert isinstance(packed, bytes)
+    for copied in (
+        fusem.MixtureStatistic.from_bytes(packed),
+        pickle.loads(pickle.dumps(statistic)),
+        copy.deepcopy(statistic),
+    ):
+        assert copied.to_bytes() == packed
+        assert_same_update(model, copied, statistic, case, rtol=1e-15)
+
+
+@by_type
+@pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b"", lambda b: b"x" + b[1:]])
+def test_spoilt_bytes_are_an_error(case, spoil):
+    X = case.data(101)
+    packed = started(case, X).statistics(X).to_bytes()
+    with pytest.raises(ValueError, match=r"statistic|bytes"):
+        fusem.MixtureStatistic.from_bytes(spoil(packed))
+
+
+@by_type
+def test_statistics_of_different_parameters_do_not_mix(case):
+    X = case.data(1700)
+    model = started(case, X)
+    early = model.statistics(X[:900])
+    model.update(model.statistics(X))
+    late = model.statistics(X[900:])
+    with pytest.raises(ValueError, match="parameters"):
+        early + late
+    before = copy.deepcopy(model)
+    with pytest.raises(ValueError, match="parameters"):
+        model.update(early)
+    assert_bit_identical(model.means_, before.means_)
+    assert_bit_identical(model.weights_, before.weights_)
+
+
+def test_statistics_of_different_families_do_not_mix():
+    X = CASES[0].data(301)
+    statistics = [started(case, X).statistics(X) for case in CASES]
+    for one, other in pairwise(statistics):
+        with pytest.raises((ValueError, TypeError)):
+            one + other
+
+
+@by_type
+def test_statistics_do_not_add_to_other_things(case):
+    X = case.data(101)
+    statistic = started(case, X).statistics(X)
+    with pytest.raises(TypeError):
+        statistic + 1.0
+    with pytest.raises(TypeError):
+        statistic + None
+
+
+def worker(case_index: int, half: int, steps: int, here, there) -> None:
+    """Hold half of the rows, and nothing else than statistics and means leave this process."""
+    case = CASES[case_index]
+    X = case.data(3000)
+    model = started(case, X)
+    mine = X[:1500] if half == 0 else X[1500:]
+    for _ in range(steps):
+        statistic = model.statistics(mine)
+        here.send_bytes(statistic.to_bytes())
+        theirs = fusem.MixtureStatistic.from_bytes(here.recv_bytes())
+        model.update(statistic + theirs)
+    there.send((model.weights_, model.means_, model.covariances_))
+
+
+@pytest.mark.parametrize("index", range(len(CASES)), ids=lambda i: CASES[i].covariance_type)
+def test_two_processes_reach_the_model_of_one(index):
+    case, steps = CASES[index], 4
+    spawn = multiprocessing.get_context("spawn")
+    left, right = spawn.Pipe()
+    results, processes = [], []
+    for half, end in enumerate((left, right)):
+        mine, theirs = spawn.Pipe(duplex=False)
+        process = spawn.Process(target=worker, args=(index, half, steps, end, theirs))
+        process.start()
+        results.append(mine)
+        processes.append(process)
+    models = []
+    for result in results:
+        assert result.poll(120), "a worker process did not answer"
+        models.append(Parameters(*result.recv()))
+    for process in processes:
+        process.join(30)
+        assert process.exitcode == 0
+    for name, one, other in zip(Parameters._fields, *models):
+        assert_bit_identical(one, other, name)
+    expected = parameters_of(stepped(case, case.data(3000), steps=steps))
+    assert_same_parameters(models[0], expected, case.covariance_type, 1e-11)
+
+
+def test_update_before_start_is_an_error():
+    model = fusem.GaussianMixture(2)
+    with pytest.raises(Exception, match="not fitted"):
+        model.statistics(np.zeros((5, 2)))
+
+
+@by_type
+def test_unused_component_of_a_chunk_costs_nothing(case):
+    """A chunk may hold no row of some component: adding it still gives finite parameters."""
+    X = case.data(1700)
+    model = started(case, X)
+    nearest = case.twin.responsibilities(X, case.start()).argmax(axis=1)
+    parts = [model.statistics(X[nearest == k]) for k in range(case.n_components)]
+    _, after = updated(model, sum(parts))
+    assert np.all(np.isfinite(covariance_matrices(parameters_of(after), case.covariance_type)))
+    assert_same_update(model, sum(parts), model.statistics(X), case)

@@ -1,0 +1,130 @@
+"""Memory beyond the data does not grow with the rows: no array of rows times components."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import fusem
+from tests.cases import CASES, DTYPES
+from tests.models import fit_quietly, model_at, stepped
+from tests.processes import run
+from tests.sources import cut, generator_function
+
+by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+
+N, K, D = 100_000, 32, 2
+FORBIDDEN = N * K * 8  # bytes of one array of rows times components
+
+
+def peak(call) -> int:
+    """Most memory allocated at a time during a call, beyond what there was before."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        call()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+def test_peak_sees_an_array_of_rows_times_components():
+    assert peak(lambda: np.ones((N, K))) >= FORBIDDEN
+
+
+@by_type
+@by_dtype
+def test_fit_allocates_nothing_that_grows(case, dtype):
+    X = case.data(N, K, D, dtype=dtype)
+    model = model_at(case, case.start(K, D), max_iter=2, tol=0.0)
+    fit_quietly(model, X[:2000])
+    assert peak(lambda: fit_quietly(model, X)) < FORBIDDEN / 8
+    chunks = generator_function(X, [5000])
+    assert peak(lambda: fit_quietly(model, chunks)) < FORBIDDEN / 8
+
+
+@by_type
+@pytest.mark.parametrize("copy", [np.asfortranarray, lambda X: X[::-1], lambda X: X.astype(">f8")])
+def test_other_layouts_are_not_copied(case, copy):
+    """A layout or byte order of its own is converted a block at a time."""
+    X = copy(case.data(N, K, 8)[:, :8])
+    model = model_at(case, case.start(2, 8), max_iter=2, tol=0.0)
+    fit_quietly(model, X[:2000])
+    assert peak(lambda: fit_quietly(model, X)) < X.nbytes / 2
+
+
+@by_type
+def test_integers_are_not_copied(case):
+    X = np.rint(100 * case.data(N, K, 8)).astype(np.int8)
+    start = case.start(2, 8)
+    start = start._replace(means=start.means * 100, covariances=start.covariances * 1e4)
+    model = model_at(case, start, max_iter=2, tol=0.0)
+    fit_quietly(model, X[:2000])
+    assert peak(lambda: fit_quietly(model, X)) < N * 8 * 8 / 2
+
+
+@by_type
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
+def test_starts_have_no_array_of_rows_times_components(case, init_params):
+    n, K = 20_000, 64
+    X = case.data(n, K, D)
+    options = {"init_params": init_params, "max_iter": 1, "random_state": 0, "reg_covar": 1e-2}
+    model = fusem.GaussianMixture(K, covariance_type=case.covariance_type, **options)
+    assert peak(lambda: fit_quietly(model, X)) < n * K * 8 / 2
+
+
+@by_type
+def test_answers_take_their_own_size(case, tmp_path):
+    X = case.data(N, K, D)
+    model = stepped(case, X[:2000], steps=1, start=case.start(K, D))
+    rows = 8 * N
+    slack = FORBIDDEN / 8
+    assert peak(lambda: model.score_samples(X)) < rows + slack
+    assert peak(lambda: model.predict(X)) < rows + slack
+    assert peak(lambda: model.score(X)) < slack
+    assert peak(lambda: model.bic(X)) < slack
+    assert peak(lambda: model.icl(X)) < slack
+    assert peak(lambda: model.statistics(X)) < slack
+    assert peak(lambda: model.predict_proba(X, out=tmp_path / "proba.npy")) < slack
+    out = np.empty((N, K))
+    assert peak(lambda: model.predict_proba(cut(X, [5000]), out=out)) < slack
+
+
+RESIDENT = """
+import resource, sys
+import numpy as np
+from tests.cases import CASES
+from tests.models import fit_quietly, model_at
+
+def resident():
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+case = CASES[{index}]
+K = 50
+block = case.data(50_000, 4, 4)
+model = model_at(case, case.start(K, 4), max_iter=2, tol=0.0)
+fit_quietly(model, block[:3000])
+before = resident()
+
+def chunks():
+    for _ in range({blocks}):
+        yield block
+
+fit_quietly(model, chunks)
+model.score(chunks)
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="Windows has no resource module")
+@pytest.mark.parametrize("index", range(len(CASES)), ids=lambda i: CASES[i].covariance_type)
+def test_resident_memory_of_a_stream(index):
+    """Half a million rows: an array of rows times components would take 200 MB."""
+    pytest.importorskip("resource")
+    assert int(run(RESIDENT.format(index=index, blocks=10))) < 40e6

@@ -1,0 +1,408 @@
+"""A drop-in for scikit-learn's mixture: its checks, tools, start, attributes and errors."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as Peer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import fusem
+from tests.cases import CASES
+from tests.comparison import (
+    assert_bit_identical,
+    assert_same_model,
+    assert_same_parameters,
+    assert_within,
+    parameters_of,
+)
+from tests.models import fit_quietly, model_at, stepped
+from tests.reference import Parameters
+
+by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
+by_start = pytest.mark.parametrize(
+    "init_params", ["kmeans", "k-means++", "random", "random_from_data"]
+)
+
+# The checks fit all kinds of tiny data on purpose; what they look at is not the warnings.
+quiet = pytest.mark.filterwarnings(
+    "ignore::fusem.exceptions.FusemWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
+)
+
+
+@parametrize_with_checks(
+    [fusem.GaussianMixture(covariance_type=case.covariance_type, max_iter=5) for case in CASES]
+)
+@quiet
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def pair(case, **options):
+    """Return fusem's and scikit-learn's mixture with the same parameters."""
+    options = {"n_components": 3, "random_state": 0} | options
+    options |= {"covariance_type": case.covariance_type}
+    return fusem.GaussianMixture(**options), Peer(**options)
+
+
+def test_same_parameters_and_defaults():
+    ours, theirs = fusem.GaussianMixture().get_params(), Peer().get_params()
+    assert {name: ours[name] for name in theirs} == theirs
+    assert set(ours) - set(theirs) == {"n_jobs"}
+    assert ours["n_jobs"] == -1
+
+
+@by_type
+@by_start
+@pytest.mark.parametrize("seed", [0, 1])
+@quiet
+def test_same_start_as_scikit_learn(case, init_params, seed):
+    X = case.data(2100, n_features=2)
+    ours, peer = pair(case, init_params=init_params, random_state=seed, max_iter=0)
+    ours.fit(X), peer.fit(X)
+    assert_same_parameters(parameters_of(ours), parameters_of(peer), case.covariance_type, 1e-9)
+    assert ours.n_iter_ == peer.n_iter_ == 0
+    assert ours.converged_ == peer.converged_
+    np.testing.assert_allclose(
+        ours.precisions_cholesky_, peer.precisions_cholesky_, rtol=1e-7, atol=1e-12
+    )
+
+
+@by_type
+@by_start
+@quiet
+def test_same_fit_as_scikit_learn(case, init_params):
+    X = case.data(2100, n_features=2)
+    ours, peer = pair(case, init_params=init_params, reg_covar=1e-2, max_iter=200)
+    ours.fit(X), peer.fit(X)
+    assert ours.n_iter_ == peer.n_iter_
+    assert ours.converged_ == peer.converged_
+    assert ours.lower_bound_ == pytest.approx(peer.lower_bound_, rel=1e-9)
+    assert_same_parameters(parameters_of(ours), parameters_of(peer), case.covariance_type, 1e-7)
+    np.testing.assert_array_equal(ours.predict(X), peer.predict(X))
+
+
+@by_type
+@quiet
+def test_same_start_at_the_largest_size(case):
+    X = case.data(50_000, n_features=2)
+    ours, peer = pair(case, max_iter=0)
+    ours.fit(X), peer.fit(X)
+    assert_same_parameters(parameters_of(ours), parameters_of(peer), case.covariance_type, 1e-9)
+
+
+@by_type
+@quiet
+def test_same_random_state_through_several_starts(case):
+    X = case.data(900, n_features=2)
+    for state in (3, np.random.RandomState(3)):
+        ours, peer = pair(case, n_init=3, random_state=state, init_params="random", max_iter=30)
+        peer.set_params(random_state=3)
+        ours.fit(X), peer.fit(X)
+        assert ours.lower_bound_ == pytest.approx(peer.lower_bound_, rel=1e-8)
+        assert len(ours.starts_) == 3
+
+
+@by_type
+def test_partly_given_start(case):
+    X = case.data(900)
+    start = case.start_arguments(case.start())
+    for name in ("weights_init", "means_init", "precisions_init"):
+        ours, peer = pair(case, max_iter=2, tol=0.0, **{name: start[name]})
+        fit_quietly(ours, X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            peer.fit(X)
+        assert ours.lower_bound_ == pytest.approx(peer.lower_bound_, rel=1e-9)
+        assert_same_parameters(parameters_of(ours), parameters_of(peer), case.covariance_type, 1e-8)
+
+
+@by_type
+def test_same_answers_as_scikit_learn(case):
+    X = case.data(900)
+    arguments = case.start_arguments(case.start())
+    ours, peer = fusem.GaussianMixture(**arguments).fit(X), Peer(**arguments).fit(X)
+    np.testing.assert_allclose(ours.score_samples(X), peer.score_samples(X), rtol=1e-9)
+    np.testing.assert_allclose(ours.predict_proba(X), peer.predict_proba(X), atol=1e-9)
+    np.testing.assert_array_equal(ours.predict(X), peer.predict(X))
+    for name in ("score", "aic", "bic"):
+        assert getattr(ours, name)(X) == pytest.approx(getattr(peer, name)(X), rel=1e-9)
+        assert isinstance(getattr(ours, name)(X), float)
+    for name in ("precisions_", "precisions_cholesky_"):
+        expected = getattr(peer, name)
+        assert getattr(ours, name).shape == expected.shape
+        np.testing.assert_allclose(getattr(ours, name), expected, rtol=1e-7, atol=1e-9)
+    assert ours.predict(X).dtype == peer.predict(X).dtype
+
+
+@by_type
+def test_fit_predict_is_fit_then_predict(case):
+    X = case.data(900)
+    ours, other = pair(case)[0], pair(case)[0]
+    labels = ours.fit_predict(X)
+    np.testing.assert_array_equal(labels, other.fit(X).predict(X))
+    assert_same_model(ours, other)
+    weights = np.random.default_rng(0).uniform(size=len(X))
+    weighted = ours.fit_predict(X, sample_weight=weights)
+    np.testing.assert_array_equal(weighted, other.fit(X, sample_weight=weights).predict(X))
+
+
+@by_type
+def test_samples_are_scikit_learns(case):
+    X = case.data(900)
+    ours, peer = pair(case)
+    ours.fit(X)
+    peer.weights_, peer.means_ = ours.weights_, ours.means_
+    peer.covariances_, peer.precisions_cholesky_ = ours.covariances_, ours.precisions_cholesky_
+    rows, labels = ours.sample(500)
+    expected, expected_labels = peer.sample(500)
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_allclose(rows, expected, rtol=1e-9, atol=1e-9)
+
+
+@by_type
+def test_clone_and_pickle(case):
+    X = case.data(900)
+    model = pair(case)[0].fit(X)
+    unfitted = clone(model)
+    assert not hasattr(unfitted, "means_")
+    assert unfitted.get_params() == model.get_params()
+    copied = pickle.loads(pickle.dumps(model))
+    assert_same_model(copied, model)
+    assert_bit_identical(copied.predict_proba(X), model.predict_proba(X))
+    assert_bit_identical(copied.history_, model.history_)
+
+
+@by_type
+def test_pipeline_and_grid_search(case):
+    X = case.data(900) * 100.0
+    pipeline = make_pipeline(StandardScaler(), pair(case)[0])
+    assert pipeline.fit(X).predict(X).shape == (900,)
+    grid = {"gaussianmixture__n_components": [1, 3]}
+    search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(X)
+    assert search.best_params_ == {"gaussianmixture__n_components": 3}
+    weights = np.ones(len(X))
+    pipeline.fit(X, gaussianmixture__sample_weight=weights)
+    assert np.isfinite(pipeline.score(X))
+
+
+@by_type
+def test_feature_names(case):
+    pd = pytest.importorskip("pandas")
+    X = case.data(900, n_features=2)
+    table = pd.DataFrame(X, columns=["height", "weight"])
+    model = pair(case)[0].fit(table)
+    assert model.n_features_in_ == 2
+    assert list(model.feature_names_in_) == ["height", "weight"]
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        model.predict(X)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(table[["weight", "height"]])
+    assert not hasattr(pair(case)[0].fit(X), "feature_names_in_")
+    plain = pair(case)[0].fit(X)
+    with pytest.warns(
+        UserWarning, match="has feature names, but GaussianMixture was fitted without"
+    ):
+        plain.predict(table)
+
+
+@by_type
+def test_refit_forgets_feature_names(case):
+    pd = pytest.importorskip("pandas")
+    X = case.data(900, n_features=2)
+    model = pair(case)[0].fit(pd.DataFrame(X, columns=["height", "weight"]))
+    assert not hasattr(model.fit(X), "feature_names_in_")
+
+
+@by_type
+@quiet
+def test_warm_start_goes_on(case):
+    X = case.data(900)
+    model = pair(case, warm_start=True, max_iter=1, tol=0.0)[0]
+    bounds = [model.fit(X).lower_bound_ for _ in range(5)]
+    straight = pair(case, max_iter=5, tol=0.0)[0].fit(X)
+    assert bounds == straight.lower_bounds_ == sorted(bounds)
+    assert_bit_identical(model.means_, straight.means_)
+    assert model.n_iter_ == 1
+
+
+@by_type
+def test_warm_start_stops_at_once_after_convergence(case):
+    X = case.data(900)
+    model = pair(case, warm_start=True)[0].fit(X)
+    assert model.converged_
+    assert model.fit(X).n_iter_ == 1
+    assert model.converged_
+
+
+@by_type
+def test_start_only(case):
+    X = case.data(900)
+    model = model_at(case, case.start(), max_iter=0).fit(X)
+    assert_same_parameters(parameters_of(model), case.start(), case.covariance_type, 1e-12)
+    assert model.n_iter_ == 0
+    assert not model.converged_
+    assert list(model.lower_bounds_) == []
+    assert model.lower_bound_ == -np.inf
+    assert len(model.history_) == 0
+
+
+@by_type
+def test_attributes_without_fit(case):
+    """A model whose attributes are assigned predicts as one that was fitted."""
+    X = case.data(900)
+    fitted = stepped(case, X)
+    for name in ("covariances_", "precisions_cholesky_", "precisions_"):
+        model = fusem.GaussianMixture(case.n_components, covariance_type=case.covariance_type)
+        model.weights_, model.means_ = fitted.weights_, fitted.means_
+        setattr(model, name, getattr(fitted, name))
+        np.testing.assert_allclose(model.score_samples(X), fitted.score_samples(X), rtol=1e-12)
+        np.testing.assert_allclose(model.covariances_, fitted.covariances_, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(model.precisions_, fitted.precisions_, rtol=1e-10, atol=1e-12)
+        assert model.update(model.statistics(X)) == pytest.approx(fitted.score(X), rel=1e-12)
+        rows, _ = model.sample(10)
+        assert rows.shape == (10, case.n_features)
+
+
+@by_type
+def test_assigned_attributes_are_the_model(case):
+    """After `fit`, assigning one attribute changes what the others say."""
+    X = case.data(900)
+    model = stepped(case, X)
+    before = model.score(X)
+    model.covariances_ = 4.0 * model.covariances_
+    params = Parameters(model.weights_, model.means_, model.covariances_)
+    assert model.score(X) != before
+    assert model.score(X) == pytest.approx(case.twin.log_likelihoods(X, params).mean(), rel=1e-11)
+    inverse = case.invert(model.covariances_)
+    np.testing.assert_allclose(model.precisions_, inverse, rtol=1e-9, atol=1e-12)
+    model.means_ = model.means_ + 1.0
+    params = params._replace(means=model.means_)
+    assert model.score(X) == pytest.approx(case.twin.log_likelihoods(X, params).mean(), rel=1e-11)
+
+
+@by_type
+def test_derived_attributes_do_not_change_the_model_behind_its_back(case):
+    model = stepped(case, case.data(900))
+    for name in ("precisions_", "precisions_cholesky_"):
+        before = np.array(getattr(model, name))
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(model, name)[...] = 1.0
+        assert_bit_identical(getattr(model, name), before)
+
+
+@by_type
+def test_convergence_warning(case):
+    model = pair(case, init_params="random", max_iter=2)[0]
+    with pytest.warns(ConvergenceWarning, match="did not converge.*max_iter"):
+        model.fit(case.data(900))
+    assert not model.converged_
+
+
+def wrong_starts(case):
+    """Starts that scikit-learn refuses: what to spoil, how, and hence what it says."""
+    K, d = case.n_components, case.n_features
+    name = f"{case.covariance_type} precision"
+    good = case.invert(case.start().covariances)
+    short = good[:-1, :-1] if case.covariance_type == "tied" else good[:-1]
+    yield "weights_init", np.full(K + 1, 1.0 / (K + 1))
+    yield "weights_init", np.array([1.5, -0.5, 0.0])
+    yield "weights_init", np.full(K, 0.5)
+    yield "weights_init", np.array([0.5, np.nan, 0.5])
+    yield "means_init", np.zeros((K, d + 1))
+    yield "means_init", np.zeros((K + 1, d))
+    yield "means_init", np.full((K, d), np.inf)
+    yield "precisions_init", short
+    yield "precisions_init", -good
+    if case.covariance_type in ("full", "tied"):
+        skew = good.copy()
+        skew[..., 0, 1] += 1.0
+        yield "precisions_init", skew
+    assert name
+
+
+@by_type
+def test_wrong_starts_say_what_scikit_learn_says(case):
+    X = case.data(900)
+    for name, value in wrong_starts(case):
+        ours, peer = pair(case, **{name: value})
+        with pytest.raises(ValueError) as theirs:  # noqa: PT011 - compared below
+            peer.fit(X)
+        with pytest.raises(ValueError) as said:  # noqa: PT011
+            ours.fit(X)
+        if "weights' should be in the range" in str(theirs.value):
+            # scikit-learn goes on with the smallest weight as the largest, and the reverse.
+            assert "The parameter 'weights' should be in the range [0, 1]" in str(said.value)
+        else:
+            first = str(theirs.value).splitlines()[0]
+            assert first in str(said.value), name
+
+
+@by_type
+def test_fit_does_not_change_what_it_was_given(case):
+    X = case.data(900)
+    start = case.start()
+    model = model_at(case, start)
+    given = {
+        name: np.copy(value) for name, value in model.get_params().items() if value is not None
+    }
+    rows, weights = X.copy(), np.ones(len(X))
+    model.fit(X, sample_weight=weights)
+    assert_bit_identical(X, rows)
+    assert_bit_identical(weights, np.ones(len(X)))
+    for name, value in given.items():
+        np.testing.assert_array_equal(model.get_params()[name], value)
+    model.means_[0] = 0.0
+    assert_bit_identical(model.means_init, start.means)
+
+
+@by_type
+def test_verbose_prints_as_scikit_learn(case, capsys):
+    X = case.data(900)
+    ours, peer = pair(case, verbose=1, verbose_interval=1, max_iter=4, tol=0.0)
+    fit_quietly(ours, X)
+    said = capsys.readouterr().out
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        peer.fit(X)
+    assert said == capsys.readouterr().out
+
+
+@by_type
+def test_live_records(case):
+    """The hook for live output hears of every sweep, of every start."""
+    records = []
+    model = pair(case, n_init=2, max_iter=3, tol=0.0)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model._fit(case.data(900), on_iteration=records.append)
+    assert [(record.start, record.iteration) for record in records] == [
+        (start, iteration) for start in (0, 1) for iteration in (1, 2, 3)
+    ]
+    assert model.lower_bound_ in [record.log_likelihood for record in records]
+    assert all(record.seconds >= 0 and record.rows_per_second > 0 for record in records)
+
+
+@by_type
+def test_default_tolerances_hold_for_the_comparison(case):
+    """`assert_within` is the comparison all of the above rest on: it sees a step of EM."""
+    X = case.data(900)
+    one, other = stepped(case, X, steps=2), stepped(case, X, steps=3)
+    with pytest.raises(AssertionError):
+        assert_within(one.means_, other.means_, 1e-9, "means")
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_predict"])
+def test_fit_returns(method):
+    X = CASES[0].data(900)
+    model = pair(CASES[0])[0]
+    result = getattr(model, method)(X)
+    assert result is model if method == "fit" else result.shape == (900,)
