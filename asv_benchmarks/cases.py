@@ -7,16 +7,23 @@ tests), ``small`` (the default: minutes for the whole suite) or ``large`` (as in
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Start = dict[str, Array]
 
 COVARIANCES = ("full", "tied", "diag", "spherical")
 DTYPES = ("float64", "float32")
 BLOCK = 1 << 16  # values made at a time, so that making the data hardly raises the memory peak
+
+
+class Start(TypedDict):
+    """Where EM begins, as both libraries' constructors name it."""
+
+    weights_init: Array
+    means_init: Array
+    precisions_init: Array
 
 
 class Case(NamedTuple):

@@ -61,6 +61,7 @@ def test_memory_sees_an_array_that_grows_with_the_rows():
     assert memory.beyond_data("scikit-learn", case, "float64", 1) > case.rows * case.components * 8
 
 
+@pytest.mark.slow
 def test_a_first_fit_and_imports_run_in_a_new_process(tmp_path):
     assert process.FirstFit().track_warm_start("diag", "float64") > 0
     for suite, name in benchmarks(process):
@@ -104,13 +105,12 @@ def test_the_report_compares_sources_with_memory():
 def test_the_comparison_of_peers_runs(tmp_path):
     output = tmp_path / "RESULTS.md"
     command = [sys.executable, "-m", "asv_benchmarks.peers", "--quick", "--repetitions", "1"]
-    command += ["--only", "*x16-k16", "--output", str(output)]
+    command += ["--only", "diag-*", "--output", str(output)]
     environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     text = output.read_text(encoding="utf-8")
-    assert " ".join(command[1:5]) in text.replace("python ", "", 1)
-    for case in ("full-300", "diag-500", "tied-500", "spherical-500"):
-        assert f"| {case.split('-')[0]}-" in text
+    assert f"`python {' '.join(command[1:5])}" in text
+    assert text.count("| diag-1000x16-k16 |") == 2, "one row in each table"

@@ -45,7 +45,11 @@ def test_em_by_hand_starts_and_ends_where_it_says(result):
 
 def test_parameters_are_printed_every_fourth_iteration(result, told):
     lines = "\n".join(told).split("EM by hand")[1].split("\n3. ")[0].splitlines()
-    printed = [int(line.split()[0]) for line in lines if line.split()[:1][0:1] and line.split()[0].isdigit() and "." in line]
+    printed = [
+        int(line.split()[0])
+        for line in lines
+        if line.split()[:1][0:1] and line.split()[0].isdigit() and "." in line
+    ]
     assert printed == list(range(0, len(result.path.parameters) - 1, PRINT_EVERY))
     assert any(line.lstrip().startswith("final") for line in lines)
     assert any(line.lstrip().startswith("truth") for line in lines)

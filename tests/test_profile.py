@@ -91,7 +91,9 @@ def test_the_column_may_be_left_out_of_one():
     model, x = fitted(case, n_features=1), case.data(n_features=1)
     for kind in ("means", "covariances", "sd"):
         long = fusem.profile_loglik(model, x, f"{kind}[2, 0]", [0.5, 1.5])
-        np.testing.assert_array_equal(fusem.profile_loglik(model, x, f"{kind}[2]", [0.5, 1.5]), long)
+        np.testing.assert_array_equal(
+            fusem.profile_loglik(model, x, f"{kind}[2]", [0.5, 1.5]), long
+        )
 
 
 def test_the_model_stays_as_it_was():
@@ -182,7 +184,11 @@ def test_a_grid_out_of_range(parameter, grid, message):
 
 def test_the_weight_of_an_only_component_is_1():
     model = fusem.GaussianMixture(1)
-    model.weights_, model.means_, model.covariances_ = np.ones(1), np.zeros((1, 1)), np.ones((1, 1, 1))
+    model.weights_, model.means_, model.covariances_ = (
+        np.ones(1),
+        np.zeros((1, 1)),
+        np.ones((1, 1, 1)),
+    )
     assert np.isfinite(fusem.profile_loglik(model, np.zeros(3), "weights[0]", [1.0])).all()
     with pytest.raises(ValueError, match="the only value possible is 1"):
         fusem.profile_loglik(model, np.zeros(3), "weights[0]", [0.5])

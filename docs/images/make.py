@@ -7,6 +7,7 @@ rows, the fitted components, the log-likelihood per sweep and one column's densi
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -29,9 +30,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.npy"
         write_rows(path, arguments.rows)
-        model = fusem.GaussianMixture(COMPONENTS, tol=1e-6, max_iter=500, random_state=2).fit(path)
+        model = fusem.GaussianMixture(COMPONENTS, n_init=4, tol=1e-6, max_iter=500, random_state=1)
+        model.fit(path)
         picture(model, path, arguments.rows).savefig(arguments.out, dpi=150)
-    print(f"{arguments.out}: {arguments.rows:,} rows, {model.n_iter_} sweeps")
+    sys.stdout.write(f"{arguments.out}: {arguments.rows:,} rows, {model.n_iter_} sweeps\n")
 
 
 def write_rows(path: Path, n_rows: int) -> None:

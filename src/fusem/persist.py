@@ -1,5 +1,7 @@
 """Models in files: named arrays and a JSON header in one `.npz`, without pickle.
 
+What a model is, and how its parts are named, the estimators know; here are bytes.
+
 A model file is an uncompressed zip archive that `numpy.load` can open too:
 
 - ``fusem.json.npy``: bytes of a JSON object ``{"format": "fusem model", "format_version": 1,
@@ -19,7 +21,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -29,15 +30,12 @@ import numpy.typing as npt
 
 from fusem.exceptions import FusemFileError
 
-__all__ = ["load", "read_model", "save_model"]
+__all__ = ["read_model", "save_model"]
 
 FORMAT = "fusem model"
 # To be raised when a file written by this version would be misread by an older one.
 FORMAT_VERSION = 1
 HEADER_MEMBER = "fusem.json.npy"
-
-# The estimators that can be loaded: name in the header, and the module to import then.
-MODELS = {"GaussianMixture": "fusem.mixture.gaussian"}
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -67,59 +65,6 @@ _FOREIGN = {
 }
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """Read a model that a `save` method wrote.
-
-    Nothing in the file is executed: it holds numbers and JSON, no pickle.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        The file.
-
-    Returns
-    -------
-    model : estimator
-        Fitted, of the class that was saved.
-
-    Raises
-    ------
-    FusemFileError
-        If it is no model file, is truncated or damaged, or was written by a newer fusem.
-    FileNotFoundError
-        If there is no such file.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> import numpy as np
-    >>> import fusem
-    >>> X = np.random.default_rng(0).normal(size=(100, 2))
-    >>> model = fusem.GaussianMixture(random_state=0).fit(X)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "model.npz")
-    ...     model.save(path)
-    ...     again = fusem.load(path)
-    >>> bool(again.score(X) == model.score(X))
-    True
-    """
-    header, arrays = read_model(path)
-    name = header.get("model")
-    if name not in MODELS:
-        raise FusemFileError(
-            f"{_quoted(path)} holds a model of type {name!r}; this version of fusem knows "
-            f"{', '.join(MODELS)}. A newer version may read it: pip install --upgrade fusem"
-        )
-    estimator = getattr(import_module(MODELS[name]), name)
-    try:
-        return estimator._from_file(header, arrays)
-    except KeyError as error:
-        raise FusemFileError(
-            f"{_quoted(path)} lacks the entry {error} of a {name}: it is damaged or was not written "
-            "by fusem. Save the model again."
-        ) from error
-
-
 def save_model(
     path: str | os.PathLike[str],
     header: Mapping[str, Any],
@@ -138,7 +83,7 @@ def save_model(
         What JSON can hold (strings, numbers, booleans, ``None``, lists, dictionaries), and NumPy
         scalars.
     arrays : mapping of str to ndarray
-        Arrays without Python objects. Names must be usable as file names.
+        Arrays without Python objects. ``/`` in a name groups arrays, as in ``history/seconds``.
 
     Raises
     ------
@@ -229,14 +174,16 @@ def _read_archive(
             f"{envelope.get('written_by', 'a newer fusem')}; this fusem reads versions up to "
             f"{FORMAT_VERSION}. Upgrade it: pip install --upgrade fusem"
         )
-    expected = [HEADER_MEMBER, *(f"{name}.npy" for name in envelope["arrays"])]
+    header, listed = envelope["header"], envelope["arrays"]
+    if not isinstance(header, dict) or not isinstance(listed, list):
+        raise ValueError("its header is incomplete")
+    expected = [HEADER_MEMBER, *(f"{name}.npy" for name in listed)]
     if sorted(names) != sorted(expected):
         raise FusemFileError(
             f"{_quoted(path)} is damaged: it should hold {', '.join(expected)}, but holds "
             f"{', '.join(names)}. Save the model again."
         )
-    header = envelope["header"]
-    return header, {name: _read_array(archive, f"{name}.npy") for name in envelope["arrays"]}
+    return header, {name: _read_array(archive, f"{name}.npy") for name in listed}
 
 
 def _read_array(archive: zipfile.ZipFile, member: str) -> npt.NDArray[Any]:
@@ -272,7 +219,7 @@ def _members(
                 f"The array {name!r} of dtype {array.dtype} cannot be stored without pickle; "
                 "convert it to numbers."
             )
-        if not name or f"{name}.npy" == HEADER_MEMBER or set(name) & set("/\\:\0"):
+        if not name or f"{name}.npy" == HEADER_MEMBER or set(name) & set("\\:\0"):
             raise ValueError(f"{name!r} cannot be the name of an array in a file.")
         members[f"{name}.npy"] = np.asarray(array)
     envelope = {

@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             f"fusem: error: the command line needs {' and '.join(missing)}: "
             "pip install 'fusem[cli]'"
         )
-    from fusem.cli.app import app
-    from fusem.cli.report import run
-
+    try:
+        from fusem.cli.app import app
+        from fusem.cli.report import run
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(run(app, arguments))

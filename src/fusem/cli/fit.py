@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,11 +129,12 @@ def fit(
     """
     if picture is not None:
         _check_picture(picture)
+    settings = _start_settings(start, components, covariance)
+    rows, weight_rows = open_source(data, columns, weights)
+    # Only now: a mistake in the command is told at once, not after a second of imports.
     from fusem import GaussianMixture
     from fusem.cli.progress import sweep_lines
 
-    settings = _start_settings(start, components, covariance)
-    rows, weight_rows = open_source(data, columns, weights)
     model = GaussianMixture(
         **settings,
         tol=tol,
@@ -146,12 +148,16 @@ def fit(
     with sweep_lines(n_starts=restarts, quiet=quiet, json=as_json) as report:
         model._fit(rows, sample_weight=weight_rows, on_iteration=report)
     seconds = time.perf_counter() - began
-    if output is not None:
-        model.save(output)
-    record = _result(model, data, rows, weight_rows, seconds, output, picture)
-    if picture is not None:
-        _draw(model, rows, weight_rows, picture)
-    _print_result(model, record, as_json)
+    record = _result(model, data, rows, weight_rows, seconds)
+    try:
+        if output is not None:
+            model.save(output)
+            record["model"] = str(output)
+        if picture is not None:
+            _draw(model, rows, weight_rows, picture)
+            record["picture"] = str(picture)
+    finally:  # a full disk does not take the result of a long fit away
+        _print_result(model, record, as_json)
 
 
 def _start_settings(start: str, components: int | None, covariance: str | None) -> dict[str, Any]:
@@ -197,15 +203,7 @@ def _check_picture(picture: Path) -> None:
     checked_path(picture, [f".{kind}" for kind in ("png", "pdf", "svg") if kind in kinds])
 
 
-def _result(
-    model: Any,
-    data: str,
-    rows: Any,
-    weight_rows: Any,
-    seconds: float,
-    output: Path | None,
-    picture: Path | None,
-) -> dict[str, Any]:
+def _result(model: Any, data: str, rows: Any, weight_rows: Any, seconds: float) -> dict[str, Any]:
     from fusem.cli.criteria import criteria
     from fusem.cli.summary import components_record
 
@@ -216,11 +214,11 @@ def _result(
         "converged": bool(model.converged_),
         "sweeps": int(model.n_iter_),
         "seconds": seconds,
-        "model": None if output is None else str(output),
-        "picture": None if picture is None else str(picture),
+        "model": None,
+        "picture": None,
         **components_record(model),
         "history": [dict(zip(history.dtype.names, row.tolist(), strict=True)) for row in history],
-        "starts": [start._asdict() for start in model.starts_],
+        "starts": [asdict(start) for start in model.starts_],
     }
 
 
@@ -244,23 +242,23 @@ def _draw(model: Any, rows: Any, weight_rows: Any, picture: Path) -> None:
 def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
     from fusem.cli.report import print_json
     from fusem.cli.summary import print_components
-    from fusem.cli.table import number, print_pairs
+    from fusem.cli.table import how_many, print_pairs
 
     if as_json:
         print_json(record)
         return
     state = "converged" if record["converged"] else "not converged"
     click.echo(
-        f"\n{record['rows']:,} rows, {record['n_columns']} columns, "
-        f"{record['components']} components ({record['covariance_type']}): "
-        f"{state} after {record['sweeps']} sweeps, {record['seconds']:.2f} s\n"
+        f"\n{how_many(record['rows'], 'row')}, {how_many(record['n_columns'], 'column')}, "
+        f"{how_many(record['components'], 'component')} ({record['covariance_type']}): "
+        f"{state} after {how_many(record['sweeps'], 'sweep')}, {record['seconds']:.2f} s\n"
     )
     print_components(model)
     click.echo()
     pairs = [
         ("log-likelihood per row", f"{record['log_likelihood']:.9f}"),
-        ("AIC", number(record["aic"])),
-        ("BIC", number(record["bic"])),
+        ("AIC", f"{record['aic']:.2f}"),
+        ("BIC", f"{record['bic']:.2f}"),
     ]
     pairs += [(name, record[name]) for name in ("model", "picture") if record[name]]
     print_pairs(pairs)

@@ -22,7 +22,7 @@ def info(model: str, as_json: bool) -> None:
     import fusem
     from fusem.cli.report import print_json
     from fusem.cli.summary import components_record, fit_record, print_components
-    from fusem.cli.table import print_pairs
+    from fusem.cli.table import how_many, print_pairs
 
     fitted = fusem.load(model)
     fitting = fit_record(fitted)
@@ -30,13 +30,14 @@ def info(model: str, as_json: bool) -> None:
         print_json({"model": model, **fitting, **components_record(fitted)})
         return
     n_components, n_columns = fitted.means_.shape
+    size = how_many(n_components, "component")
     pairs = [
-        ("model", f"GaussianMixture, {n_components} components, {fitted.covariance_type}"),
+        ("model", f"GaussianMixture, {size}, {fitted.covariance_type}"),
         ("columns", str(n_columns)),
     ]
     if fitting["sweeps"] is not None:
         state = "converged" if fitting["converged"] else "not converged"
-        pairs.append(("fit", f"{state} after {fitting['sweeps']} sweeps"))
+        pairs.append(("fit", f"{state} after {how_many(fitting['sweeps'], 'sweep')}"))
     if fitting["log_likelihood"] is not None:
         pairs.append(("log-likelihood per row", f"{fitting['log_likelihood']:.9f}"))
     print_pairs(pairs)

@@ -28,7 +28,7 @@ def score(
     import fusem
     from fusem.cli.criteria import criteria
     from fusem.cli.report import print_json
-    from fusem.cli.table import number, print_pairs
+    from fusem.cli.table import print_pairs
 
     fitted = fusem.load(model)
     rows, weight_rows = open_source(data, columns, weights, model=fitted)
@@ -40,8 +40,8 @@ def score(
         [
             ("rows", f"{record['rows']:,}"),
             ("log-likelihood per row", f"{record['log_likelihood']:.9f}"),
-            ("log-likelihood", number(record["log_likelihood"] * record["weight"])),
-            ("AIC", number(record["aic"])),
-            ("BIC", number(record["bic"])),
+            ("log-likelihood", f"{record['log_likelihood'] * record['weight']:.2f}"),
+            ("AIC", f"{record['aic']:.2f}"),
+            ("BIC", f"{record['bic']:.2f}"),
         ]
     )

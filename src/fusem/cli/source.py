@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -55,6 +56,24 @@ def open_source(
     Without a choice of columns those that the model was fitted with are taken, where both have
     names, or else all but the column of weights.
     """
+    try:
+        return _opened(data, columns, weights, model)
+    except ValueError as error:
+        raise ValueError(_as_options(str(error))) from error
+
+
+def _as_options(message: str) -> str:
+    """Speak of the option --columns where Python's argument columns=['a', 'b'] is meant."""
+
+    def option(match: re.Match[str]) -> str:
+        return "--columns " + match[1].replace("'", "").replace(", ", ",")
+
+    return re.sub(r"columns=\[([^]]*)\]", option, message).replace("columns=", "--columns")
+
+
+def _opened(
+    data: str, columns: Sequence[str] | None, weights: str | None, model: Any
+) -> tuple[Any, Any]:
     import fusem
 
     chosen: list[Any] | None = None if columns is None else _typed(data, columns)

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import click
 import numpy as np
 
-from fusem.cli.table import number, print_table
+from fusem.cli.table import fitting, how_many, number, print_table
 from fusem.plot.view import column_names, marginal
 
-# A terminal shows about this many columns of numbers; --json has them all.
-SHOWN_COLUMNS = 4
+# Where the output is no terminal; a table that is wider is hard to read.
+WIDTH = 100
 
 
 def print_components(model: Any) -> None:
-    """Print one line per component: weight, then mean and standard deviation by column."""
+    """Print a line per component: weight, then mean and standard deviation of each column.
+
+    Columns that do not fit into the terminal are left out, and their number is told.
+    """
     names = _names(model)
-    shown = tuple(range(min(len(names), SHOWN_COLUMNS)))
-    along = marginal(model, shown)
+    along = marginal(model, tuple(range(min(len(names), WIDTH))))
     sd = np.sqrt(np.diagonal(along.covariances, axis1=1, axis2=2))
-    header = ["component", "weight"]
-    for j in shown:
-        header += [f"mean {names[j]}".rstrip(), f"sd {names[j]}".rstrip()]
-    rows = []
-    for k, weight in enumerate(along.weights):
-        cells = [str(k), f"{weight:.5f}"]
-        for j in shown:
-            cells += [number(along.means[k, j]), number(sd[k, j])]
-        rows.append(cells)
-    print_table(header, rows)
-    hidden = len(names) - len(shown)
-    if hidden:
-        click.echo(f"({hidden} more columns; --json lists them all)")
+    table = [
+        ["component", *map(str, range(len(along.weights)))],
+        ["weight", *(f"{weight:.5f}" for weight in along.weights)],
+    ]
+    for j, name in enumerate(names[:WIDTH]):
+        table.append([f"mean {name}".rstrip(), *map(number, along.means[:, j])])
+        table.append([f"sd {name}".rstrip(), *map(number, sd[:, j])])
+    room = max(fitting(table, shutil.get_terminal_size((WIDTH, 24)).columns), 4)
+    shown = (room - 2) // 2
+    print_table(table[: 2 + 2 * shown])
+    if hidden := len(names) - shown:
+        click.echo(f"({how_many(hidden, 'more column')}; --json lists all)")
 
 
 def components_record(model: Any) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+GAP = "  "
+
 
 def number(value: float) -> str:
     """Write a number in six digits."""
@@ -20,13 +22,27 @@ def count(value: float) -> str:
     return f"{value:.0f}"
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print right-aligned columns under a header (bold on a terminal)."""
-    body = [list(row) for row in rows]
-    widths = [max(map(len, cells)) for cells in zip(header, *body, strict=True)]
-    click.echo(click.style(_joined(header, widths), bold=True))
-    for row in body:
-        click.echo(_joined(row, widths))
+def how_many(n: int, noun: str) -> str:
+    """Write a number of things: 1 column, 1,500 rows."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def print_table(columns: Sequence[Sequence[str]]) -> None:
+    """Print columns of text, right-aligned; the first line, the header, is bold on a terminal."""
+    widths = [max(map(len, column)) for column in columns]
+    for number_of_line, cells in enumerate(zip(*columns, strict=True)):
+        line = GAP.join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        click.echo(click.style(line, bold=True) if number_of_line == 0 else line)
+
+
+def fitting(columns: Sequence[Sequence[str]], width: int) -> int:
+    """Count the columns that fit side by side into a width."""
+    used = 0
+    for n, column in enumerate(columns):
+        used += max(map(len, column)) + (len(GAP) if n else 0)
+        if used > width:
+            return n
+    return len(columns)
 
 
 def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
@@ -35,7 +51,3 @@ def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in kept)
     for name, value in kept:
         click.echo(f"{name:<{width}}  {value}")
-
-
-def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))

@@ -204,16 +204,24 @@ def objects_to_float(data: AnyArray, label: str) -> npt.NDArray[np.float64]:
         return _to_float(data)
     except (TypeError, ValueError, OverflowError, np.exceptions.ComplexWarning):
         for index, value in np.ndenumerate(data):
-            cell = np.empty(1, dtype=object)
-            cell[0] = value
-            try:
-                _to_float(cell)
-            except (TypeError, ValueError, OverflowError, np.exceptions.ComplexWarning) as error:
-                place = ", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), index))
-                where = f" in {place}" if place else ""
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"{label} holds {_shown(value)}{where}: {error}") from None
+            _check_cell(value, index, label)
         raise
+
+
+def _check_cell(value: Any, index: tuple[int, ...], label: str) -> None:
+    value = value.item() if isinstance(value, np.generic) else value
+    place = ", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), index))
+    where = f"{label} holds {_shown(value)}{f' in {place}' if place else ''}"
+    if isinstance(value, complex):
+        raise ValueError(f"Complex data not supported\n{where}.")
+    cell = np.empty(1, dtype=object)
+    cell[0] = value
+    try:
+        _to_float(cell)
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from None
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _to_float(data: AnyArray) -> npt.NDArray[np.float64]:

@@ -249,13 +249,22 @@ class DatasetRows(Rows):
         block : ndarray of shape (m, n_columns)
             A fresh array.
         """
+        pa = pyarrow_module("pyarrow", self.label)
         total = 0
-        step = batch_rows(self.n_columns, self.dtype)
-        # Little read-ahead: the default holds up to 16 batches of 4 files in memory.
-        for batch in self._dataset.to_batches(
-            columns=self._columns, batch_size=step, batch_readahead=2, fragment_readahead=1
-        ):
-            total += batch.num_rows
-            yield batch_to_block(batch.columns, batch.num_rows, self.dtype)
+        try:
+            for batch in self._batches():
+                total += batch.num_rows
+                yield batch_to_block(batch.columns, batch.num_rows, self.dtype)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{self.label} cannot be read any more: {error}") from error
         if self.n_rows is None:
             self.n_rows = total
+
+    def _batches(self) -> Any:
+        # Little read-ahead: the default holds up to 16 batches of 4 files in memory.
+        return self._dataset.to_batches(
+            columns=self._columns,
+            batch_size=batch_rows(self.n_columns, self.dtype),
+            batch_readahead=2,
+            fragment_readahead=1,
+        )

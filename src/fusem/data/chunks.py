@@ -37,7 +37,7 @@ class ListRows(Rows):
         label: str,
         dtype: FloatType | None = None,
     ) -> None:
-        opened = [open_chunk(c, _chunk_label(i, label, c), dtype) for i, c in enumerate(chunks)]
+        opened = [open_chunk(c, _chunk_label(i, label), dtype) for i, c in enumerate(chunks)]
         for rows in opened[1:]:
             _same_columns(opened[0], rows)
         self.dtype = common_float(rows.dtype for rows in opened)
@@ -105,7 +105,7 @@ class StreamRows(Rows):
             ) from None
         finally:
             _close(chunks)
-        opened = open_chunk(first, _chunk_label(0, label, first), dtype)
+        opened = open_chunk(first, _chunk_label(0, label), dtype)
         self.n_columns, self.dtype, self.names = opened.n_columns, opened.dtype, opened.names
         self.n_rows = None
 
@@ -156,10 +156,14 @@ class StreamRows(Rows):
         return chunks
 
     def _opened(self, chunk: Any, number: int) -> Rows:
-        label = _chunk_label(number, self.label, chunk)
+        label = _chunk_label(number, self.label)
         opened = self._open_chunk(chunk, label, self._forced)
-        if opened.n_columns != self.n_columns or opened.names != self.names:
-            _same_columns(self, opened)
+        if number == 0 and opened.dtype != self.dtype:
+            raise ValueError(
+                f"{self.label} changed while it was being read: its first chunk is "
+                f"{opened.dtype.name} now and was {self.dtype.name} before."
+            )
+        _same_columns(self, opened)
         if opened.dtype == self.dtype:
             return opened
         if self.dtype != FLOAT64:
@@ -206,22 +210,21 @@ class _Sample:
             )
 
 
-def _chunk_label(number: int, label: str, chunk: Any) -> str:
-    where = f"chunk {number} (counted from 0) of {label}"
-    return f"{where}, {str(chunk)!r}," if isinstance(chunk, str) else where
+def _chunk_label(number: int, label: str) -> str:
+    return f"chunk {number} (counted from 0) of {label}"
 
 
 def _same_columns(first: Rows, rows: Rows) -> None:
     """Refuse a chunk whose columns differ from the first chunk's."""
     if rows.n_columns != first.n_columns:
         raise ValueError(
-            f"{rows.label} has {rows.n_columns} columns, the first chunk has {first.n_columns}."
+            f"{rows.label} has {rows.n_columns} columns, the first chunk had {first.n_columns}."
         )
     if rows.names != first.names and None not in (rows.names, first.names):
         assert rows.names is not None
         assert first.names is not None
         raise ValueError(
-            f"{rows.label} has the columns {', '.join(rows.names)}, the first chunk has "
+            f"{rows.label} has the columns {', '.join(rows.names)}, the first chunk had "
             f"{', '.join(first.names)}: same names, same order, please (or say columns=[…])."
         )
 

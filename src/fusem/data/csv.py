@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class CsvRows(Rows):
         self._delimiter, self._has_names = _first_line(path, label)
         schema = self._schema()
         positions = choose_numeric(schema, columns, label)
+        self._all_columns = list(schema.names)
         self._columns = [schema.names[j] for j in positions]
         # The types seen so far may be too narrow for later lines: 0 and 1 now, 0.5 further down.
         pa = pyarrow_module("pyarrow", label)
@@ -74,9 +76,16 @@ class CsvRows(Rows):
                     total += batch.num_rows
                     yield batch_to_block(batch.columns, batch.num_rows, self.dtype)
         except pa.ArrowException as error:
-            raise ValueError(f"{self.label}: {error}") from error
+            raise ValueError(f"{self.label}: {self._named(str(error))}") from error
         self._mark.check()
         self.n_rows = total
+
+    def _named(self, complaint: str) -> str:
+        """Give a column its name where pyarrow counts them."""
+        number = re.search(r"CSV column #(\d+)", complaint)
+        if number is None or not self._has_names:
+            return complaint
+        return complaint.replace(number[0], f"column {self._all_columns[int(number[1])]!r}")
 
     def _schema(self) -> Any:
         """Column names and the types of the first megabyte."""

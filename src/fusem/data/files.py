@@ -83,24 +83,34 @@ def open_path(
     ImportError
         If pyarrow is needed and missing.
     """
-    text = os.fsdecode(path)
-    if "://" in text:
-        raise ValueError(
-            f"{label}: fusem reads local files. For data elsewhere pass "
-            f"pyarrow.dataset.dataset({text!r})."
-        )
-    found = Path(text).expanduser()
-    if found.is_dir():
-        return open_paths(_parquet_files(found, label), columns, label, dtype)
-    if not found.exists() and glob.has_magic(text):
-        matches = [Path(name) for name in sorted(glob.glob(str(found), recursive=True))]  # noqa: PTH207
-        matches = [match for match in matches if match.is_file()]
-        if not matches:
-            raise FileNotFoundError(f"No file matches {text!r} (looked from {Path.cwd()}).")
-        return open_paths(matches, columns, label, dtype)
-    if not found.exists():
-        raise FileNotFoundError(_no_such_file(found, text, label))
-    return open_paths([found], columns, label, dtype)
+    paths = _resolve(path, label)
+    name = repr(str(paths[0])) if len(paths) == 1 and glob.has_magic(os.fsdecode(path)) else label
+    return open_paths(paths, columns, name, dtype)
+
+
+def open_list(
+    paths: Sequence[str | os.PathLike[Any]], columns: Any, label: str, dtype: FloatType | None
+) -> Rows:
+    """Open a list of files, folders and globs, read one after the other.
+
+    Parameters
+    ----------
+    paths : sequence of str and PathLike
+        As in `open_path`, at least one.
+    columns : None, str, int, or iterable of str and int
+        The choice, default all columns.
+    label : str
+        What errors call the list.
+    dtype : numpy.dtype or None
+        float32 or float64, default by the contents.
+
+    Returns
+    -------
+    rows : Rows
+        All their rows.
+    """
+    found = [file for path in paths for file in _resolve(path, repr(os.fsdecode(path)))]
+    return open_paths(found, columns, label if len(found) > 1 else repr(str(found[0])), dtype)
 
 
 def open_paths(paths: Sequence[Path], columns: Any, label: str, dtype: FloatType | None) -> Rows:
@@ -141,6 +151,30 @@ def open_paths(paths: Sequence[Path], columns: Any, label: str, dtype: FloatType
     )
 
 
+def _resolve(path: str | os.PathLike[Any], label: str) -> list[Path]:
+    """Files that a path stands for, at least one."""
+    text = os.fsdecode(path)
+    if not text:
+        raise ValueError(f"{label} is an empty string, not the path of a file.")
+    if "://" in text:
+        raise ValueError(
+            f"{label}: fusem reads local files. For data elsewhere pass "
+            f"pyarrow.dataset.dataset({text!r})."
+        )
+    found = Path(text).expanduser()
+    if found.is_dir():
+        return _parquet_files(found, label)
+    if found.exists():
+        return [found]
+    if not glob.has_magic(text):
+        raise FileNotFoundError(_no_such_file(found, text))
+    matches = [Path(name) for name in sorted(glob.glob(str(found), recursive=True))]  # noqa: PTH207
+    matches = [match for match in matches if match.is_file()]
+    if not matches:
+        raise FileNotFoundError(f"No file matches {text!r} (looked from {Path.cwd()}).")
+    return matches
+
+
 def _parquet_files(folder: Path, label: str) -> list[Path]:
     """Parquet files in a folder and the folders in it, by path; hidden ones are other tools'."""
     files = sorted(
@@ -158,15 +192,14 @@ def _parquet_files(folder: Path, label: str) -> list[Path]:
     return files
 
 
-def _no_such_file(path: Path, text: str, label: str) -> str:
-    if not is_readable_name(text) and os.sep not in text:
-        return (
-            f"{label} is the string {text!r}, and there is no such file. fusem takes an array, a "
-            f"table, or the path of a file ({', '.join(READABLE)})."
-        )
+def _no_such_file(path: Path, text: str) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"There is no file {text!r}: the folder {str(folder)!r} does not exist."
+    complaint = f"There is no file {text!r} (looked in {folder.resolve()})."
     close = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir()], n=1)
-    hint = f" Did you mean {str(folder / close[0])!r}?" if close else ""
-    return f"There is no file {text!r} (looked in {folder.resolve()}).{hint}"
+    if close:
+        return f"{complaint} Did you mean {str(folder / close[0])!r}?"
+    if is_readable_name(text):
+        return complaint
+    return f"{complaint} A string is taken as the path of data: {', '.join(READABLE)}."

@@ -17,7 +17,7 @@ from fusem.data.arrow import ArrowRows, DatasetRows, pyarrow_module
 from fusem.data.blocks import FLOAT32, FLOAT64, FloatType, Rows
 from fusem.data.chunks import ListRows, StreamRows
 from fusem.data.columns import column_list, column_positions
-from fusem.data.files import is_readable_name, open_path
+from fusem.data.files import is_readable_name, open_list, open_path
 from fusem.data.npy import memmap_watch
 from fusem.data.tables import open_pandas, open_polars
 
@@ -253,6 +253,8 @@ def _from_array(X: npt.NDArray[Any], wanted: _Choice, label: str) -> Rows:
 
 def _from_list(X: list[Any] | tuple[Any, ...], wanted: _Choice, label: str) -> Rows:
     """Tell a list of chunks from a list of rows: chunks have two dimensions of their own."""
+    if X and all(_is_path(item) for item in X):
+        return open_list(X, wanted.columns, label, wanted.dtype)
     if any(_is_chunk(item, wanted) for item in X[:2]):
         return ListRows(X, partial(_open_chunk, wanted), label, wanted.dtype)
     try:
@@ -267,11 +269,13 @@ def _from_list(X: list[Any] | tuple[Any, ...], wanted: _Choice, label: str) -> R
     return _from_array(array, wanted, label)
 
 
+def _is_path(item: Any) -> bool:
+    return isinstance(item, os.PathLike) or (isinstance(item, str) and is_readable_name(item))
+
+
 def _is_chunk(item: Any, wanted: _Choice) -> bool:
-    if isinstance(item, Rows | os.PathLike):
+    if isinstance(item, Rows) or _is_path(item):
         return True
-    if isinstance(item, str):
-        return is_readable_name(item)
     n_dimensions = _dimensions(item)
     return n_dimensions == 2 or (wanted.flat_chunks and n_dimensions == 1)
 
@@ -293,7 +297,7 @@ def _from_chunks(X: Any, wanted: _Choice, label: str) -> Rows:
             "`lambda: chunks()` where chunks is a generator function."
         )
     open_chunk = partial(_open_chunk, wanted)
-    if hasattr(X, "__iter__"):
+    if hasattr(X, "__iter__") and not isinstance(X, type):
         return StreamRows(partial(_iterate, X, label), open_chunk, label, wanted.dtype)
     if callable(X) and not isinstance(X, type):
         _takes_no_argument(X, label)
@@ -313,7 +317,10 @@ def _no_rows(X: Any, label: str) -> TypeError | ValueError:
             f"Expected 2D array, got scalar array instead:\narray={X}.\n"
             f"{label} must have one row per sample and one column per variable."
         )
-    return TypeError(f"{label} is a {name}, which holds no rows. fusem takes {ACCEPTED}.")
+    what = (
+        "None" if X is None else f"the class {X.__name__}" if name == "type" else f"of type {name}"
+    )
+    return TypeError(f"{label} is {what}, which holds no rows. fusem takes {ACCEPTED}.")
 
 
 def _takes_no_argument(function: Callable[..., Any], label: str) -> None:
@@ -334,10 +341,10 @@ def _call(function: Callable[[], Any], label: str) -> Iterator[Any]:
     chunks = function()
     is_whole = isinstance(chunks, str | Mapping) or _dimensions(chunks) is not None
     if is_whole or not hasattr(chunks, "__iter__"):
-        what = type(chunks).__name__
+        what = "None" if chunks is None else f"an object of type {type(chunks).__name__}"
         hint = "did it forget `yield`?" if chunks is None else "let it yield such chunks instead."
         raise TypeError(
-            f"{label} is a function that returned a {what}. It must return an iterator over "
+            f"{label} is a function that returned {what}. It must return an iterator over "
             f"chunks, each an array of shape (m, n_columns) or a table: {hint}"
         )
     fresh: Iterator[Any] = iter(chunks)

@@ -70,6 +70,10 @@ class ParquetRows(Rows):
             if positions:
                 dtypes.append(schema_dtype(schema, positions))
             self._files.append(_File(path, name, mark, n_rows))
+        if len(set(self._columns)) < len(self._columns):
+            raise ValueError(
+                f"{label} has several columns of one name, which cannot be told apart."
+            )
         self.n_columns = len(self._columns)
         self.n_rows = sum(file.n_rows for file in self._files)
         self.dtype = dtype or (FLOAT64 if FLOAT64 in dtypes else FLOAT32)

@@ -34,7 +34,7 @@ def fit_large_file(n_rows: int, seed: int, echo: Callable[[str], None]) -> Large
         _write(path, n_rows, seed)
         echo(f"   file: {path.stat().st_size / 1e6:.0f} MB")
         began = time.perf_counter()
-        model = fusem.GaussianMixture(n_components=2, tol=1e-5, max_iter=200, random_state=seed)
+        model = fusem.GaussianMixture(n_components=2, tol=1e-6, max_iter=200, random_state=seed)
         model.fit(path)
         seconds = time.perf_counter() - began
     sweeps = len(model.history_)

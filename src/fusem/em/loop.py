@@ -12,7 +12,8 @@ from fusem.em.history import Sweep
 from fusem.em.tree import Statistic
 
 Params = TypeVar("Params")
-ROUNDING = 1e-10  # relative fall of the log-likelihood that summation may cause
+# Relative fall of the log-likelihood that rounding of the sums may cause, by dtype of the rows.
+ROUNDING = {"float64": 1e-10, "float32": 1e-6}
 
 
 class Run(NamedTuple, Generic[Params]):
@@ -22,6 +23,7 @@ class Run(NamedTuple, Generic[Params]):
     sweeps: list[Sweep]
     converged: bool
     lower_bound: float
+    rounding: float
 
 
 def expectation_maximisation(
@@ -32,6 +34,7 @@ def expectation_maximisation(
     tol: float,
     max_iter: int,
     lower_bound: float = -np.inf,
+    rounding: float = ROUNDING["float64"],
     start: int = 0,
     on_sweep: Callable[[Sweep], None] | None = None,
 ) -> Run[Params]:
@@ -51,6 +54,8 @@ def expectation_maximisation(
         When to stop.
     lower_bound : float
         Mean log-likelihood of a fit that is being continued.
+    rounding : float
+        Relative fall of the log-likelihood that is none.
     start : int
         Number of the start, for the record.
     on_sweep : function, optional
@@ -70,17 +75,17 @@ def expectation_maximisation(
         )
         if on_sweep is not None:
             on_sweep(sweeps[-1])
-        if abs(change) < tol and change >= -rounding(lower_bound):
+        if abs(change) < tol and change >= -slack(lower_bound, rounding):
             converged = True
             break
-    return Run(params, sweeps, converged, lower_bound)
+    return Run(params, sweeps, converged, lower_bound, rounding)
 
 
-def rounding(log_likelihood: float) -> float:
+def slack(log_likelihood: float, rounding: float) -> float:
     """How far a mean log-likelihood may fall by rounding alone."""
-    return ROUNDING * max(1.0, abs(log_likelihood))
+    return rounding * max(1.0, abs(log_likelihood))
 
 
-def falls(sweeps: list[Sweep]) -> list[Sweep]:
+def falls(sweeps: list[Sweep], rounding: float) -> list[Sweep]:
     """The sweeps at which the log-likelihood fell by more than rounding."""
-    return [sweep for sweep in sweeps if sweep.change < -rounding(sweep.log_likelihood)]
+    return [sweep for sweep in sweeps if sweep.change < -slack(sweep.log_likelihood, rounding)]

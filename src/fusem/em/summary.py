@@ -80,8 +80,10 @@ def check_weights(w: Array, first: int) -> None:
     wrong = np.flatnonzero(~(np.isfinite(w) & (w >= 0.0)))
     if wrong.size:
         row = wrong[0]
+        what = "negative" if w[row] < 0.0 else "NaN" if np.isnan(w[row]) else "infinite"
         raise ValueError(
-            f"sample_weight must be finite and not negative, but is {w[row]:g} at row {first + row}."
+            f"sample_weight is {what} ({w[row]:g}) at row {first + row}: weights must be finite and not "
+            "negative. Use 0 to leave a row out."
         )
 
 
@@ -91,7 +93,7 @@ def not_finite(rows: Rows) -> ValueError:
         with np.errstate(over="ignore"):
             wrong = ~np.isfinite(X.astype(np.float64) ** 2)
         if wrong.any():
-            row, column = np.argwhere(wrong)[0]
+            row, column = (int(index) for index in np.argwhere(wrong)[0])
             return bad_value(rows, X[row, column], first + row, column)
     return ValueError(
         f"The sums over {rows.label} overflow float64; scale the columns to a smaller range."
@@ -113,6 +115,6 @@ def bad_value(rows: Rows, value: Any, row: int, column: int) -> ValueError:
             "Drop or clip it."
         )
     return ValueError(
-        f"Input {label} contains {value:g} at {place}, whose square is too large for float64. "
+        f"Input {label} contains a value too large, {value:g} at {place}: its square overflows float64. "
         "Divide the column by a constant."
     )

@@ -33,6 +33,7 @@ from fusem.kernels.policy import Kernel, helper
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_full"
+MATRICES = True  # covariances are matrices: collinear columns matter
 
 
 class Operands(NamedTuple):
@@ -171,6 +172,11 @@ def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     return rng.multivariate_normal(params.means[k], params.covariances[k], n)
+
+
+def rows_needed(d: int) -> int:
+    """Effective rows below which a component's own parameters mean little."""
+    return d + 1
 
 
 def n_covariance_parameters(n_components: int, d: int) -> int:

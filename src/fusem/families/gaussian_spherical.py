@@ -29,6 +29,7 @@ from fusem.kernels.axes import dot, first_moments, weight_total
 from fusem.kernels.policy import Kernel, helper
 
 NAME = "gaussian_spherical"
+MATRICES = False  # covariances are matrices: collinear columns matter
 
 
 class Stats(NamedTuple):
@@ -135,6 +136,11 @@ def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     noise = rng.standard_normal(size=(n, params.means.shape[1]))
     return params.means[k] + noise * np.sqrt(params.covariances[k])
+
+
+def rows_needed(d: int) -> int:
+    """Effective rows below which a component's own parameters mean little."""
+    return d + 1
 
 
 def n_covariance_parameters(n_components: int, d: int) -> int:

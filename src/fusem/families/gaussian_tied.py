@@ -36,6 +36,7 @@ from fusem.kernels.simd import lanes, load, residual, store
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_tied"
+MATRICES = True  # covariances are matrices: collinear columns matter
 SPREAD = 256.0  # largest |ν|² for one common scatter: it loses as many digits as this has
 
 
@@ -231,6 +232,11 @@ def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     return rng.multivariate_normal(params.means[k], params.covariances, n)
+
+
+def rows_needed(d: int) -> int:
+    """Effective rows below which a component's own parameters mean little."""
+    return 1
 
 
 def n_covariance_parameters(n_components: int, d: int) -> int:

@@ -123,9 +123,11 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
                 stacklevel=3,
             )
         model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
-        diagnose.likelihood(fitted.run.sweeps)
+        diagnose.likelihood(fitted.run)
         diagnose.rows_per_component(summary, len(model.weights))
-        collinear = diagnose.columns(summary, reg, self.reg_covar == "auto", model, names)
+        collinear = diagnose.columns(
+            self._family, model, summary, reg, self.reg_covar == "auto", names
+        )
         diagnose.components(self._family, model, fitted.counts, summary, reg, collinear)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:

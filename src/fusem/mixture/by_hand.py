@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fusem.em.summary import not_finite
 from fusem.em.workers import Workers
-from fusem.mixture.engine import Engine, Model
+from fusem.mixture.engine import HEADER, Engine, Model
 from fusem.mixture.fitting import AUTOMATIC
 from fusem.mixture.parametrised import Parametrised
 from fusem.mixture.source import rows_to_use, weights_of
@@ -40,7 +40,11 @@ class ByHand(Parametrised):
         """
         check_is_fitted(self)
         model = self._model()
-        rows = rows_to_use(self, X, model.components.means.shape[1])
+        d = model.components.means.shape[1]
+        if getattr(X, "shape", None) == (0, d):  # an empty chunk adds nothing
+            sums = np.zeros(HEADER + self._family.statistic_size(len(model.weights), d))
+            return MixtureStatistic(sums, fingerprint(self._family.NAME, model))
+        rows = rows_to_use(self, X, d)
         engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
         with Workers(self.n_jobs) as workers:
             sums = engine.statistic(model, rows, weights_of(sample_weight), workers)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows
-from fusem.em.summary import check_weights
 from fusem.kernels.tile import LEAF
 from fusem.mixture.engine import Outcome
 from fusem.mixture.parametrised import Parametrised
@@ -37,8 +36,6 @@ class Criteria(Parametrised):
         certainties: list[float] = []
 
         def consume(first: int, w: Array | None, o: Outcome) -> None:
-            if w is not None:
-                check_weights(w, first)
             n = len(o.evidence)
             for leaf in range(0, n, LEAF):
                 part = slice(leaf, leaf + LEAF)

@@ -8,8 +8,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.em.history import Sweep
-from fusem.em.loop import falls
+from fusem.em.loop import Run, falls
 from fusem.em.summary import Summary
 from fusem.exceptions import (
     ConstantColumnWarning,
@@ -65,7 +64,12 @@ def warn(category: type[FusemWarning], message: str) -> None:
 
 
 def columns(
-    summary: Summary, reg: Array, automatic: bool, model: Model, names: NDArray[np.object_] | None
+    family: ModuleType,
+    model: Model,
+    summary: Summary,
+    reg: Array,
+    automatic: bool,
+    names: NDArray[np.object_] | None,
 ) -> bool:
     """Warn about constant and collinear columns and about heavy regularisation; True if collinear."""
     constant = summary.variances == 0.0
@@ -83,10 +87,7 @@ def columns(
             f"{column_labels(np.flatnonzero(heavy), names)} (≥ {INFLUENTIAL:g} of it) and shapes the "
             "result: scale the columns, lower reg_covar or use reg_covar='auto'.",
         )
-    if model.components.covariances.ndim < 2 or model.components.covariances.shape[-2:] != (
-        len(reg),
-        len(reg),
-    ):
+    if not family.MATRICES:
         return False
     together = collinear_columns(total_covariance(model, reg))
     if together.size:
@@ -111,12 +112,16 @@ def components(
             "parameters with weight 0. Use fewer components or other starts (n_init).",
         )
     rows = counts * summary.n_rows / summary.weight
-    shape = family.covariance_shape(K, d)
-    needed = {(K, d, d): d + 1, (d, d): 1}.get(shape, 2) if d > 1 else 2
+    needed = family.rows_needed(d)
     varying = summary.variances > 0.0
     floor = FLOOR * reg[varying]
     collapsed = (family.variances(model.components)[:, varying] <= floor).any(axis=1)
-    if shape == (K, d, d) and not collinear and (reg > 0.0).all() and varying.any():
+    if (
+        model.components.covariances.ndim == 3
+        and not collinear
+        and (reg > 0.0).all()
+        and varying.any()
+    ):
         some = np.ix_(np.ones(K, dtype=bool), varying, varying)
         scale = np.sqrt(reg[varying])
         ratio = model.components.covariances[some] / scale[:, None] / scale
@@ -138,13 +143,13 @@ def rows_per_component(summary: Summary, n_components: int) -> None:
         warn(
             FewRowsWarning,
             f"{summary.n_rows} rows for {n_components} components: most will describe single rows. "
-            "Use fewer components.",
+            "Use fewer components (n_components) or more rows.",
         )
 
 
-def likelihood(sweeps: list[Sweep]) -> None:
+def likelihood(run: Run[Model]) -> None:
     """Warn where the log-likelihood fell."""
-    fallen = falls(sweeps)
+    fallen = falls(run.sweeps, run.rounding)
     if fallen:
         worst = min(fallen, key=lambda sweep: sweep.change)
         warn(

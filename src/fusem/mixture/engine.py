@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.data import Rows, segments
-from fusem.em.summary import bad_value
+from fusem.em.summary import bad_value, check_weights
 from fusem.em.sweep import segment_rows, sweep
 from fusem.em.workers import Workers
 from fusem.kernels import mixture_sweep
@@ -104,6 +104,8 @@ class Engine:
         kernel, log_weights = self.family.sweep[self.dtype], model.log_weights
 
         def work(thread: int, first: int, X: NDArray[Any], w: Array | None) -> Array:
+            if w is not None:
+                check_weights(w, first)
             out = np.empty(self.size)
             given = NO_WEIGHTS if w is None else w
             with self.space() as space:
@@ -141,6 +143,8 @@ class Engine:
 
         def work(thread: int, segment: tuple[int, NDArray[Any], Array | None]) -> None:
             first, X, w = segment
+            if w is not None:
+                check_weights(w, first)
             n = len(X)
             outcome = Outcome(
                 np.empty(n if "evidence" in wanted else 0),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fusem.data import Rows
 from fusem.em.history import Start, Sweep
-from fusem.em.loop import Run, expectation_maximisation
+from fusem.em.loop import ROUNDING, Run, expectation_maximisation
 from fusem.em.start import responsibilities
 from fusem.em.subsample import subsample
 from fusem.em.summary import Summary, not_finite, summarise
@@ -110,6 +110,11 @@ class Fit:
         weights = s.weights_init
         if weights is None or s.means_init is None or s.precisions_init is None:
             X, w = self.start_rows()
+            if len(X) < s.n_components:
+                raise ValueError(
+                    "Expected n_samples >= n_components but got "
+                    f"n_components = {s.n_components}, n_samples = {len(X)} of positive weight"
+                )
             resp = responsibilities(X, w, s.n_components, s.init_params, s.rng)
             single_rows = s.init_params in ("k-means++", "random_from_data")
             if w is not None and not single_rows:
@@ -118,6 +123,10 @@ class Fit:
             counts = resp.sum(axis=0) + 10.0 * np.finfo(np.float64).eps
             weights = counts / (len(X) if w is None else w.sum()) if weights is None else weights
             X = np.asarray(X, dtype=np.float64)
+            empty = resp.sum(axis=0) == 0.0
+            if empty.any():  # fewer distinct rows than components: the spare ones lie over all rows
+                resp[:, empty] = 1.0
+                weights = np.where(empty, 0.0, weights)
             if s.precisions_init is None:
                 components = self._estimate(X, resp, w)
                 if s.means_init is not None:
@@ -183,6 +192,7 @@ class Fit:
             tol=self.settings.tol,
             max_iter=self.settings.max_iter,
             lower_bound=lower_bound,
+            rounding=ROUNDING[self.rows.dtype.name],
             start=start,
             on_sweep=self.listener.sweep,
         )

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from sklearn.utils.validation import _check_feature_names, _get_feature_names
 
-from fusem.data import Rows, open_rows
+from fusem.data import Rows, open_rows, open_weights
 
 ONE_DIMENSION = (
     "Expected 2D array, got 1D array instead. Reshape your data either using array.reshape(-1, 1) if it "
@@ -57,18 +57,11 @@ def rows_to_use(estimator: Any, X: Any, d: int) -> Rows:
 
 
 def weights_of(sample_weight: Any) -> Rows | None:
-    """Sample weights as rows of one column: an array (n,), or whatever `open_rows` reads."""
-    if sample_weight is None or isinstance(sample_weight, Rows):
-        rows: Rows | None = sample_weight
-    elif isinstance(sample_weight, (str, os.PathLike)) or callable(sample_weight):
-        rows = open_rows(sample_weight)
-    else:
-        values = np.asarray(sample_weight, dtype=np.float64)
-        if values.ndim != 1:
-            raise ValueError(
-                f"sample_weight must be 1D, one weight per row, but its shape is {values.shape}."
-            )
-        rows = open_rows(values)
-    if rows is not None and rows.n_columns != 1:
-        raise ValueError(f"sample_weight must have one column, but has {rows.n_columns}.")
-    return rows
+    """Sample weights as rows of one column."""
+    if sample_weight is None:
+        return None
+    if np.ndim(getattr(sample_weight, "shape", ()) and sample_weight) > 1:
+        raise ValueError(
+            f"sample_weight must be 1D, one weight per row, but its shape is {sample_weight.shape}."
+        )
+    return open_weights(sample_weight)

@@ -13,9 +13,7 @@ Array = NDArray[np.float64]
 
 
 def _array(values: Any, shape: tuple[int, ...], name: str) -> Array:
-    array: Array = check_array(
-        values, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
-    )
+    array: Array = check_array(values, dtype=np.float64, ensure_2d=False, allow_nd=True)
     if array.shape != shape:
         raise ValueError(
             f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}"
@@ -55,7 +53,9 @@ def check_precisions(
             raise ValueError(f"'{covariance_type} precision' should be positive")
         return precisions
     for matrix in precisions.reshape(-1, d, d):
-        if not (np.allclose(matrix, matrix.T) and (np.linalg.eigvalsh(matrix) > 0.0).all()):
+        scale = np.sqrt(np.maximum(np.diag(matrix), np.finfo(np.float64).tiny))
+        unit = matrix / scale[:, None] / scale  # columns of very different units are no obstacle
+        if not (np.allclose(unit, unit.T) and (np.linalg.eigvalsh(unit) > 0.0).all()):
             raise ValueError(
                 f"'{covariance_type} precision' should be symmetric, positive-definite"
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusem.data.open import open_rows
 from fusem.plot.style import INK, component_colors, dress, prepared_axes
 from fusem.plot.view import Marginal, column_index, column_label, marginal, sampled_rows
 
@@ -102,7 +103,7 @@ def _draw_rows(ax: Axes, model: Any, X: Any, columns: tuple[int, int], shades: l
     rows, _ = sampled_rows(X, MAX_ROWS)
     x, y = rows[:, columns[0]], rows[:, columns[1]]
     if len(rows) <= MAX_DOTS:
-        shade = np.asarray(shades)[model.predict(rows)]
+        shade = np.asarray(shades)[model.predict(open_rows(rows))]
         size = float(np.clip(6000 / max(len(rows), 1), 3, 18))
         ax.scatter(x, y, s=size, c=shade.tolist(), alpha=0.45, linewidths=0)
         return True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fusem.data.open import open_rows
 from fusem.plot.style import component_colors, dress, prepared_axes, quiet_legend
 from fusem.plot.view import column_label, sampled_rows
 
@@ -67,7 +68,7 @@ def responsibilities(
     ax = prepared_axes(ax)
     rows, _ = sampled_rows(X, MAX_ROWS)
     values = np.sort(rows[:, 0])
-    shares = model.predict_proba(values[:, None])
+    shares = model.predict_proba(open_rows(values))
     shades = component_colors(shares.shape[1])
     for k, shade in enumerate(shades):
         ax.plot(values, shares[:, k], color=shade, linewidth=1.8, label=f"component {k}")

@@ -1,0 +1,324 @@
+"""Parquet, CSV and paths: the same rows as in memory, and errors that name the file."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fusem.data import open_rows, open_weights
+from fusem.data.blocks import PIECE_BYTES
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+X = np.random.default_rng(0).normal(size=(50, 3))
+TABLE = pa.table({name: X[:, j] for j, name in enumerate("xyz")})
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write_csv(path: str, text: str) -> str:
+    Path(path).write_text(text, encoding="utf-8")
+    return path
+
+
+# Parquet
+
+
+@pytest.mark.parametrize("row_group_size", [1, 7, 1000])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int16])
+def test_parquet(row_group_size, kind):
+    values = (10 * X).astype(kind)
+    table = pa.table({name: values[:, j] for j, name in enumerate("xyz")})
+    pq.write_table(table, "x.parquet", row_group_size=row_group_size)
+    rows = open_rows("x.parquet")
+    assert (rows.n_rows, rows.names) == (50, ("x", "y", "z"))
+    assert rows.dtype == (np.float32 if kind == np.float32 else np.float64)
+    for _ in range(2):
+        np.testing.assert_array_equal(rows.to_array(), values.astype(rows.dtype))
+    for columns in (["z", "x"], [2, 0]):
+        rows = open_rows(Path("x.parquet"), columns=columns)
+        assert rows.names == ("z", "x")
+        np.testing.assert_array_equal(rows.to_array(), values[:, [2, 0]].astype(rows.dtype))
+
+
+def test_parquet_nulls_are_nan():
+    table = pa.table({"i": [1, None, 3], "b": [True, False, None], "f": [None, 2.5, 3.5]})
+    pq.write_table(table, "x.parquet")
+    expected = [[1, 1, np.nan], [np.nan, 0, 2.5], [3, np.nan, 3.5]]
+    np.testing.assert_array_equal(open_rows("x.parquet").to_array(), expected)
+
+
+def test_several_parquet_files_are_matched_by_name():
+    Path("d/sub").mkdir(parents=True)
+    pq.write_table(TABLE.slice(0, 20), "d/part-1.parquet")
+    pq.write_table(TABLE.slice(20).select(["z", "x", "y"]), "d/sub/part-2.PARQUET")
+    pq.write_table(TABLE.slice(0, 5), "d/_hidden.parquet")
+    for source in ("d", Path("d"), ["d/part-1.parquet", Path("d/sub/part-2.PARQUET")]):
+        rows = open_rows(source)
+        assert rows.n_rows == 50
+        np.testing.assert_array_equal(rows.to_array(), X)
+    np.testing.assert_array_equal(open_rows("d/part*.parquet").to_array(), X[:20])
+    np.testing.assert_array_equal(open_rows("d", columns="y").to_array(), X[:, 1:2])
+
+
+def test_several_parquet_files_have_one_dtype():
+    pq.write_table(pa.table({"x": np.float32([1.5])}), "a.parquet")
+    pq.write_table(pa.table({"x": np.float32([2.5])}), "b.parquet")
+    assert open_rows("*.parquet").dtype == np.float32
+    pq.write_table(pa.table({"x": [3]}), "c.parquet")
+    rows = open_rows("*.parquet")
+    assert rows.dtype == np.float64
+    np.testing.assert_array_equal(rows.to_array(), [[1.5], [2.5], [3]])
+
+
+def test_several_parquet_files_with_other_columns():
+    pq.write_table(pa.table({"x": [1.0], "y": [1.0]}), "a.parquet")
+    pq.write_table(pa.table({"x": [1.0]}), "b.parquet")
+    with pytest.raises(ValueError, match=r"'b\.parquet' has no column 'y', which 'a\.parquet' has"):
+        open_rows("*.parquet")
+    assert open_rows("*.parquet", columns="x").n_rows == 2
+    pq.write_table(pa.table({"x": ["1.0"]}), "b.parquet")
+    with pytest.raises(ValueError, match=r"'b\.parquet': column 'x' \(string\) is not numeric"):
+        open_rows("*.parquet", columns="x")
+
+
+def test_parquet_columns_without_numbers():
+    pq.write_table(TABLE.append_column("name", [["a"] * 50]), "x.parquet")
+    with pytest.raises(ValueError, match=r"column 'name' \(string\) is.*columns=\['x', 'y', 'z'\]"):
+        open_rows("x.parquet")
+    assert open_rows("x.parquet", columns=["x"]).n_columns == 1
+    with pytest.raises(ValueError, match="no column 'nam'; did you mean 'name'"):
+        open_rows("x.parquet", columns=["nam"])
+
+
+def test_the_index_that_pandas_writes_is_no_column():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=list("xyz"))[X[:, 0] > 0]
+    frame.to_parquet("x.parquet")
+    assert "__index_level_0__" in pq.read_schema("x.parquet").names
+    np.testing.assert_array_equal(open_rows("x.parquet").to_array(), X[X[:, 0] > 0])
+
+
+def test_empty_parquet():
+    pq.write_table(TABLE.slice(0, 0), "x.parquet")
+    with pytest.raises(ValueError, match=r"'x\.parquet': Found array with 0 sample\(s\)"):
+        open_rows("x.parquet")
+    pq.write_table(TABLE, "y.parquet")
+    assert open_rows("*.parquet").n_rows == 50
+
+
+def test_damaged_parquet():
+    pq.write_table(TABLE, "x.parquet")
+    whole = Path("x.parquet").read_bytes()
+    for size in (0, 4, 100, len(whole) - 1):
+        Path("x.parquet").write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"'x\.parquet' cannot be read as Parquet"):
+            open_rows("x.parquet")
+
+
+def test_parquet_that_is_damaged_inside():
+    pq.write_table(TABLE, "x.parquet")
+    whole = bytearray(Path("x.parquet").read_bytes())
+    whole[4:400] = b"\xff" * 396
+    Path("x.parquet").write_bytes(whole)
+    rows = open_rows("x.parquet")
+    with pytest.raises(ValueError, match=r"'x\.parquet' cannot be read as Parquet"):
+        rows.to_array()
+
+
+def test_parquet_that_changes_between_passes():
+    pq.write_table(TABLE, "x.parquet")
+    rows = open_rows("x.parquet")
+    rows.to_array()
+    pq.write_table(TABLE.slice(0, 49), "x.parquet")
+    with pytest.raises(ValueError, match=r"'x\.parquet' changed while .* bytes and now has"):
+        rows.to_array()
+    Path("x.parquet").unlink()
+    with pytest.raises(ValueError, match=r"'x\.parquet' was removed"):
+        rows.to_array()
+
+
+def test_parquet_is_streamed():
+    n = 2**20
+    pq.write_table(pa.table({"x": np.arange(n), "y": np.arange(n)}), "x.parquet")
+    rows, sizes = open_rows("x.parquet"), []
+    before = pa.total_allocated_bytes()
+    most = 0
+    for block in rows.blocks():
+        sizes.append(block.nbytes)
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert len(sizes) >= 4
+    assert max(sizes) <= PIECE_BYTES
+    assert most < 3 * PIECE_BYTES
+
+
+def test_a_pyarrow_dataset_is_scanned():
+    dataset = pytest.importorskip("pyarrow.dataset")
+    Path("d").mkdir()
+    pq.write_table(TABLE.slice(0, 20), "d/1.parquet")
+    pq.write_table(TABLE.slice(20), "d/2.parquet")
+    rows = open_rows(dataset.dataset("d"), columns=["z", "x"])
+    assert (rows.n_rows, rows.names) == (None, ("z", "x"))
+    np.testing.assert_array_equal(rows.to_array(), X[:, [2, 0]])
+    assert rows.n_rows == 50
+    Path("d/2.parquet").unlink()
+    with pytest.raises(ValueError, match="X cannot be read any more"):
+        rows.to_array()
+
+
+# CSV
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("head", [True, False])
+def test_csv(delimiter, head):
+    lines = [delimiter.join("xyz")] * head + [delimiter.join(map(repr, r)) for r in X.tolist()]
+    rows = open_rows(write_csv("x.csv", "\n".join(lines) + "\n"))
+    assert (rows.n_rows, rows.dtype) == (None, np.float64)
+    assert rows.names == (("x", "y", "z") if head else None)
+    for _ in range(2):
+        np.testing.assert_array_equal(rows.to_array(), X)
+    assert rows.n_rows == 50
+    np.testing.assert_array_equal(open_rows("x.csv", columns=[2, 0]).to_array(), X[:, [2, 0]])
+    if head:
+        np.testing.assert_array_equal(open_rows("x.csv", columns="y").to_array(), X[:, 1:2])
+    with gzip.open("x.csv.gz", "wt") as file:
+        file.write("\n".join(lines))
+    np.testing.assert_array_equal(open_rows("x.csv.gz").to_array(), X)
+
+
+def test_csv_cells():
+    rows = open_rows(write_csv("x.csv", '\ufeff"a b",c,d\n1,,true\nNA,2e3,false\n-0.5,nan,\n'))
+    assert rows.names == ("a b", "c", "d")
+    expected = [[1, np.nan, 1], [np.nan, 2000, 0], [-0.5, np.nan, np.nan]]
+    np.testing.assert_array_equal(rows.to_array(), expected)
+
+
+def test_csv_with_integers_first_and_fractions_far_down():
+    rows = open_rows(write_csv("x.csv", "a,b\n" + "1,2\n" * 600_000 + "1,2.5\n"))
+    assert rows.to_array()[-1].tolist() == [1.0, 2.5]
+    assert rows.n_rows == 600_001
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"'x\.csv': Found array with 0 sample\(s\)"),
+        ("a,b\n1,x\n", r"column 'b' \(string\) is not numeric.*columns=\['a'\]"),
+        ("a,b\n1,2\n1,2,3\n", r"'x\.csv' cannot be read as CSV: .*Expected 2 columns, got 3"),
+    ],
+)
+def test_wrong_csv(text, message):
+    with pytest.raises(ValueError, match=message):
+        open_rows(write_csv("x.csv", text))
+
+
+def test_csv_with_text_far_down():
+    rows = open_rows(write_csv("x.csv", "a,b\n" + "1,2\n" * 400_000 + "1,oops\n"))
+    with pytest.raises(ValueError, match=r"'x\.csv': In column 'b': .*'oops'"):
+        rows.to_array()
+
+
+def test_csv_that_is_no_text():
+    Path("x.csv").write_bytes(bytes(range(256)))
+    with pytest.raises(ValueError, match=r"'x\.csv' cannot be read as CSV: it is no text"):
+        open_rows("x.csv")
+    Path("x.csv.gz").write_bytes(b"a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"'x\.csv\.gz' cannot be read as CSV"):
+        open_rows("x.csv.gz")
+
+
+def test_csv_that_changes_between_passes():
+    rows = open_rows(write_csv("x.csv", "a\n1\n2\n"))
+    rows.to_array()
+    write_csv("x.csv", "a\n1\n2\n3\n")
+    with pytest.raises(ValueError, match=r"'x\.csv' changed while it was being read"):
+        rows.to_array()
+
+
+# Paths
+
+
+def test_globs_and_lists_of_other_files():
+    np.save("a.npy", X[:20])
+    np.save("b.npy", X[20:].astype(np.float32))
+    for source in ("*.npy", ["a.npy", "b.npy"], [Path("a.npy"), "b.npy"]):
+        rows = open_rows(source)
+        assert (rows.n_rows, rows.dtype) == (50, np.float64)
+        np.testing.assert_array_equal(rows.to_array()[20:], X[20:].astype(np.float32))
+    np.save("c.npy", X[:, :2])
+    with pytest.raises(ValueError, match=r"'c\.npy' has 2 columns, the first chunk had 3"):
+        open_rows("*.npy")
+
+
+def test_lists_of_files_of_unknown_length():
+    write_csv("a.csv", "x\n1\n")
+    write_csv("b.csv", "x\n2\n3\n")
+    rows = open_rows(["a.csv", "b.csv"])
+    assert rows.n_rows is None
+    np.testing.assert_array_equal(rows.to_array(), [[1], [2], [3]])
+    assert rows.n_rows == 3
+
+
+def test_names_with_glob_characters():
+    np.save("x[1].npy", X)
+    assert open_rows("x[1].npy").n_rows == 50
+
+
+def test_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    np.save("x.npy", X)
+    assert open_rows("~/x.npy").label == "'~/x.npy'"
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        ("tabel.npy", FileNotFoundError, r"no file 'tabel\.npy' .*Did you mean 'table\.npy'\?"),
+        ("q.npy", FileNotFoundError, r"There is no file 'q\.npy' \(looked in /"),
+        ("sub/x.npy", FileNotFoundError, "the folder 'sub' does not exist"),
+        ("*.parquet", FileNotFoundError, r"No file matches '\*\.parquet'"),
+        ("hello", FileNotFoundError, r"'hello'.*A string is taken as the path of data: \.npy, "),
+        ("empty", FileNotFoundError, r"no Parquet file in this folder.*such as 'empty/\*\.npy'"),
+        ("", ValueError, "is an empty string"),
+        (["table.npy", "q.npy"], FileNotFoundError, r"no file 'q\.npy'"),
+        ("s3://bucket/x.parquet", ValueError, r"local files.*pyarrow\.dataset\.dataset\('s3://"),
+        ("x.npz", ValueError, r"'x\.npz': fusem does not read \.npz; it reads \.npy.*np\.load"),
+        ("x.sav", ValueError, r"does not read \.sav.*a function that yields chunks"),
+        ("x", ValueError, "does not read files without a suffix"),
+    ],
+)
+def test_wrong_paths(path, error, message):
+    np.save("table.npy", X)
+    np.savez("x.npz", X=X)
+    for name in ("x", "x.sav"):
+        Path(name).touch()
+    Path("empty").mkdir()
+    with pytest.raises(error, match=message):
+        open_rows(path)
+
+
+def test_errors_about_weights_name_the_file():
+    np.save("w.npy", X)
+    with pytest.raises(ValueError, match=r"sample_weight \('w\.npy'\) must be one number per row"):
+        open_weights("w.npy")
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv"])
+def test_missing_pyarrow_says_what_to_install(name, monkeypatch):
+    pq.write_table(TABLE, "x.parquet")
+    write_csv("x.csv", "a\n1\n")
+    for module in [m for m in sys.modules if m.partition(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"Reading 'x\..* needs pyarrow.*'fusem\[parquet\]'"):
+        open_rows(name)
