@@ -195,3 +195,17 @@ TWINS: dict[str, Twin] = {
         "spherical", spherical_density, spherical_covariances, lambda K, d: K
     ),
 }
+
+
+def tree_sum(values):
+    """Sum in the fixed order of the reduction tree: complete halves first, the rest to their right.
+
+    Written as the definition: a power-of-two run is the sum of its two halves; any other run is its
+    largest power-of-two prefix plus what is left.
+    """
+    n = len(values)
+    if n == 1:
+        return values[0]
+    power = 1 << (n.bit_length() - 1)
+    left = power if power < n else n // 2
+    return tree_sum(values[:left]) + tree_sum(values[left:])

@@ -18,7 +18,10 @@ by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__na
 def test_never_falls(case, d, K):
     X = case.data(200 * K, K, d)
     for seed in range(4):
-        model = stepped(case, X, steps=40, start=case.start(K, d, seed), reg_covar=0.0)
+        start = case.start(K, d)
+        moved = np.random.default_rng(seed).normal(scale=0.5, size=start.means.shape)
+        start = start._replace(means=start.means + moved)
+        model = stepped(case, X, steps=40, start=start, reg_covar=0.0)
         assert_never_falls(model.lower_bounds_)
         assert model.lower_bound_ == model.lower_bounds_[-1]
 

@@ -1,0 +1,195 @@
+"""The compiled building blocks, each against plain NumPy."""
+
+import numpy as np
+import pytest
+from numba import njit
+from scipy.special import logsumexp
+
+from fusem.data import open_rows
+from fusem.em.subsample import keys, subsample
+from fusem.em.tree import Tree
+from fusem.kernels import axes, exp_log, whiten
+from fusem.kernels.policy import OPTIONS
+from fusem.kernels.posterior import posterior
+from fusem.kernels.simd import lanes, load, store
+from fusem.kernels.tile import LEAF, PADDING, aligned, close_leaf, fold, load_rows, tile_rows
+from tests import reference
+
+compiled = njit(**OPTIONS)
+TILE = 64
+STRIDE = TILE + PADDING
+DTYPES = [np.float64, np.float32]
+BOUND = {np.float64: 1e-13, np.float32: 3e-5}
+
+
+@compiled
+def exp_of(x, out):
+    for i in range(0, x.size, lanes(x)):
+        store(out, i, exp_log.exp(load(x, i)))
+
+
+@compiled
+def log_of(x, out):
+    for i in range(0, x.size, lanes(x)):
+        store(out, i, exp_log.log(load(x, i)))
+
+
+def ulps(got, expected):
+    return np.max(np.abs(got - expected) / np.spacing(np.abs(expected)))
+
+
+def test_exp_is_within_two_units_in_the_last_place():
+    x = np.concatenate([np.linspace(-707.9, 709.0, 200_000), [0.0, -0.0, 1.0, -46.0] * 8])
+    x = x[: len(x) // 64 * 64]
+    out = np.empty_like(x)
+    exp_of(x, out)
+    assert ulps(out, np.exp(x)) <= 2.0
+    x[:] = -1e300
+    exp_of(x, out)
+    assert np.all((out > 0.0) & (out < 1e-300))
+
+
+def test_log_is_within_two_units_in_the_last_place():
+    rng = np.random.default_rng(0)
+    near_one = 1.0 + rng.uniform(-1e-3, 1e-3, 64_000)
+    wide = np.exp(rng.uniform(-700, 700, 64_000))
+    for x in (near_one, wide, rng.uniform(1.0, 64.0, 64_000)):
+        out = np.empty_like(x)
+        log_of(x, out)
+        keep = np.abs(np.log(x)) > 0.0
+        assert ulps(out[keep], np.log(x)[keep]) <= 2.0
+    out = np.empty(64)
+    log_of(np.ones(64), out)
+    assert np.all(out == 0.0)
+
+
+def tile_of(values, dtype):
+    """A (columns × rows) matrix as a flat tile."""
+    tile = aligned(len(values) * STRIDE, dtype)
+    tile.reshape(len(values), STRIDE)[:, :TILE] = values
+    return tile
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 7, 8, 9, 16])
+def test_whiten_and_scatter(d, dtype):
+    rng = np.random.default_rng(d)
+    x = rng.normal(size=(d, TILE)).astype(dtype)
+    mean, matrix = rng.normal(size=d), np.tril(rng.normal(size=(d, d)))
+    weights = rng.random(TILE)
+    high = mean.astype(dtype)
+    low = (mean - high).astype(dtype)
+    y, squares = aligned(d * STRIDE, dtype), aligned(TILE, dtype)
+    whiten.whiten(
+        tile_of(x, dtype), high, low, 0, matrix.astype(dtype).ravel(), 0, y, 0,
+        aligned(d * 4 * TILE, dtype), squares, 0, d, TILE, STRIDE,
+    )  # fmt: skip
+    expected = matrix @ (x - mean[:, None])
+    found = y.reshape(d, STRIDE)[:, :TILE]
+    np.testing.assert_allclose(found, expected, atol=BOUND[dtype] * 10)
+    np.testing.assert_allclose(squares, (expected**2).sum(axis=0), rtol=BOUND[dtype] * 10)
+
+    stats = np.zeros(d + d * d)
+    product = aligned(4 * STRIDE, dtype)
+    whiten.scatter(y, 0, weights.astype(dtype), 0, product, stats, 0, d, d, TILE, STRIDE)
+    np.testing.assert_allclose(stats[:d], expected @ weights, atol=BOUND[dtype] * 100)
+    lower = np.tril(stats[d:].reshape(d, d))
+    np.testing.assert_allclose(
+        lower, np.tril((expected * weights) @ expected.T), atol=BOUND[dtype] * 300
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_moments_along_the_axes(dtype):
+    rng = np.random.default_rng(0)
+    d = 3
+    x, weights = rng.normal(size=(d, TILE)), rng.random(TILE).astype(dtype)
+    centre, scale = rng.normal(size=d).astype(dtype), rng.random(d).astype(dtype)
+    nothing, stats = np.zeros(d, dtype), np.zeros(2 * d)
+    axes.two_moments(
+        tile_of(x, dtype), centre, nothing, scale, 0, weights, 0, stats, 0, d, d, TILE, STRIDE
+    )
+    z = (x.astype(dtype).astype(float) - centre[:, None]) * scale[:, None]
+    np.testing.assert_allclose(stats[:d], z @ weights, rtol=BOUND[dtype] * 10)
+    np.testing.assert_allclose(stats[d:], z**2 @ weights, rtol=BOUND[dtype] * 10)
+    assert axes.weight_total(weights, 0, TILE) == pytest.approx(weights.sum(), rel=BOUND[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [1, 2, 7])
+def test_posterior(K, dtype):
+    rng = np.random.default_rng(K)
+    logp = rng.normal(size=(K, TILE)) * 30.0
+    weights = rng.random(TILE)
+    weights[-3:] = 0.0
+    resp = aligned(K * STRIDE, dtype)
+    total = posterior(tile_of(logp, np.float64), weights, resp, K, TILE, STRIDE)
+    evidence = logsumexp(logp, axis=0)
+    assert total == pytest.approx(weights @ evidence, rel=1e-13)
+    expected = np.exp(logp - evidence) * weights
+    found = resp.reshape(K, STRIDE)[:, :TILE]
+    np.testing.assert_allclose(found, expected, rtol=BOUND[dtype], atol=1e-19)
+    negligible = logp - logp.max(axis=0) < -46.0
+    assert np.all(found[negligible] == 0.0)
+
+
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_load_rows_pads_with_the_first_row(order, dtype):
+    X = np.arange(300.0).reshape(100, 3).astype(dtype)
+    X = np.asfortranarray(X) if order == "F" else X[::2, ::-1] if order == "strided" else X
+    x = aligned(X.shape[1] * STRIDE, dtype)
+    load_rows(X.ctypes.data, *X.strides, X, 5, 29, x, X.shape[1], TILE, STRIDE)
+    tile = x.reshape(X.shape[1], STRIDE)
+    np.testing.assert_array_equal(tile[:, :29], X[5:34].T)
+    np.testing.assert_array_equal(tile[:, 29:TILE], np.repeat(X[5:6].T, TILE - 29, axis=1))
+
+
+def test_tiles_divide_a_leaf():
+    for columns in (1, 10, 100, 1000, 10_000):
+        assert LEAF % tile_rows(columns, np.float64) == 0
+
+
+@pytest.mark.parametrize("leaves", [0, 1, 2, 3, 5, 8, 13, 64])
+def test_leaves_merge_as_the_reference_tree(leaves):
+    rng = np.random.default_rng(leaves)
+    values = rng.normal(size=(leaves, 2)) * 10.0 ** rng.integers(-8, 8, size=(leaves, 1))
+    tree, nodes = np.zeros(2 * 20), 0
+    for leaf, value in enumerate(values):
+        tree[2 * nodes : 2 * nodes + 2] = value
+        nodes = close_leaf(tree, leaf, nodes, 2)
+    out = np.empty(2)
+    fold(tree, nodes, 2, out)
+    expected = reference.tree_sum(list(values)) if leaves else np.zeros(2)
+    np.testing.assert_array_equal(out, expected)
+
+    for run in (1, 2, 4):  # the same bits from segments of any power of two, in any order
+        upper = Tree()
+        parts = [reference.tree_sum(list(values[i : i + run])) for i in range(0, leaves, run)]
+        for i in rng.permutation(len(parts)):
+            upper.add(int(i), parts[i])
+        assert np.array_equal(expected, upper.total()) if leaves else upper.total() is None
+
+
+def test_a_subsample_depends_on_row_numbers_alone():
+    X = np.arange(200_000.0).reshape(-1, 1)
+    chosen, _ = subsample(open_rows(X), None, 500, seed=7)
+    chunks = open_rows([X[:1], X[1:77_777], X[77_777:]])
+    np.testing.assert_array_equal(chosen, subsample(chunks, None, 500, seed=7)[0])
+    assert len(np.unique(chosen)) == 500
+    assert np.all(np.diff(chosen[:, 0]) > 0)
+    assert not np.array_equal(chosen, subsample(open_rows(X), None, 500, seed=8)[0])
+    assert 80_000 < chosen.mean() < 120_000
+
+
+def test_a_subsample_has_no_row_of_weight_zero():
+    X = np.arange(5000.0).reshape(-1, 1)
+    weights = (np.arange(5000) % 3 == 0).astype(float)
+    chosen, kept = subsample(open_rows(X), open_rows(weights), 400, seed=0)
+    assert np.all(chosen[:, 0] % 3 == 0)
+    assert np.all(kept == 1.0)
+
+
+def test_keys_belong_to_row_numbers():
+    whole = keys(3, 0, 4096)
+    np.testing.assert_array_equal(whole[1024:2048], keys(3, 1024, 1024))
