@@ -113,16 +113,12 @@ def test_value_whose_square_overflows_is_named(case, value):
 
 
 @by_type
-def test_float32_value_whose_square_overflows_fits_or_is_named(case):
-    """In float32 a square overflows at 1.8e19 already: the totals are float64 and must not."""
-    rows = np.concatenate([X, X + 1e25]).astype(np.float32)
-    model = fit_quietly(mixture(case, reg_covar=0.0), rows.astype(np.float64))
-    try:
-        ours = fit_quietly(mixture(case, reg_covar=0.0), rows)
-    except ValueError as error:
-        assert "large" in str(error)  # noqa: PT017 - either outcome is right, a NaN model is not
-    else:
-        assert ours.lower_bound_ == pytest.approx(model.lower_bound_, rel=1e-4)
+def test_float32_rows_whose_squares_overflow_float32_fit(case):
+    """In float32 a square overflows at 1.8e19 already; the statistics are whitened and do not."""
+    rows = (X * 2.0**90).astype(np.float32)
+    expected = fit_quietly(mixture(case, reg_covar=0.0), rows.astype(np.float64))
+    model = fit_quietly(mixture(case, reg_covar=0.0), rows)
+    assert model.lower_bound_ == pytest.approx(expected.lower_bound_, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +304,9 @@ def test_bad_weights(case, weights, message):
     with pytest.raises(ValueError, match=message):
         mixture(case).fit(X, sample_weight=weights)
     model = mixture(case).fit(X)
-    for method in ("score", "bic", "statistics"):
+    # Weights of zero are a legal statistic: it adds nothing, and `update` refuses it alone.
+    methods = ("score", "bic", "statistics") if np.any(weights) else ("score", "bic")
+    for method in methods:
         with pytest.raises(ValueError, match=message):
             getattr(model, method)(X, sample_weight=weights)
 
@@ -466,7 +464,7 @@ def interrupting(rows, after: int, error):
         "foreign statistic",
     ],
 )
-@pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 def test_failed_fit_leaves_the_fitted_model_untouched(case, break_it):
     model = fit_quietly(mixture(case, tol=0.0, max_iter=7), X)
     before = copy.deepcopy(model.__dict__)
@@ -499,3 +497,11 @@ def test_sample_of_nothing(case):
     model = stepped(case, X)
     with pytest.raises(ValueError, match="at least one sample"):
         model.sample(0)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic"])
+@pytest.mark.parametrize("width", [1, 3])
+def test_opened_rows_of_another_width_are_refused(method, width):
+    model = fusem.GaussianMixture(2, random_state=0).fit(np.arange(20.0).reshape(10, 2) ** 2)
+    with pytest.raises(ValueError, match=f"X has {width} features, but .* expecting 2"):
+        getattr(model, method)(fusem.rows(np.zeros((4, width))))

@@ -14,6 +14,7 @@ import pytest
 
 import fusem
 from fusem.cli.output import InOrder, TableWriter
+from fusem.cli.source import open_source
 from tests import processes
 
 pd = pytest.importorskip("pandas")
@@ -158,6 +159,18 @@ def test_fit_of_one_column_with_weights_from_a_file(folder, tmp_path):
     assert out.startswith("\n1,500 rows, 1 column, 2 components (full)")
     assert f"{expected.score(x, sample_weight=w):.9f}" in out
     assert "<svg" in (tmp_path / "p.svg").read_text()
+
+
+def test_columns_without_names_are_numbers(folder, tmp_path):
+    np.savetxt(tmp_path / "bare.csv", array(folder), delimiter=",")
+    pd.read_parquet(folder / "table.parquet").set_axis(["1", "0", "7"], axis=1).to_parquet(
+        tmp_path / "named.parquet"
+    )
+    for name in ("bare.csv", "named.parquet"):
+        rows, _ = open_source(str(tmp_path / name), ["1", "0"])
+        column = 1 if name == "bare.csv" else 0
+        np.testing.assert_allclose(rows.to_array()[:, 0], array(folder)[:, column], rtol=1e-15)
+    assert open_source(str(tmp_path / "named.parquet"), ["7"])[0].names == ("7",)
 
 
 def test_a_warning_is_one_line(folder):

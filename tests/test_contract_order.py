@@ -17,6 +17,9 @@ by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covarianc
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 by_rows = pytest.mark.parametrize("n", [40, 1023, 1024, 1025, 5000, 40000])
 
+# Small and rounded rows raise warnings of all kinds; what counts here is bits.
+pytestmark = pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
+
 METHODS = ("score_samples", "predict", "predict_proba", "score")
 
 
@@ -130,7 +133,6 @@ def test_any_chunks_give_the_same_bits(sizes, n_jobs, index, dtype):
 @by_type
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
 @pytest.mark.parametrize("n", [3000, 60_001])
-@pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
 def test_starts_give_the_same_bits(case, init_params, n):
     """Above 50,000 rows the start is drawn by row index, below it reads all rows: both in order."""
     X = case.data(n, n_features=2)

@@ -155,7 +155,7 @@ def test_update_from_nothing_is_an_error(case):
     X = case.data(1700)
     model = started(case, X)
     before = model.means_.copy()
-    with pytest.raises(ValueError, match="no rows|zero"):
+    with pytest.raises(ValueError, match=r"no rows|zero"):
         model.update(model.statistics(X, sample_weight=np.zeros(len(X))))
     assert_bit_identical(model.means_, before)
 

@@ -173,7 +173,9 @@ def test_an_iterator_in_disguise_is_seen():
 @pytest.mark.parametrize("same", [iter(PARTS), chunks()])
 def test_the_same_iterator_again_is_seen_before_a_row_is_lost(same):
     rows = open_rows(lambda: same)
-    with pytest.raises(ValueError, match=r"same iterator again.*make a new one in each call"):
+    with pytest.raises(
+        ValueError, match=r"same iterator again.*return a fresh iterator in each call"
+    ):
         next(rows.blocks())
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fusem.data import open_rows, open_weights
-from fusem.data.blocks import PIECE_BYTES
+from fusem.data.arrow import BATCH_BYTES
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -156,8 +156,8 @@ def test_parquet_is_streamed():
         sizes.append(block.nbytes)
         most = max(most, pa.total_allocated_bytes() - before)
     assert len(sizes) >= 4
-    assert max(sizes) <= PIECE_BYTES
-    assert most < 3 * PIECE_BYTES
+    assert max(sizes) <= BATCH_BYTES
+    assert most < 3 * BATCH_BYTES
 
 
 def test_a_pyarrow_dataset_is_scanned():

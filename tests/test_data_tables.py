@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fusem.data import open_rows, open_weights
-from fusem.data.blocks import PIECE_BYTES
+from fusem.data.arrow import BATCH_BYTES
 from tests.traced import traced_peak
 
 pd = pytest.importorskip("pandas")
@@ -105,8 +105,8 @@ def test_conversion_takes_bounded_memory(make):
     rows, sizes = open_rows(table), []
     peak = traced_peak(lambda: sizes.extend(block.nbytes for block in rows.blocks()))
     assert len(sizes) > 5
-    assert max(sizes) <= PIECE_BYTES
-    assert peak < 3 * PIECE_BYTES
+    assert max(sizes) <= BATCH_BYTES
+    assert peak < 3 * BATCH_BYTES
 
 
 @by_library
@@ -175,7 +175,7 @@ ODD = {
         }
     ),
     "pandas series": pd.Series([0, 1.5, 0], name="a"),
-    "polars decimal": pl.DataFrame({"a": [Decimal(0), Decimal("1.5"), Decimal(0)]}),
+    "polars decimal": pl.DataFrame({"a": [Decimal("0.0"), Decimal("1.5"), Decimal("0.0")]}),
     "polars series": pl.Series("a", [0.0, 1.5, 0.0]),
     "pyarrow dictionary": pa.table({"a": pa.array([0, 1.5, 0]).dictionary_encode()}),
     "pyarrow decimal": pa.table({"a": [Decimal(0), Decimal("1.5"), Decimal(0)]}),

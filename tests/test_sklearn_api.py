@@ -66,7 +66,10 @@ def test_same_parameters_and_defaults():
 @quiet
 def test_same_start_as_scikit_learn(case, init_params, seed):
     X = case.data(2100, n_features=2)
-    ours, peer = pair(case, init_params=init_params, random_state=seed, max_iter=0)
+    # Single rows have no variance. scikit-learn's diag and spherical find rounding errors of 1e-13
+    # there; the default regularisation would not hide them.
+    options = {"init_params": init_params, "random_state": seed, "reg_covar": 1e-2}
+    ours, peer = pair(case, max_iter=0, **options)
     ours.fit(X), peer.fit(X)
     assert_same_parameters(parameters_of(ours), parameters_of(peer), case.covariance_type, 1e-9)
     assert ours.n_iter_ == peer.n_iter_ == 0
@@ -303,7 +306,7 @@ def test_derived_attributes_do_not_change_the_model_behind_its_back(case):
 
 @by_type
 def test_convergence_warning(case):
-    model = pair(case, init_params="random", max_iter=2)[0]
+    model = pair(case, init_params="random", max_iter=2, tol=0.0)[0]
     with pytest.warns(ConvergenceWarning, match="did not converge.*max_iter"):
         model.fit(case.data(900))
     assert not model.converged_

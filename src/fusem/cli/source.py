@@ -104,10 +104,18 @@ def _check_width(data: str, n_columns: int, model: Any) -> None:
 
 
 def _typed(data: str, columns: Sequence[str]) -> list[Any]:
-    """Columns of an array are numbers."""
-    if data.lower().endswith(".npy") and all(name.isdecimal() for name in columns):
-        return [int(name) for name in columns]
-    return list(columns)
+    """Columns without names, of an array or of a CSV file that has no header, are numbers."""
+    import fusem
+
+    if not all(name.isdecimal() for name in columns):
+        return list(columns)
+    numbers = [int(name) for name in columns]
+    if data.lower().endswith(".npy"):
+        return numbers
+    try:
+        return numbers if fusem.rows(data, columns=numbers).names is None else list(columns)
+    except ValueError:  # such as columns called 2020 and 2021
+        return list(columns)
 
 
 def _model_columns(data: str, model: Any) -> list[str] | None:

@@ -11,7 +11,9 @@ import numpy as np
 from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows, common_float, piece_rows
 from fusem.data.columns import column_positions, not_numeric, string_names
 
-# Batches of more rows than this gain nothing, and of fewer cost a Python call per column too many.
+# Larger than the pieces of other sources: each column of a batch costs Python calls, and more
+# rows than this gain nothing.
+BATCH_BYTES = 2**22
 MOST_BATCH_ROWS = 2**18
 LEAST_BATCH_ROWS = 2**10
 
@@ -62,7 +64,7 @@ def batch_rows(n_columns: int, dtype: FloatType) -> int:
     rows : int
         A power of two.
     """
-    return min(MOST_BATCH_ROWS, max(LEAST_BATCH_ROWS, piece_rows(n_columns, dtype)))
+    return min(MOST_BATCH_ROWS, max(LEAST_BATCH_ROWS, piece_rows(n_columns, dtype, BATCH_BYTES)))
 
 
 def choose_numeric(schema: Any, columns: Any, label: str) -> list[int]:

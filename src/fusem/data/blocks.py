@@ -18,8 +18,8 @@ FLOAT32: FloatType = np.dtype(np.float32)
 FLOAT64: FloatType = np.dtype(np.float64)
 
 # What must be converted (integers, other byte orders, columns of tables) is converted in pieces
-# of at most this size: they stay in the last-level cache, and memory does not grow with the data.
-PIECE_BYTES = 4 * 2**20
+# of at most this size: they stay in the second-level cache, and memory does not grow with the data.
+PIECE_BYTES = 2**19
 
 
 class Rows(ABC):
@@ -166,8 +166,8 @@ def common_float(dtypes: Iterable[np.dtype[Any]]) -> FloatType:
     return FLOAT32 if all(d.kind == "f" and d.itemsize <= 4 for d in dtypes) else FLOAT64
 
 
-def piece_rows(n_columns: int, dtype: FloatType) -> int:
-    """Rows of a piece of at most `PIECE_BYTES`, a power of two so that pieces tile segments.
+def piece_rows(n_columns: int, dtype: FloatType, most_bytes: int = PIECE_BYTES) -> int:
+    """Rows of a piece of bounded size, a power of two so that pieces tile segments.
 
     Parameters
     ----------
@@ -175,13 +175,15 @@ def piece_rows(n_columns: int, dtype: FloatType) -> int:
         Number of columns.
     dtype : numpy.dtype
         Dtype after conversion.
+    most_bytes : int, optional
+        Size of the piece.
 
     Returns
     -------
     rows : int
         Number of rows, at least 1.
     """
-    most = max(1, PIECE_BYTES // (max(1, n_columns) * dtype.itemsize))
+    most = max(1, most_bytes // (max(1, n_columns) * dtype.itemsize))
     return 1 << (most.bit_length() - 1)
 
 
@@ -199,15 +201,17 @@ def _one_pass(rows: Rows) -> Iterator[Iterator[FloatArray]]:
 
 def _checked(rows: Rows, blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
     """Pass blocks on; refuse those of another width or dtype, and another number of rows."""
-    total = 0
-    for number, block in enumerate(blocks):
+    total = number = 0  # no enumerate: it would hold a block while the next one is made
+    for block in blocks:
         if block.ndim != 2 or block.shape[1] != rows.n_columns or block.dtype != rows.dtype:
             raise ValueError(
                 f"{rows.label} announced {rows.n_columns} columns of {rows.dtype.name}, but its "
                 f"block {number} (counted from 0) has shape {block.shape} and dtype {block.dtype}."
             )
         total += block.shape[0]
+        number += 1  # noqa: SIM113
         yield block
+        del block
     if rows.n_rows is not None and total != rows.n_rows:
         raise ValueError(f"{rows.label} announced {rows.n_rows} rows, but gave {total}.")
 
@@ -240,7 +244,10 @@ def _segments_of(rows: Rows, segment_rows: int) -> Iterator[tuple[int, FloatArra
                     assert segment is not None
                     held = buffer = None
                     yield first, segment
+                    del segment
                     first, filled = first + segment_rows, 0
+                del part
+            del block  # or its memory would be held while the next one is made
         if filled:
             segment = held if buffer is None else buffer[:filled]
             assert segment is not None

@@ -149,7 +149,7 @@ class StreamRows(Rows):
         if chunks is self._last:
             raise ValueError(
                 f"{self.label} returned the same iterator again, which is used up after one pass. "
-                "It must make a new one in each call: `lambda: chunks()`, where chunks is a "
+                "It must return a fresh iterator in each call: `lambda: chunks()`, where chunks is a "
                 "generator function."
             )
         self._last = chunks

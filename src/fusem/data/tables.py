@@ -103,18 +103,20 @@ def open_pandas(table: Any, columns: Any, label: str, dtype: FloatType | None) -
     labels = list(frame.columns)
     positions = column_positions(columns, labels, len(labels), label)
     chosen = range(len(labels)) if positions is None else positions
-    numeric = [j for j in range(len(labels)) if _pandas_dtype(frame.dtypes.iloc[j]) is not None]
-    bad = sorted(set(chosen) - set(numeric))
-    if bad:
-        if any(frame.dtypes.iloc[j].kind == "c" for j in bad):
-            raise ValueError(f"Complex data not supported\n{label}: {frame.dtypes.iloc[bad[0]]}")
-        kinds = [(labels[j], frame.dtypes.iloc[j]) for j in bad]
-        raise not_numeric(kinds, [labels[j] for j in numeric], label)
     names = string_names([labels[j] for j in chosen])
     if _is_one_array(frame):
         return ArrayRows(frame.to_numpy(), label, positions=positions, dtype=dtype, names=names)
+    kinds = [_pandas_dtype(frame.iloc[:, j]) for j in range(len(labels))]
+    bad = [(labels[j], frame.dtypes.iloc[j]) for j in chosen if kinds[j] is None]
+    if any(kind.kind == "c" for _, kind in bad):
+        raise ValueError(
+            f"Complex data not supported\n{label}: {bad[0][1]} in column {bad[0][0]!r}"
+        )
+    if bad:
+        numeric = [name for name, kind in zip(labels, kinds) if kind is not None]
+        raise not_numeric(bad, numeric, label)
     sources = [_pandas_column(frame.iloc[:, j], labels[j], label) for j in chosen]
-    dtype = dtype or common_float(_pandas_dtype(frame.dtypes.iloc[j]) or FLOAT64 for j in chosen)
+    dtype = dtype or common_float(kinds[j] or FLOAT64 for j in chosen)
     return ColumnRows(sources, len(frame), dtype, names, label)
 
 
@@ -161,11 +163,13 @@ def open_polars(table: Any, columns: Any, label: str, dtype: FloatType | None) -
     )
 
 
-def _pandas_dtype(kind: Any) -> np.dtype[Any] | None:
+def _pandas_dtype(series: Any) -> np.dtype[Any] | None:
     """Dtype that a column counts as in `common_float`; ``None`` if it is no number."""
+    kind, types = series.dtype, sys.modules["pandas"].api.types
     if isinstance(kind, np.dtype):
-        return kind if kind.kind in "biufO" else None
-    types = sys.modules["pandas"].api.types
+        if kind.kind == "O":  # before version 3 also text
+            return None if types.infer_dtype(series, skipna=True) == "string" else kind
+        return kind if kind.kind in "biuf" else None
     if kind.kind == "f":  # nullable, Arrow or sparse
         return np.dtype(getattr(kind, "numpy_dtype", None) or kind.subtype)  # type: ignore[no-any-return]
     return FLOAT64 if types.is_numeric_dtype(kind) or types.is_bool_dtype(kind) else None

@@ -24,6 +24,7 @@ from fusem.mixture.criteria import Criteria
 from fusem.mixture.engine import Engine
 from fusem.mixture.fitting import Fit, Fitted, Listener, Settings
 from fusem.mixture.output import Column, Proba
+from fusem.mixture.save import save
 from fusem.mixture.source import column_names, rows_to_fit, rows_to_use, weights_of
 
 Array = NDArray[np.float64]
@@ -157,7 +158,7 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
     ) -> Rows:
         check_is_fitted(self)
         model = self._model()
-        rows = X if isinstance(X, Rows) else rows_to_use(self, X, model.components.means.shape[1])
+        rows = rows_to_use(self, X, model.components.means.shape[1])
         engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
         with Workers(self.n_jobs) as workers:
             weights = weights_of(sample_weight)
@@ -257,8 +258,6 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         path : str or path-like
             The file, by convention ending in ``.npz``.
         """
-        from fusem.mixture.load import save
-
         save(self, path)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -42,8 +42,8 @@ class ByHand(Parametrised):
         model = self._model()
         d = model.components.means.shape[1]
         if getattr(X, "shape", None) == (0, d):  # an empty chunk adds nothing
-            sums = np.zeros(HEADER + self._family.statistic_size(len(model.weights), d))
-            return MixtureStatistic(sums, fingerprint(self._family.NAME, model))
+            nothing = np.zeros(HEADER + self._family.statistic_size(len(model.weights), d))
+            return MixtureStatistic(nothing, fingerprint(self._family.NAME, model))
         rows = rows_to_use(self, X, d)
         engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
         with Workers(self.n_jobs) as workers:

@@ -56,8 +56,8 @@ def responsibilities(
     >>> x = np.random.default_rng(0).normal([[1.0]] * 300 + [[9.0]] * 700, 2.0)
     >>> model = fusem.GaussianMixture(2, random_state=0).fit(x)
     >>> ax = fusem.plot.responsibilities(model, x, ax=Figure().subplots())
-    >>> ax.get_ylim()
-    (-0.02, 1.02)
+    >>> ax.get_ylabel()
+    'responsibility γ(x)'
     """
     n_columns = model.means_.shape[1]
     if n_columns != 1:
