@@ -22,6 +22,7 @@ from tests.comparison import (
     parameters_of,
 )
 from tests.models import model_at, stepped
+from tests.processes import SECONDS
 from tests.reference import Parameters
 from tests.sources import cut
 
@@ -144,10 +145,15 @@ def test_empty_chunk_among_others_is_nothing(case):
 
 
 @by_type
-def test_no_rows_at_all_is_an_error(case):
-    model = started(case, case.data(1700))
-    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
-        model.statistics(case.data(1700)[:0])
+def test_no_rows_at_all_add_nothing(case):
+    """A worker whose share of the rows is empty takes part as the others do."""
+    X = case.data(1700)
+    model = started(case, X)
+    empty, whole = model.statistics(X[:0]), model.statistics(X)
+    assert empty.n_rows == empty.weight == empty.log_likelihood == 0
+    assert (whole + empty).to_bytes() == (empty + whole).to_bytes() == whole.to_bytes()
+    with pytest.raises(ValueError, match="no rows"):
+        model.update(empty)
 
 
 @by_type
@@ -219,43 +225,42 @@ def test_statistics_do_not_add_to_other_things(case):
         statistic + None
 
 
-def worker(case_index: int, half: int, steps: int, here, there) -> None:
-    """Hold half of the rows, and nothing else than statistics and means leave this process."""
-    case = CASES[case_index]
-    X = case.data(3000)
-    model = started(case, X)
-    mine = X[:1500] if half == 0 else X[1500:]
-    for _ in range(steps):
-        statistic = model.statistics(mine)
-        here.send_bytes(statistic.to_bytes())
-        theirs = fusem.MixtureStatistic.from_bytes(here.recv_bytes())
-        model.update(statistic + theirs)
-    there.send((model.weights_, model.means_, model.covariances_))
+def worker(half: int, steps: int, other, results) -> None:
+    """Hold half of the rows; nothing else than statistics leaves this process, but the result."""
+    for case in CASES:
+        X = case.data(3000)
+        model = started(case, X)
+        mine = X[:1500] if half == 0 else X[1500:]
+        for _ in range(steps):
+            statistic = model.statistics(mine)
+            other.send_bytes(statistic.to_bytes())
+            theirs = fusem.MixtureStatistic.from_bytes(other.recv_bytes())
+            model.update(statistic + theirs)
+        results.send((model.weights_, model.means_, model.covariances_))
 
 
-@pytest.mark.parametrize("index", range(len(CASES)), ids=lambda i: CASES[i].covariance_type)
-def test_two_processes_reach_the_model_of_one(index):
-    case, steps = CASES[index], 4
+def test_two_processes_reach_the_model_of_one():
+    steps = 4
     spawn = multiprocessing.get_context("spawn")
-    left, right = spawn.Pipe()
-    results, processes = [], []
-    for half, end in enumerate((left, right)):
-        mine, theirs = spawn.Pipe(duplex=False)
-        process = spawn.Process(target=worker, args=(index, half, steps, end, theirs))
-        process.start()
-        results.append(mine)
-        processes.append(process)
-    models = []
-    for result in results:
-        assert result.poll(120), "a worker process did not answer"
-        models.append(Parameters(*result.recv()))
+    ends, pipes = spawn.Pipe(), [spawn.Pipe(duplex=False) for _ in range(2)]
+    processes = [
+        spawn.Process(target=worker, args=(half, steps, ends[half], pipes[half][1]))
+        for half in range(2)
+    ]
     for process in processes:
-        process.join(30)
+        process.start()
+    for case in CASES:
+        models = []
+        for receiver, _ in pipes:
+            assert receiver.poll(SECONDS), "a worker process did not answer"
+            models.append(Parameters(*receiver.recv()))
+        for name, one, other in zip(Parameters._fields, *models):
+            assert_bit_identical(one, other, name)
+        expected = parameters_of(stepped(case, case.data(3000), steps=steps))
+        assert_same_parameters(models[0], expected, case.covariance_type, 1e-11)
+    for process in processes:
+        process.join(SECONDS)
         assert process.exitcode == 0
-    for name, one, other in zip(Parameters._fields, *models):
-        assert_bit_identical(one, other, name)
-    expected = parameters_of(stepped(case, case.data(3000), steps=steps))
-    assert_same_parameters(models[0], expected, case.covariance_type, 1e-11)
 
 
 def test_update_before_start_is_an_error():

@@ -21,7 +21,7 @@ import copy
 case = CASES[{index}]
 X = case.data(20_000, n_components=8, n_features=8)
 begin = case.start(8, 8)
-model = stepped(case, X, steps=1, start=begin)
+model = stepped(case, X, steps=1, start=begin, n_jobs={n_jobs})
 before = copy.deepcopy(model.__dict__)
 
 def chunks():
@@ -48,8 +48,8 @@ print("works", np.isfinite(model.score(X[:100])))
 """
 
 CALLS = {
-    "fit": "model.set_params(n_jobs={n_jobs}).fit(rows)",
-    "predict": "model.set_params(n_jobs={n_jobs}).score(rows)",
+    "fit": "model.fit(rows)",
+    "predict": "model.score(rows)",
 }
 
 
@@ -57,7 +57,7 @@ def seconds_to_stop(index: int, call: str, in_memory: bool, n_jobs: int) -> floa
     """Interrupt a fit that runs for hours, and return how long it took to stop."""
     announce = "print('running', flush=True)" if in_memory else "pass"
     code = FIT.format(
-        index=index, in_memory=in_memory, start=announce, call=CALLS[call].format(n_jobs=n_jobs)
+        index=index, in_memory=in_memory, start=announce, call=CALLS[call], n_jobs=n_jobs
     )
     process = start(code)
     try:

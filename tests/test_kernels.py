@@ -79,19 +79,22 @@ def test_whiten_and_scatter(d, dtype):
     weights = rng.random(TILE)
     high = mean.astype(dtype)
     low = (mean - high).astype(dtype)
-    y, squares = aligned(d * STRIDE, dtype), aligned(TILE, dtype)
+    y, logp = aligned(d * STRIDE, dtype), aligned(TILE, np.float64)
     whiten.whiten(
         tile_of(x, dtype), high, low, 0, matrix.astype(dtype).ravel(), 0, y, 0,
-        aligned(d * 4 * TILE, dtype), squares, 0, d, TILE, STRIDE,
+        aligned(d * 4 * TILE, dtype), 1.25, logp, 0, d, TILE, STRIDE,
     )  # fmt: skip
     expected = matrix @ (x - mean[:, None])
     found = y.reshape(d, STRIDE)[:, :TILE]
     np.testing.assert_allclose(found, expected, atol=BOUND[dtype] * 10)
-    np.testing.assert_allclose(squares, (expected**2).sum(axis=0), rtol=BOUND[dtype] * 10)
+    np.testing.assert_allclose(
+        logp, 1.25 - 0.5 * (expected**2).sum(axis=0), rtol=BOUND[dtype], atol=BOUND[dtype]
+    )
 
     stats = np.zeros(d + d * d)
     product = aligned(4 * STRIDE, dtype)
-    whiten.scatter(y, 0, weights.astype(dtype), 0, product, stats, 0, d, d, TILE, STRIDE)
+    n = whiten.scatter(y, 0, weights.astype(dtype), 0, product, stats, 0, d, d, TILE, STRIDE)
+    assert n == pytest.approx(weights.sum(), rel=BOUND[dtype] * 10)
     np.testing.assert_allclose(stats[:d], expected @ weights, atol=BOUND[dtype] * 100)
     lower = np.tril(stats[d:].reshape(d, d))
     np.testing.assert_allclose(
@@ -117,13 +120,14 @@ def test_moments_along_the_axes(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("K", [1, 2, 7])
-def test_posterior(K, dtype):
+@pytest.mark.parametrize("weighted", [True, False])
+def test_posterior(K, dtype, weighted):
     rng = np.random.default_rng(K)
     logp = rng.normal(size=(K, TILE)) * 30.0
-    weights = rng.random(TILE)
+    weights = rng.random(TILE) if weighted else np.ones(TILE)
     weights[-3:] = 0.0
     resp = aligned(K * STRIDE, dtype)
-    total = posterior(tile_of(logp, np.float64), weights, resp, K, TILE, STRIDE)
+    total = posterior(tile_of(logp, np.float64), weights, resp, K, TILE, STRIDE, weighted)
     evidence = logsumexp(logp, axis=0)
     assert total == pytest.approx(weights @ evidence, rel=1e-13)
     expected = np.exp(logp - evidence) * weights

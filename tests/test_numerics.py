@@ -154,6 +154,21 @@ def test_start_is_free_of_scale(case, init_params, scale):
     )
 
 
+@by_type
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("scale", [2.0**-90, 2.0**90])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_float32_start_is_free_of_scale(case, init_params, scale):
+    """In float32 squares overflow at 1.8e19, and are lost below 1e-23: k-means must not see them."""
+    rows = case.data(400, n_components=2, n_features=3, dtype=np.float32)
+    options = {"n_components": 2, "covariance_type": case.covariance_type, "random_state": 0}
+    options |= {"reg_covar": "auto", "init_params": init_params}
+    home = fusem.GaussianMixture(**options).fit(rows)
+    away = fusem.GaussianMixture(**options).fit((rows * scale).astype(np.float32))
+    jacobian = rows.shape[1] * np.log(scale)
+    assert away.lower_bound_ + jacobian == pytest.approx(home.lower_bound_, abs=1e-5)
+
+
 def digits(value: float, truth: float) -> float:
     """Return the number of correct significant digits (NIST's log relative error), at most 17."""
     error = abs(value - truth) / abs(truth)

@@ -31,6 +31,7 @@ def responsibilities(
     if how == "random":
         resp = rng.uniform(size=(n, n_components))
         return np.asarray(resp / resp.sum(axis=1, keepdims=True))
+    X = of_ordinary_size(X)
     resp = np.zeros((n, n_components))
     if how == "kmeans":
         means = KMeans(n_components, n_init=1, random_state=rng).fit(X, sample_weight=weights)
@@ -42,3 +43,10 @@ def responsibilities(
         _, chosen = kmeans_plusplus(X, n_components, sample_weight=weights, random_state=rng)
     resp[chosen, np.arange(n_components)] = 1.0
     return resp
+
+
+def of_ordinary_size(X: Array) -> Array:
+    """Rows scaled by a power of two if their squares might over- or underflow; k-means is the same."""
+    largest = max(float(X.max()), -float(X.min()))
+    _, exponent = np.frexp(largest)
+    return X if abs(exponent) <= 32 else np.ldexp(X, -exponent)

@@ -23,7 +23,7 @@ from fusem.families.gaussian import (
     weighted_means,
 )
 from fusem.kernels import mixture_sweep
-from fusem.kernels.axes import gather_logp, squared_lengths, two_moments, weight_total
+from fusem.kernels.axes import squared_lengths, two_moments, weight_total
 from fusem.kernels.policy import Kernel, helper
 
 NAME = "gaussian_diag"
@@ -71,11 +71,11 @@ def operands(params: Params, dtype: DTypeLike) -> Operands:
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
     for k in range(log_weights.size):
-        q = k * stride
+        constant = log_weights[k] + operands.constant[k]
         squared_lengths(
-            x, operands.high, operands.low, operands.scale, k * d, scratch, q, d, tile, stride
-        )
-        gather_logp(scratch, q, log_weights[k] + operands.constant[k], logp, q, tile)
+            x, operands.high, operands.low, operands.scale, k * d, scratch, k * stride,
+            constant, logp, k * stride, d, tile, stride,
+        )  # fmt: skip
 
 
 @helper

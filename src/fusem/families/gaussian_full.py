@@ -28,7 +28,6 @@ from fusem.families.gaussian import (
     whitening_of_precision,
 )
 from fusem.kernels import mixture_sweep
-from fusem.kernels.axes import gather_logp, weight_total
 from fusem.kernels.policy import Kernel, helper
 from fusem.kernels.whiten import scatter, whiten
 
@@ -58,8 +57,8 @@ def statistic_size(n_components: int, d: int) -> int:
 
 
 def tile_columns(n_components: int, d: int) -> int:
-    """Columns of scratch per tile: y of every component, |y|², four products."""
-    return n_components * d + n_components + 4
+    """Columns of scratch per tile: y of every component, four products."""
+    return n_components * d + 4
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -80,25 +79,22 @@ def operands(params: Params, dtype: DTypeLike) -> Operands:
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
     n_components = log_weights.size
-    squares = n_components * d * stride
-    diff = scratch[squares + (n_components + 4) * stride :]
+    diff = scratch[(n_components * d + 4) * stride :]
     for k in range(n_components):
-        whiten(
-            x, operands.high, operands.low, k * d, operands.matrix, k * d * d, scratch, k * d * stride,
-            diff, scratch, squares + k * stride, d, tile, stride,
-        )  # fmt: skip
         constant = log_weights[k] + operands.constant[k]
-        gather_logp(scratch, squares + k * stride, constant, logp, k * stride, tile)
+        whiten(
+            x, operands.high, operands.low, k * d, operands.matrix, k * d * d,
+            scratch, k * d * stride, diff, constant, logp, k * stride, d, tile, stride,
+        )  # fmt: skip
 
 
 @helper
 def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
     first = start + n_components
     second = first + n_components * d
-    product = scratch[(n_components * d + n_components) * stride :]
+    product = scratch[n_components * d * stride :]
     for k in range(n_components):
-        stats[start + k] += weight_total(resp, k * stride, tile)
-        scatter(
+        stats[start + k] += scatter(
             scratch, k * d * stride, resp, k * stride, product,
             stats, first + k * d, second + k * d * d, d, tile, stride,
         )  # fmt: skip

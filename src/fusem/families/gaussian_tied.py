@@ -30,14 +30,14 @@ from fusem.families.gaussian import (
     whitening_of_precision,
 )
 from fusem.kernels import mixture_sweep
-from fusem.kernels.axes import first_moments, gather_logp, squared_lengths, weight_total
+from fusem.kernels.axes import first_moments, squared_lengths, weight_total
 from fusem.kernels.policy import Kernel, helper
 from fusem.kernels.simd import lanes, load, residual, store
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_tied"
 MATRICES = True  # covariances are matrices: collinear columns matter
-SPREAD = 256.0  # largest |ν|² for one common scatter: it loses as many digits as this has
+SPREAD = 4096.0  # largest |ν|² for one common scatter: it loses as many digits as this has
 
 
 class Operands(NamedTuple):
@@ -103,24 +103,15 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
     squares = 2 * d * stride
     diff = scratch[squares + (n_components + 5) * stride :]
     whiten(
-        x, operands.high, operands.low, 0, operands.matrix, 0, scratch, 0,
-        diff, scratch, squares, d, tile, stride,
+        x, operands.high, operands.low, 0, operands.matrix, 0, scratch, 0, diff,
+        0.0, logp, 0, d, tile, stride,
     )  # fmt: skip
     for k in range(n_components):
-        q = squares + k * stride
+        constant = log_weights[k] + operands.constant[0]
         squared_lengths(
-            scratch,
-            operands.centres,
-            operands.centres_low,
-            operands.unit,
-            k * d,
-            scratch,
-            q,
-            d,
-            tile,
-            stride,
-        )
-        gather_logp(scratch, q, log_weights[k] + operands.constant[0], logp, k * stride, tile)
+            scratch, operands.centres, operands.centres_low, operands.unit, k * d,
+            scratch, squares + k * stride, constant, logp, k * stride, d, tile, stride,
+        )  # fmt: skip
 
 
 @helper

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import add, fma, lanes, load, mul, residual, splat, store, total, zeros
+from fusem.kernels.simd import (
+    add,
+    fma,
+    lanes,
+    load,
+    mul,
+    residual,
+    splat,
+    store,
+    store_affine,
+    total,
+    zeros,
+)
 
 
 @helper
@@ -15,6 +27,9 @@ def squared_lengths(
     h0,
     squares,  # OUT (tile) Σ_j z_j² at q0
     q0,
+    constant,  # IN  log normalisation
+    logp,  # OUT (tile) constant − Σ_j z_j² / 2, float64, at l0
+    l0,
     d,
     tile,
     stride,
@@ -39,6 +54,10 @@ def squared_lengths(
         p = q0 + r
         store(squares, p, q_0), store(squares, p + v, q_1)
         store(squares, p + 2 * v, q_2), store(squares, p + 3 * v, q_3)
+        p = l0 + r
+        store_affine(logp, p, q_0, -0.5, constant), store_affine(logp, p + v, q_1, -0.5, constant)
+        store_affine(logp, p + 2 * v, q_2, -0.5, constant)
+        store_affine(logp, p + 3 * v, q_3, -0.5, constant)
 
 
 @helper
@@ -105,13 +124,6 @@ def two_moments(
             u0, u1, u2, u3 = fma(z0, w0, u0), fma(z1, w1, u1), fma(z2, w2, u2), fma(z3, w3, u3)
         stats[s1 + j] += total(add(add(t0, t1), add(t2, t3)))
         stats[s2 + j] += total(add(add(u0, u1), add(u2, u3)))
-
-
-@helper
-def gather_logp(squares, q0, constant, logp, l0, tile):
-    """logp = constant − |z|² / 2 for every row of a tile."""
-    for r in range(tile):
-        logp[l0 + r] = constant - 0.5 * squares[q0 + r]
 
 
 @helper

@@ -41,7 +41,7 @@ def sweep(
     x, w, logp, resp, tree = space.x, space.w, space.logp, space.resp, space.tree
     size, n_components, tile = out.size, log_weights.size, w.size
     stride = tile + PADDING
-    nodes = 0
+    nodes, weighted, ones = 0, weights.size > 0, False
     for leaf in range((rows + LEAF - 1) // LEAF):
         start = nodes * size
         for i in range(size):
@@ -50,10 +50,12 @@ def sweep(
         for first in range(leaf * LEAF, end, tile):
             count = min(tile, end - first)
             load_rows(address, row_stride, column_stride, x, first, count, x, d, tile, stride)
-            load_weights(weights, first, count, w, tile)
+            if weighted or count < tile or not ones:
+                load_weights(weights, first, count, w, tile)
+                ones = not weighted and count == tile
             log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
-            tree[start] += posterior(logp, w, resp, n_components, tile, stride)
-            tree[start + 1] += weight_total(w, 0, tile)
+            tree[start] += posterior(logp, w, resp, n_components, tile, stride, weighted)
+            tree[start + 1] += weight_total(w, 0, tile) if weighted else count
             tree[start + 2] += count
             accumulate(
                 x,
@@ -110,7 +112,7 @@ def evaluate(
             for r in range(tile):
                 w[r] = 1.0
         if proba.size > 0:  # last: it overwrites logp
-            posterior(logp, w, resp, n_components, tile, stride)
+            posterior(logp, w, resp, n_components, tile, stride, False)
             for r in range(count):
                 for k in range(n_components):
                     proba[(first + r) * n_components + k] = resp[k * stride + r]

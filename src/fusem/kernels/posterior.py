@@ -20,6 +20,7 @@ from fusem.kernels.simd import (
     zeros,
 )
 
+RUN = 16  # masses multiplied before a log: K^16 stays finite for any K
 NEGLIGIBLE = -46.0  # exp(-46) ≈ 1e-20 cannot change a double sum; exactly 0 keeps denormals away
 
 
@@ -31,11 +32,17 @@ def posterior(
     n_components,
     tile,
     stride,
+    weighted,  # IN  whether w has other values than 0 and 1
 ):
-    """Responsibilities of a tile's rows; returns Σ w · log Σ_k exp(logp)."""
-    loglik = zeros(logp)
+    """Responsibilities of a tile's rows; returns Σ w · log Σ_k exp(logp).
+
+    Each row's mass is between 1 and K. Without weights a run of masses is multiplied and one log
+    taken of the product.
+    """
+    loglik, product, one = zeros(logp), splat(1.0), splat(1.0)
     bound = splat(NEGLIGIBLE)
-    for r in range(0, tile, lanes(logp)):
+    v = lanes(logp)
+    for r in range(0, tile, v):
         top = load(logp, r)
         for k in range(1, n_components):
             top = larger(load(logp, k * stride + r), top)
@@ -46,11 +53,17 @@ def posterior(
             store(logp, k * stride + r, share)
             mass = add(mass, share)
         weight = load(w, r)
-        loglik = fma(weight, add(top, log(mass)), loglik)
+        loglik = fma(weight, top, loglik)
+        if weighted:
+            loglik = fma(weight, log(mass), loglik)
+        else:
+            product = mul(product, fma(weight, sub(mass, one), one))  # 1 in padded lanes
+            if r % (RUN * v) == (RUN - 1) * v:
+                loglik, product = add(loglik, log(product)), one
         scale = div(weight, mass)
         for k in range(n_components):
             store(resp, k * stride + r, mul(load(logp, k * stride + r), scale))
-    return total(loglik)
+    return total(add(loglik, log(product)))
 
 
 @helper

@@ -119,6 +119,25 @@ def store(typing_context, array, index, vector):
 
 
 @intrinsic
+def store_affine(typing_context, array, index, vector, factor, constant_term):
+    """Store factor · vector + constant, computed in float64, into a float64 array."""
+
+    def codegen(context, builder, signature, arguments):
+        array_type, _, kind, _, _ = signature.args
+        array_value, offset, value, slope, intercept = arguments
+        pointer, size = _pointer(context, builder, array_type, array_value, offset, kind.lanes)
+        target = ir.VectorType(ir.DoubleType(), kind.lanes)
+        if kind.scalar == types.float32:
+            value = builder.fpext(value, target)
+        slopes, intercepts = (_splat(builder, term, kind.lanes) for term in (slope, intercept))
+        value = call(builder, "fma", target, (value, slopes, intercepts))
+        builder.store(value, pointer).align = size
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, vector, types.float64, types.float64), codegen
+
+
+@intrinsic
 def splat(typing_context, scalar):
     """A vector with the scalar in every lane."""
     vector = VECTORS[scalar]

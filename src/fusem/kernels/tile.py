@@ -15,7 +15,7 @@ from fusem.kernels.policy import helper
 from fusem.kernels.simd import read
 
 LEAF = 1024  # rows summed before the reduction tree: part of the promise of bit-identity
-CACHE = 384 * 1024  # bytes a tile and what is computed from it may take, about half of a small L2
+CACHE = 704 * 1024  # bytes a tile and what is computed from it may take: most of a 1 MiB L2
 TILES = (256, 128, 64)  # rows; all divide LEAF and hold whole groups of four vectors
 PADDING = 16  # elements between columns
 ALIGNMENT = 64
@@ -77,6 +77,11 @@ def load_rows(
 ):
     """Transpose `count` rows into the tile; lanes past the end repeat the first row (their weight is 0)."""
     start = address + first * row_stride
+    if count == tile and row_stride == kind.itemsize:
+        for j in range(d):  # columns lie whole in memory: a copy
+            for r in range(tile):
+                x[j * stride + r] = read(start + j * column_stride + r * kind.itemsize, kind)
+        return
     for r in range(0, count - count % 8, 8):
         for j in range(d):
             source = start + r * row_stride + j * column_stride

@@ -7,7 +7,20 @@ what is left of d after fours goes one row at a time. d² / 2 multiply–adds pe
 from __future__ import annotations
 
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import add, fma, lanes, load, mul, residual, splat, store, total, zeros
+from fusem.kernels.simd import (
+    add,
+    fma,
+    lanes,
+    load,
+    mul,
+    residual,
+    splat,
+    store,
+    store_affine,
+    total,
+    zeros,
+)
+from fusem.kernels.small import MOST, scatter_small, whiten_small
 
 
 @helper
@@ -34,13 +47,17 @@ def whiten(
     y,  # OUT (d × stride) at y0
     y0,
     diff,  # SCRATCH (d × four vectors)
-    squares,  # OUT (tile) |y|² at q0
-    q0,
+    constant,  # IN  log normalisation
+    logp,  # OUT (tile) constant − |y|² / 2, float64, at l0
+    l0,
     d,
     tile,
     stride,
 ):
-    """y = W (x − μ) and its squared length for every row of a tile."""
+    """y = W (x − μ) and logp = constant − |y|² / 2 for every row of a tile."""
+    if d <= MOST:
+        whiten_small(x, high, low, h0, matrix, m0, y, y0, constant, logp, l0, d, tile, stride)
+        return
     v = lanes(x)
     for r in range(0, tile, 4 * v):
         centre(x, high, low, h0, r, diff, d, stride)
@@ -95,9 +112,10 @@ def whiten(
                 fma(a3, a3, q_3),
             )
             i += 1
-        p = q0 + r
-        store(squares, p, q_0), store(squares, p + v, q_1)
-        store(squares, p + 2 * v, q_2), store(squares, p + 3 * v, q_3)
+        p = l0 + r
+        store_affine(logp, p, q_0, -0.5, constant), store_affine(logp, p + v, q_1, -0.5, constant)
+        store_affine(logp, p + 2 * v, q_2, -0.5, constant)
+        store_affine(logp, p + 3 * v, q_3, -0.5, constant)
 
 
 @helper
@@ -114,8 +132,13 @@ def scatter(
     tile,
     stride,
 ):
-    """Add Σ r y and the lower triangle of Σ r y yᵀ over a tile (4×4 blocks: a little above it too)."""
+    """Add Σ r y and the lower triangle of Σ r y yᵀ (and a little above it); returns Σ r."""
+    if d <= MOST:
+        return scatter_small(y, y0, resp, r0, stats, s1, s2, d, tile, stride)
     v = lanes(y)
+    n = zeros(y)
+    for r in range(0, tile, v):
+        n = add(n, load(resp, r0 + r))
     i = 0
     while i + 4 <= d:
         t0 = t1 = t2 = t3 = zeros(y)
@@ -154,6 +177,7 @@ def scatter(
                 )
             stats[s2 + i * d + j] += total(add(t0, t1))
         i += 1
+    return total(n)
 
 
 @helper
