@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as Peer
 
 from fusem import GaussianMixture
 from tests.cases import Case
@@ -31,3 +32,10 @@ def stepped(case: Case, X, steps: int = 3, start: Parameters | None = None, **op
     fit_options = {"sample_weight": options.pop("sample_weight", None)}
     start = case.start(n_features=X.shape[1]) if start is None else start
     return fit_quietly(model_at(case, start, max_iter=steps, tol=0.0, **options), X, **fit_options)
+
+
+def pair(case, **options):
+    """Return fusem's and scikit-learn's mixture with the same parameters."""
+    options = {"n_components": 3, "random_state": 0} | options
+    options |= {"covariance_type": case.covariance_type}
+    return GaussianMixture(**options), Peer(**options)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.mixture import GaussianMixture as Peer
 
-from tests.cases import CASES
+from tests.cases import CASES, DTYPES
 from tests.comparison import assert_same_parameters, assert_within, parameters_of
 from tests.models import fit_quietly, model_at, stepped
 from tests.reference import Parameters
@@ -76,6 +78,26 @@ def test_one_step_equals_the_twin_at_any_number_of_rows(case, n):
     theirs, *expected = case.twin.em_step(X, None, *start, 1.0)
     assert ours == pytest.approx(theirs, rel=1e-11)
     assert_same_parameters(params, Parameters(*expected), case.covariance_type, 1e-11)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    case=st.sampled_from(CASES),
+    n=st.integers(30, 600),
+    d=st.integers(1, 20),
+    K=st.integers(1, 9),
+    dtype=st.sampled_from(DTYPES),
+)
+@pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
+def test_one_step_equals_the_twin_at_any_shape(case, n, d, K, dtype):
+    start, X = case.start(K, d), case.data(n, K, d, dtype=dtype)
+    ours, params = one_step(model_at(case, start, max_iter=1, reg_covar=0.5), X)
+    theirs, *expected = case.twin.em_step(X, None, *start, 0.5)
+    rtol = 1e-11 if dtype is np.float64 else FLOAT32_BOUND
+    assert ours == pytest.approx(theirs, rel=rtol)
+    weights = expected[0]
+    if np.all(weights * n > 1e-3):  # of less the twin and the kernel round another rest
+        assert_same_parameters(params, Parameters(*expected), case.covariance_type, rtol)
 
 
 @by_type

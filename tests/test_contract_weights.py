@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 import fusem
 from tests.cases import CASES, DTYPES
-from tests.comparison import assert_same_model, assert_same_parameters, parameters_of
+from tests.comparison import assert_same_parameters, parameters_of
 from tests.models import fit_quietly, model_at, stepped
 
 by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 any_case = st.sampled_from(CASES)
+
+SINGLE_ROWS = ("k-means++", "random_from_data")  # starts that take one row per component
 
 # Rows in another order are summed in another order; lanes of float32 rows round another way.
 TOLERANCE = {np.float64: 1e-11, np.float32: 1e-5}
@@ -59,7 +61,7 @@ def test_row_of_weight_zero_may_lie_anywhere(case):
 @by_type
 def test_weights_of_one_are_no_weights(case):
     X = case.data(1700)
-    assert_same_model(stepped(case, X, sample_weight=np.ones(len(X))), stepped(case, X))
+    assert_equal_models(stepped(case, X, sample_weight=np.ones(len(X))), stepped(case, X), case)
 
 
 @settings(max_examples=20, deadline=None)
@@ -70,6 +72,27 @@ def test_scale_of_weights_is_nothing(case, power, seed):
     once = stepped(case, X, sample_weight=weights)
     scaled = stepped(case, X, sample_weight=weights * 2.0**power)
     assert_equal_models(scaled, once, case)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e-20, 1e-8, 3.0, 1e100])
+@pytest.mark.parametrize(
+    ("case", "init_params"),
+    # Not tied from single rows: scikit-learn's covariance then grows with the number of rows.
+    [(case, init) for case in CASES for init in ("kmeans", "random")]
+    + [(case, init) for case in (CASES[0], *CASES[2:]) for init in SINGLE_ROWS],
+    ids=lambda value: getattr(value, "covariance_type", value),
+)
+@pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
+def test_scale_of_weights_is_nothing_to_the_start(case, scale, init_params):
+    X = case.data(900)
+    weights = np.random.default_rng(0).exponential(size=len(X))
+    options = {"covariance_type": case.covariance_type, "random_state": 0, "max_iter": 2}
+    options |= {"init_params": init_params, "reg_covar": 1e-2, "tol": 0.0}
+    once, scaled = (
+        fit_quietly(fusem.GaussianMixture(3, **options), X, sample_weight=given_weights)
+        for given_weights in (weights, weights * scale)
+    )
+    assert_same_parameters(parameters_of(scaled), parameters_of(once), case.covariance_type, 1e-9)
 
 
 @settings(max_examples=20, deadline=None)

@@ -139,6 +139,31 @@ def exact_log_likelihood(case, model, row) -> float:
 
 
 @by_type
+@pytest.mark.parametrize(
+    ("dtype", "apart", "allowed"),
+    [
+        (np.float64, 1e3, 1e-9),
+        (np.float64, 1e6, 1e-9),
+        (np.float32, 1e2, 1e-5),
+        (np.float32, 1e3, 1e-5),
+        (np.float32, 1e4, 1e-5),
+    ],
+)
+def test_components_far_apart_have_exact_densities(case, dtype, apart, allowed):
+    """The distance between components, in standard deviations, is no offset either."""
+    rng = np.random.default_rng(0)
+    rows = on_grid(rng.standard_normal((300, 2)))
+    rows[150:] += apart
+    rows = rows.astype(dtype)
+    start = case.start(2, 2)._replace(means=np.array([[0.0, 0.0], [apart, apart]]))
+    model = stepped(case, rows, steps=2, start=start)
+    expected = case.twin.log_likelihoods(rows.astype(np.float64), parameters_of(model))
+    assert_within(
+        model.score_samples(rows), expected, allowed * (1.0 + np.abs(expected)), "score_samples"
+    )
+
+
+@by_type
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++"])
 @pytest.mark.parametrize("scale", [2.0**-330, 2.0**330])
 @pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")

@@ -69,6 +69,19 @@ def test_clean_data_far_away_and_scaled_warns_of_nothing(case):
 
 
 @by_type
+@pytest.mark.parametrize(
+    ("dtype", "apart"),  # at 1e7 float32 rows have no digit left of their own
+    [(np.float64, 1e3), (np.float64, 1e5), (np.float64, 1e7), (np.float32, 1e3), (np.float32, 1e5)],
+)
+def test_clean_clusters_far_apart_warn_of_nothing(case, dtype, apart):
+    """However far apart: neither collinear because all lie on one line, nor a falling likelihood."""
+    rows = clusters()
+    rows[100:] += apart
+    start = case.start(2, 2)._replace(means=np.array([[0.0, 0.0], [apart, apart]]))
+    assert fit_and_listen(model_at(case, start), rows.astype(dtype)) == {}
+
+
+@by_type
 def test_too_few_iterations(case):
     model = mixture(case, 2, max_iter=1, init_params="random")
     texts = fit_and_listen(model, clusters())
@@ -127,6 +140,12 @@ def test_fewer_rows_than_columns(case):
     if case.covariance_type in ("full", "tied"):
         assert texts
         assert fusem_warnings(texts)
+
+
+@own_covariance
+def test_far_too_many_components(case):
+    texts = fit_and_listen(mixture(case, 50, max_iter=300), clusters())
+    assert "DegenerateComponentWarning" in fusem_warnings(texts)
 
 
 @by_type

@@ -21,7 +21,7 @@ class Sweep(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Start:
+class StartRecord:
     """One start and how it ended."""
 
     index: int

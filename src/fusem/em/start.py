@@ -2,51 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 Array = NDArray[np.float64]
+BLOCK = 4096  # rows whose responsibilities are in memory at a time
 
 
-def responsibilities(
-    X: Array, weights: Array | None, n_components: int, how: str, rng: np.random.RandomState
-) -> Array:
-    """Responsibilities (n, K) of a start; the same draws from `rng` as scikit-learn makes.
+class Start:
+    """Rows and their responsibilities, block by block; can be iterated over again and again.
 
     Parameters
     ----------
     X : array of shape (n, d)
         Rows in memory.
     weights : array of shape (n,) or None
-        Their weights: they count in "kmeans" and "k-means++".
+        Their weights, positive: they count in "kmeans" and "k-means++" and as factors.
     n_components : int
         K.
     how : {"kmeans", "k-means++", "random", "random_from_data"}
         Hard clusters, K spread-out rows, random shares, or K random rows.
     rng : RandomState
-        Advanced by the draws.
+        Advanced by the draws; the same draws as scikit-learn makes.
+
+    Attributes
+    ----------
+    single_rows : bool
+        Whether K rows alone have responsibilities, one each.
+    spare : array of bool, shape (K,)
+        Clusters without a row (fewer distinct rows than components): they take all rows alike.
     """
-    n = len(X)
-    if how == "random":
-        resp = rng.uniform(size=(n, n_components))
-        return np.asarray(resp / resp.sum(axis=1, keepdims=True))
-    X = of_ordinary_size(X)
-    resp = np.zeros((n, n_components))
-    if how == "kmeans":
-        means = KMeans(n_components, n_init=1, random_state=rng).fit(X, sample_weight=weights)
-        resp[np.arange(n), means.labels_] = 1.0
-        return resp
-    if how == "random_from_data":
-        chosen = rng.choice(n, size=n_components, replace=False)
-    else:
-        _, chosen = kmeans_plusplus(X, n_components, sample_weight=weights, random_state=rng)
-    resp[chosen, np.arange(n_components)] = 1.0
-    return resp
+
+    def __init__(
+        self,
+        X: NDArray[Any],
+        weights: Array | None,
+        n_components: int,
+        how: str,
+        rng: np.random.RandomState,
+    ) -> None:
+        n = len(X)
+        if weights is not None:  # the unit of weights is nobody's business
+            weights = weights * (n / weights.sum())
+        self.X, self.weights, self.n_components = X, weights, n_components
+        self.single_rows = how in ("random_from_data", "k-means++")
+        self.spare = np.zeros(n_components, dtype=bool)
+        self._state: Any = None
+        self._labels = np.full(n, -1)  # -1: no component
+        if how == "random":
+            self._state = rng.get_state()
+            for _ in self._shares(rng):  # leaves `rng` behind the draws
+                pass
+        elif how == "kmeans":
+            means = KMeans(n_components, n_init=1, random_state=rng)
+            self._labels = means.fit(of_ordinary_size(X), sample_weight=weights).labels_
+            self.spare = np.bincount(self._labels, minlength=n_components) == 0
+        elif how == "random_from_data":
+            chosen = rng.choice(n, size=n_components, replace=False)
+            self._labels[chosen] = np.arange(n_components)
+        else:
+            _, chosen = kmeans_plusplus(
+                of_ordinary_size(X), n_components, sample_weight=weights, random_state=rng
+            )
+            self._labels[chosen] = np.arange(n_components)
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights, scaled to a mean of 1."""
+        return float(len(self.X))
+
+    def __iter__(self) -> Iterator[tuple[Array, Array, Array]]:
+        """Yield rows (m, d) in float64, weighted responsibilities (m, K) and weights (m,)."""
+        rng = np.random.RandomState()
+        if self._state is not None:
+            rng.set_state(self._state)
+        for first, resp in self._shares(rng):
+            part = slice(first, first + len(resp))
+            w = np.ones(len(resp)) if self.weights is None else self.weights[part]
+            if not self.single_rows:
+                resp *= w[:, None]
+            yield np.asarray(self.X[part], dtype=np.float64), resp, w
+
+    def _shares(self, rng: np.random.RandomState) -> Iterator[tuple[int, Array]]:
+        components = np.arange(self.n_components)
+        for first in range(0, len(self.X), BLOCK):
+            labels = self._labels[first : first + BLOCK]
+            if self._state is None:
+                resp = (labels[:, None] == components).astype(np.float64)
+                resp[:, self.spare] = 1.0
+            else:
+                resp = rng.uniform(size=(len(labels), self.n_components))
+                resp /= resp.sum(axis=1, keepdims=True)
+            yield first, resp
 
 
-def of_ordinary_size(X: Array) -> Array:
+def of_ordinary_size(X: NDArray[Any]) -> NDArray[Any]:
     """Rows scaled by a power of two if their squares might over- or underflow; k-means is the same."""
     largest = max(float(X.max()), -float(X.min()))
     _, exponent = np.frexp(largest)
-    return X if abs(exponent) <= 32 else np.ldexp(X, -exponent)
+    return X if abs(exponent) <= 32 else np.asarray(np.ldexp(X, -exponent))

@@ -8,6 +8,7 @@ to unit diagonal, so columns of very different units lose nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,10 +113,17 @@ def regularisation(whitening: Array, reg: Array) -> Array:
     return np.asarray((whitening * reg) @ np.swapaxes(whitening, -1, -2))
 
 
-def weighted_means(X: Array, resp: Array) -> tuple[Array, Array]:
-    """N_k and the means of the columns of X under responsibilities (n, K)."""
-    counts = resp.sum(axis=0) + 10.0 * np.finfo(np.float64).eps
-    origin = X.mean(axis=0)
-    return counts, (resp.T @ (X - origin)) / counts[:, None] + (resp.sum(axis=0) / counts)[
-        :, None
-    ] * origin
+Blocks = Iterable[tuple[Array, Array, Array]]  # rows (m, d), responsibilities (m, K), weights (m,)
+
+
+def weighted_means(blocks: Blocks) -> tuple[Array, Array]:
+    """N_k and the means of the rows under given responsibilities."""
+    origin: Array | None = None
+    counts, sums = np.zeros(1), np.zeros((1, 1))
+    for X, resp, _ in blocks:
+        if origin is None:
+            origin = X.mean(axis=0)
+        counts, sums = counts + resp.sum(axis=0), sums + resp.T @ (X - origin)
+    counts = counts + 10.0 * np.finfo(np.float64).eps  # scikit-learn's guard
+    assert origin is not None
+    return counts, sums / counts[:, None] + origin

@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.families.gaussian import (
     LOG_2PI,
     Array,
+    Blocks,
     Params,
     SingularComponents,
     in_two_parts,
@@ -79,7 +80,7 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 
 
 @helper
-def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
+def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     first = start + n_components
     second = first + n_components * d
     for k in range(n_components):
@@ -110,10 +111,16 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
     )
 
 
-def estimate(X: Array, resp: Array, reg: Array, row_weights: Array | None = None) -> Params:
-    """Parameters from given responsibilities (n, K): the start."""
-    counts, means = weighted_means(X, resp)
-    squares = np.stack([resp[:, k] @ (X - mean) ** 2 for k, mean in enumerate(means)])
+def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:
+    """Parameters from given responsibilities: the start.
+
+    `spare` components lie over all rows alike; with `single_rows` K rows alone have responsibilities.
+    """
+    counts, means = weighted_means(blocks)
+    squares = np.zeros_like(means)
+    for X, resp, _ in blocks:
+        for k, mean in enumerate(means):
+            squares[k] += resp[:, k] @ (X - mean) ** 2
     return from_covariances(means, squares / counts[:, None] + reg)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.families.gaussian import (
     LOG_2PI,
     Array,
+    Blocks,
     Params,
     factorise,
     in_two_parts,
@@ -89,7 +90,7 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 
 
 @helper
-def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
+def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     first = start + n_components
     second = first + n_components * d
     product = scratch[n_components * d * stride :]
@@ -125,14 +126,18 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
     )
 
 
-def estimate(X: Array, resp: Array, reg: Array, row_weights: Array | None = None) -> Params:
-    """Parameters from given responsibilities (n, K): the start."""
-    counts, means = weighted_means(X, resp)
-    covariances = np.empty((len(counts), X.shape[1], X.shape[1]))
-    for k, mean in enumerate(means):
-        diff = X - mean
-        covariances[k] = (resp[:, k] * diff.T) @ diff / counts[k] + np.diag(reg)
-    return from_covariances(means, covariances)
+def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:
+    """Parameters from given responsibilities: the start.
+
+    `spare` components lie over all rows alike; with `single_rows` K rows alone have responsibilities.
+    """
+    counts, means = weighted_means(blocks)
+    covariances = np.zeros((*means.shape, means.shape[1]))
+    for X, resp, _ in blocks:
+        for k, mean in enumerate(means):
+            diff = X - mean
+            covariances[k] += (resp[:, k] * diff.T) @ diff
+    return from_covariances(means, covariances / counts[:, None, None] + np.diag(reg))
 
 
 def from_covariances(means: Array, covariances: Array) -> Params:

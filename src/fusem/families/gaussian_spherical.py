@@ -13,11 +13,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from fusem.families.gaussian import (
     LOG_2PI,
     Array,
+    Blocks,
     Params,
     SingularComponents,
     in_two_parts,
@@ -62,7 +63,7 @@ def operands(params: Params, dtype: DTypeLike) -> Operands:
 
 
 @helper
-def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
+def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     first = start + n_components
     squares = first + n_components * d
     for k in range(n_components):
@@ -94,10 +95,16 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
     )
 
 
-def estimate(X: Array, resp: Array, reg: Array, row_weights: Array | None = None) -> Params:
-    """Parameters from given responsibilities (n, K): the start."""
-    counts, means = weighted_means(X, resp)
-    squares = np.array([(resp[:, k] @ (X - mean) ** 2).mean() for k, mean in enumerate(means)])
+def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:
+    """Parameters from given responsibilities: the start.
+
+    `spare` components lie over all rows alike; with `single_rows` K rows alone have responsibilities.
+    """
+    counts, means = weighted_means(blocks)
+    squares = np.zeros_like(counts)
+    for X, resp, _ in blocks:
+        for k, mean in enumerate(means):
+            squares[k] += resp[:, k] @ ((X - mean) ** 2).mean(axis=1)
     return from_covariances(means, squares / counts + reg.mean())
 
 

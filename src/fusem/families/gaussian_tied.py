@@ -2,10 +2,11 @@
 
 Density      log N(x) = −½ |z − ν|² + log det W − d/2 · log 2π, z = W (x − c), ν = W (μ − c):
              one whitening per row.
-Statistics   N = Σ r, m = Σ r (z − ν), and one scatter: T = Σ w z zᵀ, or S = Σ_k Σ r (z − ν)(z − ν)ᵀ where
-             the means lie so far apart that S = T − Σ_k (m νᵀ + ν mᵀ + N ν νᵀ) would cancel.
+Statistics   N = Σ r, m = Σ r (z − ν), and one scatter T = Σ w z zᵀ. Where the means lie so far apart that
+             S = T − Σ_k (m νᵀ + ν mᵀ + N ν νᵀ) would cancel, every component whitens x − μ itself and
+             S = Σ_k Σ r y yᵀ is summed instead.
 Update       μ ← μ + L m/N, Σ ← L (S − Σ_k m mᵀ/N) Lᵀ / ΣN + reg.
-Per row: d² multiply–adds, and 2 d per component; K d²/2 more in the second form.
+Per row: d² multiply–adds, and 3 d per component; 3/2 K d² in the second form.
 Source: McLachlan, Peel 2000, section 3.3 (common covariance).
 """
 
@@ -19,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.families.gaussian import (
     LOG_2PI,
     Array,
+    Blocks,
     Params,
     factorise,
     in_two_parts,
@@ -32,12 +34,12 @@ from fusem.families.gaussian import (
 from fusem.kernels import mixture_sweep
 from fusem.kernels.axes import first_moments, squared_lengths, weight_total
 from fusem.kernels.policy import Kernel, helper
-from fusem.kernels.simd import lanes, load, residual, store
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_tied"
 MATRICES = True  # covariances are matrices: collinear columns matter
-SPREAD = 4096.0  # largest |ν|² for one common scatter: it loses as many digits as this has
+# Largest |ν|² for one common scatter, by dtype of the rows: it loses as many digits as this has.
+SPREAD = {"float64": 4096.0, "float32": 1024.0}
 
 
 class Operands(NamedTuple):
@@ -48,9 +50,11 @@ class Operands(NamedTuple):
     matrix: NDArray[Any]  # (d · d) W
     centres: NDArray[Any]  # (K · d) ν
     centres_low: NDArray[Any]
+    means: NDArray[Any]  # (K · d) μ, read where they lie apart
+    means_low: NDArray[Any]
     unit: NDArray[Any]  # (K · d) ones: z is in units of the standard deviation already
     constant: Array  # (1) log normalisation
-    apart: bool  # scatter about each mean
+    apart: bool  # means lie far apart: whiten about each
 
 
 class Stats(NamedTuple):
@@ -58,50 +62,61 @@ class Stats(NamedTuple):
 
     counts: Array  # (K) N
     first: Array  # (K, d) m
+    apart: bool  # whether `second` is S, not T
     second: Array  # (d, d) T or S
 
 
 def statistic_size(n_components: int, d: int) -> int:
-    return n_components * (1 + d) + d + d * d  # d places for Σ w z, which nothing needs
+    return n_components * (1 + d) + 1 + d + d * d  # d places for Σ w z, which nothing needs
 
 
 def tile_columns(n_components: int, d: int) -> int:
-    """Columns of scratch per tile: z, one component's z − ν, |z − ν|², weights, four products."""
-    return 2 * d + n_components + 5
+    """Columns of scratch per tile: z or y, |z − ν|², weights, four products."""
+    return d + n_components + 5
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
-    counts, first, _, second = np.split(flat, np.cumsum([n_components, n_components * d, d]))
+    parts = np.cumsum([n_components, n_components * d, 1, d])
+    counts, first, apart, _, second = np.split(flat, parts)
     lower = np.tril(second.reshape(d, d))
-    return Stats(counts, first.reshape(n_components, d), lower + np.tril(lower, -1).T)
+    second = lower + np.tril(lower, -1).T
+    return Stats(counts, first.reshape(n_components, d), bool(apart[0] > 0.0), second)
 
 
-def centred(params: Params) -> tuple[Array, Array, bool]:
-    """c, ν, and whether the means lie too far apart for one common scatter."""
-    centre = params.means.mean(axis=0)
-    centres = (params.means - centre) @ params.whitening.T
-    return centre, centres, bool((centres**2).sum(axis=1).max() > SPREAD)
+def centred(params: Params) -> tuple[Array, Array]:
+    """c and ν; c is the median of the means, so that a far component does not draw it away."""
+    centre = np.median(params.means, axis=0)
+    return centre, (params.means - centre) @ params.whitening.T
 
 
 def operands(params: Params, dtype: DTypeLike) -> Operands:
     n_components, d = params.means.shape
-    centre, centres, apart = centred(params)
+    centre, centres = centred(params)
     log_det = np.log(np.diag(params.whitening)).sum()
     return Operands(
         *in_two_parts(centre, dtype),
         params.whitening.astype(dtype).ravel(),
         *in_two_parts(centres, dtype),
+        *in_two_parts(params.means, dtype),
         np.ones(n_components * d, dtype=dtype),
         np.array([log_det - 0.5 * d * LOG_2PI]),
-        apart,
+        bool((centres**2).sum(axis=1).max() > SPREAD[np.dtype(dtype).name]),
     )
 
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
     n_components = log_weights.size
-    squares = 2 * d * stride
+    squares = d * stride
     diff = scratch[squares + (n_components + 5) * stride :]
+    if operands.apart:
+        for k in range(n_components):
+            constant = log_weights[k] + operands.constant[0]
+            whiten(
+                x, operands.means, operands.means_low, k * d, operands.matrix, 0, scratch, 0, diff,
+                constant, logp, k * stride, d, tile, stride,
+            )  # fmt: skip
+        return
     whiten(
         x, operands.high, operands.low, 0, operands.matrix, 0, scratch, 0, diff,
         0.0, logp, 0, d, tile, stride,
@@ -115,49 +130,34 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 
 
 @helper
-def about_mean(z, centres, low, k, d, y0, tile, stride):
-    """y = z − ν_k of a tile into the columns from y0 on."""
-    for j in range(d):
-        for r in range(0, tile, lanes(z)):
-            value = residual(load(z, j * stride + r), centres[k * d + j], low[k * d + j])
-            store(z, y0 + j * stride + r, value)
-
-
-@helper
-def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
+def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     first = start + n_components
-    unused = first + n_components * d
+    form = first + n_components * d
+    unused = form + 1
     second = unused + d
-    weights = (2 * d + n_components) * stride
+    weights = (d + n_components) * stride
     product = scratch[weights + stride :]
+    diff = scratch[weights + 5 * stride :]
+    if operands.apart:
+        stats[form] += 1.0
+        for k in range(n_components):
+            whiten(
+                x, operands.means, operands.means_low, k * d, operands.matrix, 0, scratch, 0, diff,
+                0.0, logp, 0, d, tile, stride,
+            )  # fmt: skip
+            stats[start + k] += scatter(
+                scratch, 0, resp, k * stride, product, stats, first + k * d, second, d, tile, stride
+            )
+        return
     for k in range(n_components):
         stats[start + k] += weight_total(resp, k * stride, tile)
-        if operands.apart:
-            about_mean(
-                scratch, operands.centres, operands.centres_low, k, d, d * stride, tile, stride
-            )
-            scatter(
-                scratch,
-                d * stride,
-                resp,
-                k * stride,
-                product,
-                stats,
-                first + k * d,
-                second,
-                d,
-                tile,
-                stride,
-            )
-        else:
-            first_moments(
-                scratch, operands.centres, operands.centres_low, operands.unit, k * d,
-                resp, k * stride, stats, first + k * d, d, tile, stride,
-            )  # fmt: skip
-    if not operands.apart:
-        for r in range(tile):
-            scratch[weights + r] = w[r]
-        scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile, stride)
+        first_moments(
+            scratch, operands.centres, operands.centres_low, operands.unit, k * d,
+            resp, k * stride, stats, first + k * d, d, tile, stride,
+        )  # fmt: skip
+    for r in range(tile):
+        scratch[weights + r] = w[r]
+    scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile, stride)
 
 
 sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
@@ -168,9 +168,9 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
     """The M-step; components without any responsibility keep their means."""
     n_components, d = params.means.shape
     stats = stats_of(flat, n_components, d)
-    _, centres, apart = centred(params)
+    _, centres = centred(params)
     scatter_within = stats.second
-    if not apart:
+    if not stats.apart:
         cross = stats.first.T @ centres
         scatter_within = scatter_within - cross - cross.T - (stats.counts * centres.T) @ centres
     shift = stats.first / np.where(stats.counts > 0.0, stats.counts, 1.0)[:, None]
@@ -181,15 +181,25 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
     return Params(params.means + shift @ lower[0].T, symmetric(factor[0]), whitening[0])
 
 
-def estimate(X: Array, resp: Array, reg: Array, row_weights: Array | None = None) -> Params:
-    """Parameters from given responsibilities (n, K): the start."""
-    counts, means = weighted_means(X, resp)
-    if (resp.sum(axis=1) > 0.0).all():
-        covariance = sum((resp[:, k] * (X - mean).T) @ (X - mean) for k, mean in enumerate(means))
-    else:  # scikit-learn's start from single rows: the scatter of all rows about the origin
-        weighted = X if row_weights is None else row_weights[:, None] * X
-        covariance = weighted.T @ X - (counts * means.T) @ means
-    return from_covariances(means, covariance / counts.sum() + np.diag(reg))
+def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:
+    """Parameters from given responsibilities: the start.
+
+    `spare` components lie over all rows alike; with `single_rows` K rows alone have responsibilities.
+    """
+    counts, means = weighted_means(blocks)
+    counted = np.where(spare, 0.0, counts)
+    covariance = np.zeros((means.shape[1],) * 2)
+    for X, resp, w in blocks:
+        if (
+            single_rows
+        ):  # scikit-learn's start from single rows: the scatter of all, about the origin
+            covariance += (w * X.T) @ X
+        else:
+            for k in np.flatnonzero(~spare):
+                covariance += (resp[:, k] * (X - means[k]).T) @ (X - means[k])
+    if single_rows:
+        covariance -= (counted * means.T) @ means
+    return from_covariances(means, covariance / counted.sum() + np.diag(reg))
 
 
 def from_covariances(means: Array, covariances: Array) -> Params:

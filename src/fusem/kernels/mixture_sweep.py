@@ -21,8 +21,8 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
     """The family's tile kernel: logp (K × stride) = log weight + log density; bound by each family."""
 
 
-def accumulate(x, w, resp, operands, scratch, stats, start, d, n_components, tile, stride):
-    """The family's tile kernel: add its sums to stats from `start` on; bound by each family."""
+def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
+    """The family's tile kernel: add its sums to stats from `start` on; logp is free by then."""
 
 
 def sweep(
@@ -41,7 +41,7 @@ def sweep(
     x, w, logp, resp, tree = space.x, space.w, space.logp, space.resp, space.tree
     size, n_components, tile = out.size, log_weights.size, w.size
     stride = tile + PADDING
-    nodes, weighted, ones = 0, weights.size > 0, False
+    nodes, weighted, ones = 0, False, False
     for leaf in range((rows + LEAF - 1) // LEAF):
         start = nodes * size
         for i in range(size):
@@ -50,8 +50,8 @@ def sweep(
         for first in range(leaf * LEAF, end, tile):
             count = min(tile, end - first)
             load_rows(address, row_stride, column_stride, x, first, count, x, d, tile, stride)
-            if weighted or count < tile or not ones:
-                load_weights(weights, first, count, w, tile)
+            if weights.size > 0 or count < tile or not ones:
+                weighted = load_weights(weights, first, count, w, tile)
                 ones = not weighted and count == tile
             log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
             tree[start] += posterior(logp, w, resp, n_components, tile, stride, weighted)
@@ -61,6 +61,7 @@ def sweep(
                 x,
                 w,
                 resp,
+                logp,
                 operands,
                 space.scratch,
                 tree,

@@ -95,15 +95,21 @@ def load_rows(
 
 @helper
 def load_weights(weights, first, count, w, tile):
-    """Weights of a tile's rows: the caller's, or 1 where none were given; 0 past the end."""
-    for r in range(tile):
+    """Weights of a tile's rows: the caller's, or 1 where none were given; 0 past the end.
+
+    Returns whether any row's weight is not 1: rows of weight 1 are summed exactly as rows without.
+    """
+    other = False
+    for r in range(count, tile):
         w[r] = 0.0
     if weights.size > 0:
         for r in range(count):
             w[r] = weights[first + r]
+            other |= w[r] != 1.0
     else:
         for r in range(count):
             w[r] = 1.0
+    return other
 
 
 @helper

@@ -91,6 +91,11 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
                 f"X has {rows.n_columns} features, but the model to continue from (warm_start=True) has "
                 f"{given.components.means.shape[1]}."
             )
+        if given is not None and len(given.weights) != self.n_components:
+            raise ValueError(
+                f"n_components is {self.n_components}, but the model to continue from (warm_start=True) "
+                f"has {len(given.weights)} components: set warm_start=False for a new start."
+            )
         with Workers(self.n_jobs) as workers:
             listener = Listener(self.verbose, self.verbose_interval, on_iteration)
             fit = Fit(self._family, settings, rows, weights, workers, listener)

@@ -49,13 +49,14 @@ def collinear_columns(covariance: Array) -> NDArray[np.int64]:
     return np.asarray(varying[(np.abs(null) > 0.05).any(axis=1)])
 
 
-def total_covariance(model: Model, reg: Array) -> Array:
-    """Covariance of the whole mixture without what regularisation added; full and tied forms."""
-    _, means, covariances = model.weights, model.components.means, model.components.covariances
+def covariances_of_rows(model: Model, reg: Array) -> tuple[Array, Array]:
+    """Covariance within components and in all, without regularisation; full and tied forms."""
+    means, covariances = model.components.means, model.components.covariances
     weights = model.weights / model.weights.sum()
     centred = means - weights @ means
     within = covariances if covariances.ndim == 2 else np.tensordot(weights, covariances, 1)
-    return np.asarray(within + (weights * centred.T) @ centred - np.diag(reg))
+    within = within - np.diag(reg)
+    return within, within + (weights * centred.T) @ centred
 
 
 def warn(category: type[FusemWarning], message: str) -> None:
@@ -89,7 +90,10 @@ def columns(
         )
     if not family.MATRICES:
         return False
-    together = collinear_columns(total_covariance(model, reg))
+    within, total = covariances_of_rows(model, reg)
+    together = collinear_columns(total)
+    if not collinear_columns(within).size:  # components far apart on a line: only they make it one
+        together = together[:0]
     if together.size:
         warn(
             ConstantColumnWarning,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows
-from fusem.em.history import Start, Sweep
+from fusem.em.history import StartRecord, Sweep
 from fusem.em.loop import ROUNDING, Run, expectation_maximisation
-from fusem.em.start import responsibilities
+from fusem.em.start import Start
 from fusem.em.subsample import subsample
 from fusem.em.summary import Summary, not_finite, summarise
 from fusem.em.workers import Workers
@@ -45,7 +45,7 @@ class Fitted(NamedTuple):
     """What a fit found."""
 
     run: Run[Model]
-    starts: list[Start]
+    starts: list[StartRecord]
     counts: Array  # (K,) Σ r at the last sweep
     summary: Summary
     reg: Array
@@ -115,37 +115,32 @@ class Fit:
                     "Expected n_samples >= n_components but got "
                     f"n_components = {s.n_components}, n_samples = {len(X)} of positive weight"
                 )
-            resp = responsibilities(X, w, s.n_components, s.init_params, s.rng)
-            single_rows = s.init_params in ("k-means++", "random_from_data")
-            if w is not None and not single_rows:
-                resp *= w[:, None]
-            # with one row per component the weights are 1/n each, not 1/K: scikit-learn's start
-            counts = resp.sum(axis=0) + 10.0 * np.finfo(np.float64).eps
-            weights = counts / (len(X) if w is None else w.sum()) if weights is None else weights
-            X = np.asarray(X, dtype=np.float64)
-            empty = resp.sum(axis=0) == 0.0
-            if empty.any():  # fewer distinct rows than components: the spare ones lie over all rows
-                resp[:, empty] = 1.0
-                weights = np.where(empty, 0.0, weights)
+            start = Start(X, w, s.n_components, s.init_params, s.rng)
+            if weights is None:
+                # with one row per component the weights are 1/n each, not 1/K: scikit-learn's start
+                counts = sum(resp.sum(axis=0) for _, resp, _ in start)
+                counts = counts + 10.0 * np.finfo(np.float64).eps
+                weights = np.where(start.spare, 0.0, counts / start.weight)
             if s.precisions_init is None:
-                components = self._estimate(X, resp, w)
+                components = self._estimate(start)
                 if s.means_init is not None:
                     components = components._replace(means=s.means_init)
             else:
                 means = s.means_init
                 if means is None:
-                    means = self.family.weighted_means(X, resp)[1]
+                    means = self.family.weighted_means(start)[1]
                 components = self.family.from_precisions(means, s.precisions_init)
         else:
             components = self.family.from_precisions(s.means_init, s.precisions_init)
         assert components.means.shape == (s.n_components, d)
         return Model(np.asarray(weights, dtype=np.float64), components)
 
-    def _estimate(self, X: Array, resp: Array, w: Array | None) -> Any:
+    def _estimate(self, start: Start) -> Any:
         try:
-            return self.family.estimate(X, resp, self.reg, w)
+            return self.family.estimate(start, self.reg, start.spare, start.single_rows)
         except SingularComponents as problem:
-            centred = X - X.mean(axis=0)
+            centred = np.asarray(start.X, dtype=np.float64)
+            centred = centred - centred.mean(axis=0)
             together = collinear_columns(centred.T @ centred)
             constant = np.flatnonzero(self.summary.variances == 0.0)
             names = None if self.rows.names is None else np.asarray(self.rows.names, dtype=object)
@@ -200,7 +195,7 @@ class Fit:
     def best_of(self, given: Model | None, lower_bound: float) -> Fitted:
         """Run every start and keep the one with the highest log-likelihood; `given` continues a fit."""
         best: Fitted | None = None
-        starts: list[Start] = []
+        starts: list[StartRecord] = []
         failure: SingularComponents | None = None
         for index in range(1 if given is not None else self.settings.n_init):
             began = time.perf_counter()
@@ -211,12 +206,12 @@ class Fit:
             except SingularComponents as problem:
                 failure = problem
                 seconds = time.perf_counter() - began
-                starts.append(Start(index, -np.inf, 0, False, seconds, str(problem)))
+                starts.append(StartRecord(index, -np.inf, 0, False, seconds, str(problem)))
                 continue
             seconds = time.perf_counter() - began
             self.listener.end(run.lower_bound, run.converged)
             starts.append(
-                Start(index, run.lower_bound, len(run.sweeps), run.converged, seconds, None)
+                StartRecord(index, run.lower_bound, len(run.sweeps), run.converged, seconds, None)
             )
             if best is None or run.lower_bound > best.run.lower_bound:
                 best = Fitted(run, starts, self.counts, self.summary, self.reg)

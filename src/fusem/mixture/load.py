@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fusem.em.history import FIELDS, Start
+from fusem.em.history import FIELDS, StartRecord
 from fusem.exceptions import FusemFileError
 from fusem.mixture.gaussian import GaussianMixture
 from fusem.mixture.save import FITTED
@@ -75,7 +75,7 @@ def _restore(cls: Any, header: dict[str, Any], arrays: dict[str, np.ndarray]) ->
     if "feature_names_in_" in fitted:
         model.feature_names_in_ = np.asarray(fitted["feature_names_in_"], dtype=object)
     if "starts_" in fitted:
-        model.starts_ = [Start(**start) for start in fitted["starts_"]]
+        model.starts_ = [StartRecord(**start) for start in fitted["starts_"]]
     if "history/iteration" in arrays:
         history = np.empty(len(arrays["history/iteration"]), dtype=FIELDS)
         for name in FIELDS.names or ():
