@@ -35,6 +35,16 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 # 'reassoc' would cancel the rounding trick in exp; 'nnan' and 'ninf' would lose -inf, which has a meaning.
 FASTMATH = {"contract", "nsz", "arcp"}
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+# Processors that may be named (NUMBA_CPU_NAME) without their features being listed.
+WITH_AVX512 = {
+    "skylake-avx512",
+    "cascadelake",
+    "icelake-server",
+    "sapphirerapids",
+    "znver4",
+    "znver5",
+}
+WITH_AVX2 = {"haswell", "broadwell", "skylake", "znver1", "znver2", "znver3"}
 COMPILED = ("kernels", "families")  # the folders whose edits make new machine code necessary
 
 helper = numba.njit(**OPTIONS)
@@ -45,8 +55,6 @@ def processor() -> tuple[str, str]:
     name = config.CPU_NAME or llvm.get_host_cpu_name()
     if config.CPU_FEATURES is not None:
         return name, config.CPU_FEATURES
-    if config.CPU_NAME:
-        return name, ""
     return name, llvm.get_host_cpu_features().flatten()
 
 
@@ -54,11 +62,9 @@ def vector_bytes() -> int:
     """Width of a vector register of the processor, in bytes."""
     name, features = processor()
     known = features.split(",")
-    if "+avx512f" in known:
+    if "+avx512f" in known or name in WITH_AVX512:
         return 64
-    if "+avx2" in known or name in {"haswell", "znver1", "znver2", "znver3"}:
-        return 32
-    return 64 if name in {"skylake-avx512", "icelake-server", "znver4", "znver5"} else 16
+    return 32 if "+avx2" in known or name in WITH_AVX2 else 16
 
 
 @cache
