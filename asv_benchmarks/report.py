@@ -43,7 +43,6 @@ means, unit covariances (`cases.start`), then {early} EM iterations; both librar
 
 - *scikit-learn*: its `_e_step` and `_m_step`, the body of its loop, without validation or start.
 - *fusem*: `model.update(model.statistics(X))`, public calls that look at their input each time.
-  For tied covariance the scatter, which a fit takes once, is taken in every such call.
 - *ratio*: scikit-learn's time over fusem's. They run alternately in one process; a repetition makes
   a pair (iterations are repeated and averaged until they last {at_least} s). Median, smallest and
   largest pair.
