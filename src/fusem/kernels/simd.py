@@ -241,6 +241,51 @@ def total(typing_context, vector):
     return types.float64(vector), codegen
 
 
+def _shuffle(builder, a, b, lanes_of_both):
+    mask = ir.Constant(ir.VectorType(I32, len(lanes_of_both)), lanes_of_both)
+    return builder.shuffle_vector(a, b, mask)
+
+
+def _pairs(builder, a, b, count, step):
+    """Add neighbouring groups of `step` lanes of a and b; the sums of a and b alternate."""
+    groups = range(0, count, 2 * step)
+    low = [g + side + i for g in groups for side in (0, count) for i in range(step)]
+    high = [lane + step for lane in low]
+    return builder.fadd(_shuffle(builder, a, b, low), _shuffle(builder, a, b, high))
+
+
+@intrinsic
+def add_totals(typing_context, array, index, a, b, c, e):
+    """Add the lane totals of four vectors to four consecutive elements of a float64 array.
+
+    One transposing tree for all four takes about half the instructions of four `total`s.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        array_value, offset, va, vb, vc, ve = arguments
+        count = a.lanes
+        ab, ce = _pairs(builder, va, vb, count, 1), _pairs(builder, vc, ve, count, 1)
+        if count == 2:
+            four = _shuffle(builder, ab, ce, [0, 1, 2, 3])
+        else:
+            four, width = _pairs(builder, ab, ce, count, 2), count
+            while width > 4:
+                width //= 2
+                low = _shuffle(builder, four, four, list(range(width)))
+                four = builder.fadd(
+                    low, _shuffle(builder, four, four, list(range(width, 2 * width)))
+                )
+        if a.scalar == types.float32:
+            four = builder.fpext(four, ir.VectorType(ir.DoubleType(), 4))
+        pointer, size = _pointer(context, builder, signature.args[0], array_value, offset, 4)
+        before = builder.load(pointer)
+        before.align = size
+        builder.store(builder.fadd(before, four), pointer).align = size
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, a, a, a, a), codegen
+
+
 @intrinsic
 def read(typing_context, address, dtype_of):
     """The scalar of the array's dtype at a memory address: rows of any strides, one signature."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
+    add_totals,
     fma,
     lanes,
     load,
@@ -149,10 +150,7 @@ def scatter(
             store(product, r, m0), store(product, stride + r, m1)
             store(product, 2 * stride + r, m2), store(product, 3 * stride + r, m3)
             t0, t1, t2, t3 = add(t0, m0), add(t1, m1), add(t2, m2), add(t3, m3)
-        stats[s1 + i] += total(t0)
-        stats[s1 + i + 1] += total(t1)
-        stats[s1 + i + 2] += total(t2)
-        stats[s1 + i + 3] += total(t3)
+        add_totals(stats, s1 + i, t0, t1, t2, t3)
         for j in range(0, i + 4, 4):
             scatter_block(y, y0 + j * stride, product, stats, s2 + i * d + j, d, tile, stride)
         i += 4
@@ -206,16 +204,7 @@ def scatter_block(
         c0, c1, c2, c3 = fma(s, x0, c0), fma(s, x1, c1), fma(s, x2, c2), fma(s, x3, c3)
         s = load(product, 3 * stride + r)
         e0, e1, e2, e3 = fma(s, x0, e0), fma(s, x1, e1), fma(s, x2, e2), fma(s, x3, e3)
-    add_row(stats, o, a0, a1, a2, a3)
-    add_row(stats, o + d, b0, b1, b2, b3)
-    add_row(stats, o + 2 * d, c0, c1, c2, c3)
-    add_row(stats, o + 3 * d, e0, e1, e2, e3)
-
-
-@helper
-def add_row(stats, o, a, b, c, e):
-    """Add the lane totals of four vectors to four consecutive statistics."""
-    stats[o] += total(a)
-    stats[o + 1] += total(b)
-    stats[o + 2] += total(c)
-    stats[o + 3] += total(e)
+    add_totals(stats, o, a0, a1, a2, a3)
+    add_totals(stats, o + d, b0, b1, b2, b3)
+    add_totals(stats, o + 2 * d, c0, c1, c2, c3)
+    add_totals(stats, o + 3 * d, e0, e1, e2, e3)
