@@ -279,3 +279,31 @@ def test_unused_component_of_a_chunk_costs_nothing(case):
     _, after = updated(model, sum(parts))
     assert np.all(np.isfinite(covariance_matrices(parameters_of(after), case.covariance_type)))
     assert_same_update(model, sum(parts), model.statistics(X), case)
+
+
+@pytest.mark.parametrize("apart", [3.0, 30.0, 80.0, 3000.0])
+def test_statistics_of_float32_and_float64_rows_add(apart):
+    """The tied family has two forms of its scatter: which one must not depend on the dtype."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(500, 2)), apart + rng.normal(size=(500, 2))])
+    model = fusem.GaussianMixture(2, covariance_type="tied", random_state=0).fit(rows)
+    whole = copy.deepcopy(model)
+    whole.update(whole.statistics(rows))
+    model.update(model.statistics(rows[::2].astype(np.float32)) + model.statistics(rows[1::2]))
+    np.testing.assert_allclose(model.covariances_, whole.covariances_, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::fusem.ConstantColumnWarning")
+def test_automatic_regularisation_by_hand_is_that_of_fit():
+    rows = np.c_[np.random.default_rng(0).normal(size=500), np.ones(500)]
+    model = fusem.GaussianMixture(1, covariance_type="diag", reg_covar="auto").fit(rows)
+    expected = model.covariances_.copy()
+    for _ in range(60):
+        model.update(model.statistics(rows))
+    np.testing.assert_allclose(model.covariances_, expected, rtol=1e-12)
+
+
+def test_update_takes_statistics_alone():
+    model = fusem.GaussianMixture(1).fit(np.arange(10.0) ** 2)
+    with pytest.raises(TypeError, match="MixtureStatistic"):
+        model.update(3)

@@ -174,3 +174,29 @@ def test_weights_count_in_the_stopping_rule(case):
     assert weighted.converged_
     assert weighted.n_iter_ == repeated.n_iter_
     assert_equal_models(weighted, repeated, case)
+
+
+@pytest.mark.parametrize(("weight", "dtype"), [(1e-50, "f4"), (1e40, "f4"), (1e307, "f8")])
+def test_weights_out_of_range_are_named(weight, dtype):
+    rows = np.random.default_rng(0).normal(size=(100, 2)).astype(dtype)
+    with pytest.raises(ValueError, match="sample_weight has mean"):
+        fusem.GaussianMixture(2).fit(rows, sample_weight=np.full(100, weight))
+
+
+def test_a_first_row_of_weight_zero_says_nothing_about_columns():
+    rows = np.random.default_rng(0).normal(size=(500, 2))
+    rows[0] = 1e9
+    weights = np.ones(500)
+    weights[0] = 0.0
+    model = fusem.GaussianMixture(1).fit(rows, sample_weight=weights)  # warnings are errors here
+    np.testing.assert_allclose(model.means_[0], rows[1:].mean(axis=0), rtol=1e-12)
+
+
+def test_read_only_weights_compile_nothing():
+    from fusem.families import gaussian_diag
+
+    rows, weights = np.random.default_rng(0).normal(size=(500, 2)), np.full(500, 2.0)
+    fusem.GaussianMixture(1, covariance_type="diag").fit(rows, sample_weight=weights)
+    weights.flags.writeable = False
+    fusem.GaussianMixture(1, covariance_type="diag").fit(rows, sample_weight=weights)
+    assert len(gaussian_diag.sweep[np.float64].signatures) == 1

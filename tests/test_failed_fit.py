@@ -134,3 +134,11 @@ def test_failed_first_fit_leaves_an_unfitted_model(case):
     assert deep_equal(model.__dict__, before)
     with pytest.raises(NotFittedError):
         model.predict(X)
+
+
+def test_a_warning_that_is_an_error_leaves_the_model_untouched():
+    model = fusem.GaussianMixture(2, random_state=0).fit(np.r_[X, X + 9.0])
+    means = model.means_.copy()
+    with pytest.raises(fusem.ConstantColumnWarning):  # warnings are errors in tests
+        model.fit(np.c_[X[:, 0] + 5.0, np.ones(len(X))])
+    np.testing.assert_array_equal(model.means_, means)

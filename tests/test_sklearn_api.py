@@ -257,3 +257,24 @@ def test_fit_returns(method):
     model = pair(CASES[0])[0]
     result = getattr(model, method)(X)
     assert result is model if method == "fit" else result.shape == (900,)
+
+
+def test_attributes_may_be_lists_and_in_any_order():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    model = fusem.GaussianMixture(2)
+    model.precisions_ = [np.eye(2), np.eye(2)]
+    model.weights_, model.means_ = [0.5, 0.5], [[0.0, 0.0], [1.0, 1.0]]
+    expected = ((X[:, 0] + X[:, 1]) > 1.0).astype(int)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    model.covariances_ = np.zeros((2, 2, 2))
+    with pytest.raises(ValueError, match="Covariances 0, 1 of this GaussianMixture cannot be used"):
+        model.predict(X)
+
+
+def test_proba_file_has_the_usual_permissions(tmp_path):
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    fusem.GaussianMixture(1).fit(X).predict_proba(X, out=tmp_path / "proba.npy")
+    (tmp_path / "other").touch()
+    mode = (tmp_path / "proba.npy").stat().st_mode
+    assert mode == (tmp_path / "other").stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "proba.npy"]

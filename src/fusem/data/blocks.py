@@ -279,7 +279,9 @@ def _weighted_segments(
                     _how_many(weights, weight_part, row_part, segment_rows),
                 )
             first, X = row_part
-            yield first, X, np.ascontiguousarray(weight_part[1][:, 0], dtype=np.float64)
+            w = np.ascontiguousarray(weight_part[1][:, 0], dtype=np.float64)
+            # numba types read-only arrays apart: they would compile every kernel once more
+            yield first, X, w if w.flags.writeable else w.copy()
 
 
 def _how_many(

@@ -87,5 +87,5 @@ def slack(log_likelihood: float, rounding: float) -> float:
 
 
 def falls(sweeps: list[Sweep], rounding: float) -> list[Sweep]:
-    """The sweeps at which the log-likelihood fell by more than rounding."""
-    return [sweep for sweep in sweeps if sweep.change < -slack(sweep.log_likelihood, rounding)]
+    """The sweeps at which the log-likelihood fell by more than rounding; the first has none before it."""
+    return [sweep for sweep in sweeps[1:] if sweep.change < -slack(sweep.log_likelihood, rounding)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from fusem.data import Rows, segments
 from fusem.em.sweep import segment_rows, sweep
 from fusem.em.workers import Workers
 from fusem.kernels.scan import HEADER, scan
-from fusem.kernels.tile import LEAF, workspace
+from fusem.kernels.tile import LEAF, Workspace, workspace
 
 Array = NDArray[np.float64]
 
@@ -36,19 +37,28 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     """
     d = rows.n_columns
     length = segment_rows(30.0 + 5.0 * d, rows.n_rows, workers.n_jobs)
-    shift = _first_row(rows)
+    shift = _first_row(rows, weights)
     unit, nothing = np.ones(d), np.zeros(d)
     kernel, kind = scan[rows.dtype], np.empty(0, dtype=rows.dtype)
     levels = (length // LEAF).bit_length() + 1
-    spaces = [workspace(d, 1, 0, HEADER + 2 * d, levels, np.float64) for _ in range(workers.n_jobs)]
+    spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
+    for _ in range(workers.n_jobs):
+        spaces.put(workspace(d, 1, 0, HEADER + 2 * d, levels, np.float64))
 
-    def work(thread: int, first: int, X: NDArray[Any], w: Array | None) -> Array:
+    nowhere = np.empty(HEADER + 2 * d)
+    with_space = spaces.get()  # compiles in this thread, where Ctrl-C can interrupt it
+    kernel(0, 0, 0, 0, d, np.empty(0), kind, shift, nothing, unit, with_space, nowhere)
+    spaces.put(with_space)
+
+    def work(first: int, X: NDArray[Any], w: Array | None) -> Array:
         if w is not None:
             check_weights(w, first)
         out = np.empty(HEADER + 2 * d)
         given = np.empty(0) if w is None else w
         place = X.ctypes.data, X.strides[0], X.strides[1], len(X)
-        kernel(*place, d, given, kind, shift, nothing, unit, spaces[thread], out)
+        space = spaces.get()
+        kernel(*place, d, given, kind, shift, nothing, unit, space, out)
+        spaces.put(space)
         return out
 
     total = sweep(rows, weights, length, work, workers)
@@ -56,21 +66,24 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
         raise ValueError(
             f"Found array with 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required."
         )
-    if not np.isfinite(total).all():
-        raise not_finite(rows)
     weight, sums, squares = total[1], total[HEADER : HEADER + d], total[HEADER + d :]
     if weight <= 0.0:
         raise ValueError("sample_weight is zero for every row: at least one must be positive.")
+    check_scale(weight / total[2], rows.dtype)
+    if not np.isfinite(total).all():
+        raise not_finite(rows)
     mean = sums / weight
     variances = np.maximum(squares / weight - mean**2, 0.0)
     variances[variances < 4.0 * np.finfo(np.float64).eps * squares / weight] = 0.0
     return Summary(int(total[2]), float(weight), shift + mean, variances)
 
 
-def _first_row(rows: Rows) -> Array:
-    for block in rows.blocks():
-        if len(block):
-            first = np.array(block[0], dtype=np.float64)
+def _first_row(rows: Rows, weights: Rows | None) -> Array:
+    """The first row of positive weight: near the others, so that sums about it lose nothing."""
+    for _, X, w in segments(rows, weights, LEAF):
+        counted = np.arange(len(X)) if w is None else np.flatnonzero(w > 0.0)
+        if counted.size:
+            first = np.array(X[counted[0]], dtype=np.float64)
             return np.where(np.isfinite(first), first, 0.0)
     return np.zeros(rows.n_columns)
 
@@ -87,6 +100,16 @@ def check_weights(w: Array, first: int) -> None:
         )
 
 
+def check_scale(mean_weight: float, dtype: np.dtype[Any]) -> None:
+    """Weights must be of a size that responsibilities in the dtype of the rows can hold."""
+    largest = 1e15 if dtype == np.float32 else 1e200
+    if not 1.0 / largest <= mean_weight <= largest:
+        raise ValueError(
+            f"sample_weight has mean {mean_weight:.3g}, out of range for {dtype} rows: only ratios of "
+            "weights matter, so divide them by their mean."
+        )
+
+
 def not_finite(rows: Rows) -> ValueError:
     """The error that names the first NaN, infinity or value too large for its square."""
     for first, X, _ in segments(rows, None, LEAF):
@@ -96,7 +119,8 @@ def not_finite(rows: Rows) -> ValueError:
             row, column = (int(index) for index in np.argwhere(wrong)[0])
             return bad_value(rows, X[row, column], first + row, column)
     return ValueError(
-        f"The sums over {rows.label} overflow float64; scale the columns to a smaller range."
+        f"The sums over {rows.label} overflow {rows.dtype}: scale the columns to a smaller range"
+        + (" or convert to float64." if rows.dtype == np.float32 else ".")
     )
 
 

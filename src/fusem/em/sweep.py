@@ -19,7 +19,7 @@ SEGMENT_SECONDS = (
 )
 SECONDS_PER_OPERATION = 1e-10
 
-Work = Callable[[int, int, NDArray[Any], NDArray[np.float64] | None], Statistic]
+Work = Callable[[int, NDArray[Any], NDArray[np.float64] | None], Statistic]
 
 
 def segment_rows(operations: float, n_rows: int | None, n_jobs: int) -> int:
@@ -44,12 +44,12 @@ def segment_rows(operations: float, n_rows: int | None, n_jobs: int) -> int:
 def sweep(
     rows: Rows, weights: Rows | None, rows_per_segment: int, work: Work, workers: Workers
 ) -> Statistic | None:
-    """Sum of ``work(thread, first_row, X, w)`` over all segments, in a fixed order; None without rows."""
+    """Sum of ``work(first_row, X, w)`` over all segments, in a fixed order; None without rows."""
     tree = Tree()
 
-    def task(thread: int, segment: tuple[int, NDArray[Any], NDArray[np.float64] | None]) -> None:
+    def task(segment: tuple[int, NDArray[Any], NDArray[np.float64] | None]) -> None:
         first, X, w = segment
-        tree.add(first // rows_per_segment, work(thread, first, X, w))
+        tree.add(first // rows_per_segment, work(first, X, w))
 
     workers.run(segments(rows, weights, rows_per_segment), task)
     return tree.total()

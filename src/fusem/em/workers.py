@@ -1,15 +1,15 @@
-"""Threads that take segments of rows one after the other from one iterator.
+"""Threads that work on segments of rows while the caller's thread reads the next ones.
 
-Kernels release the interpreter lock, so segments are computed in parallel; reading the next segment
-happens under a lock, while the others compute. Whatever stops one thread stops all.
+Kernels release the interpreter lock, so segments are computed in parallel. A few segments are in hand
+at a time; what stops one stops all.
 """
 
 from __future__ import annotations
 
 import os
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import TypeVar
 
@@ -54,31 +54,24 @@ class Workers:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def run(self, items: Iterator[Item], work: Callable[[int, Item], None]) -> None:
-        """Call ``work(thread, item)`` for every item; the first error of any thread is raised."""
+    def run(self, items: Iterator[Item], work: Callable[[Item], None]) -> None:
+        """Call ``work(item)`` for every item; the error of the earliest item that failed is raised.
+
+        The iterator runs in the caller's thread: a source may hold a database connection.
+        """
         if self._pool is None:
             for item in items:
-                work(0, item)
+                work(item)
             return
-        lock, stop = threading.Lock(), threading.Event()
-
-        def drain(thread: int) -> None:
-            try:
-                while not stop.is_set():
-                    with lock:
-                        item = next(items, None)
-                    if item is None:
-                        return
-                    work(thread, item)
-            except BaseException:
-                stop.set()
-                raise
-
-        futures = [self._pool.submit(drain, thread) for thread in range(self.n_jobs)]
+        pending: deque[Future[None]] = deque()
         try:
-            wait(futures)
-        finally:  # also when Ctrl-C lands in `wait`: threads stop after the segment in hand
-            stop.set()
-            wait(futures)
-        for future in futures:
-            future.result()
+            for item in items:
+                if len(pending) > 2 * self.n_jobs:
+                    pending.popleft().result()
+                pending.append(self._pool.submit(work, item))
+            while pending:
+                pending.popleft().result()
+        finally:  # also when Ctrl-C lands in `result`: threads stop after the segment in hand
+            for future in pending:
+                future.cancel()
+            wait(pending)

@@ -28,7 +28,7 @@ from fusem.kernels.axes import squared_lengths, two_moments, weight_total
 from fusem.kernels.policy import Kernel, helper
 
 NAME = "gaussian_diag"
-MATRICES = False  # covariances are matrices: collinear columns matter
+MATRICES = False  # covariances are no matrices: collinear columns do not matter
 
 
 class Operands(NamedTuple):

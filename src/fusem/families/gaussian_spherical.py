@@ -30,7 +30,7 @@ from fusem.kernels.axes import dot, first_moments, weight_total
 from fusem.kernels.policy import Kernel, helper
 
 NAME = "gaussian_spherical"
-MATRICES = False  # covariances are matrices: collinear columns matter
+MATRICES = False  # covariances are no matrices: collinear columns do not matter
 
 
 class Stats(NamedTuple):

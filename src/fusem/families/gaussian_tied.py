@@ -38,8 +38,9 @@ from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_tied"
 MATRICES = True  # covariances are matrices: collinear columns matter
-# Largest |ν|² for one common scatter, by dtype of the rows: it loses as many digits as this has.
-SPREAD = {"float64": 4096.0, "float32": 1024.0}
+# Largest |ν|² for one common scatter, which loses as many digits as this has. Not by dtype: statistics
+# of float32 and of float64 rows can be added, so they must have the same form.
+SPREAD = 1024.0
 
 
 class Operands(NamedTuple):
@@ -100,7 +101,7 @@ def operands(params: Params, dtype: DTypeLike) -> Operands:
         *in_two_parts(params.means, dtype),
         np.ones(n_components * d, dtype=dtype),
         np.array([log_det - 0.5 * d * LOG_2PI]),
-        bool((centres**2).sum(axis=1).max() > SPREAD[np.dtype(dtype).name]),
+        bool((centres**2).sum(axis=1).max() > SPREAD),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -100,8 +99,8 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             listener = Listener(self.verbose, self.verbose_interval, on_iteration)
             fit = Fit(self._family, settings, rows, weights, workers, listener)
             fitted = fit.best_of(given, getattr(self, "lower_bound_", -np.inf))
+        self._diagnose(fitted, names)  # first: a warning may be an error
         self._keep(fitted, rows, names)
-        self._diagnose(fitted, names)
         return self
 
     def _keep(self, fitted: Fitted, rows: Rows, names: NDArray[np.object_] | None) -> None:
@@ -117,16 +116,16 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         self.lower_bounds_ = [float(sweep.log_likelihood) for sweep in fitted.run.sweeps]
         self.history_ = as_array(fitted.run.sweeps)
         self.starts_ = fitted.starts
+        self._reg = fitted.reg
 
     def _diagnose(self, fitted: Fitted, names: NDArray[np.object_] | None) -> None:
         if not fitted.run.sweeps:
             return
         if not fitted.run.converged:
-            warnings.warn(
+            diagnose.warn(
+                ConvergenceWarning,
                 "Best performing initialization did not converge. Try different init parameters, or "
                 "increase max_iter, tol, or check for degenerate data.",
-                ConvergenceWarning,
-                stacklevel=3,
             )
         model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
         diagnose.likelihood(fitted.run)
@@ -158,12 +157,14 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
 
     # ---- using a fitted mixture ----
 
+    def _rows(self, X: Any) -> Rows:
+        check_is_fitted(self)
+        return rows_to_use(self, X, self._model().components.means.shape[1])
+
     def _evaluate(
         self, X: Any, sample_weight: Any, wanted: str, consume: Callable[..., None]
     ) -> Rows:
-        check_is_fitted(self)
-        model = self._model()
-        rows = rows_to_use(self, X, model.components.means.shape[1])
+        rows, model = self._rows(X), self._model()
         engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
         with Workers(self.n_jobs) as workers:
             weights = weights_of(sample_weight)
@@ -183,8 +184,9 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,), int64
             Component numbers, from 0.
         """
-        column = Column(np.int64)
-        self._evaluate(X, None, "labels", lambda first, w, o: column.put(first, o.labels))
+        rows = self._rows(X)
+        column = Column(np.int64, rows)
+        self._evaluate(rows, None, "labels", lambda first, w, o: column.put(first, o.labels))
         return column.whole()
 
     def score_samples(self, X: Any) -> Array:
@@ -200,8 +202,9 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         log_prob : ndarray of shape (n_samples,), float64
             Natural logarithm of the density, −inf where it is less than float64 holds.
         """
-        column = Column(np.float64)
-        self._evaluate(X, None, "evidence", lambda first, w, o: column.put(first, o.evidence))
+        rows = self._rows(X)
+        column = Column(np.float64, rows)
+        self._evaluate(rows, None, "evidence", lambda first, w, o: column.put(first, o.evidence))
         return column.whole()
 
     def predict_proba(self, X: Any, out: Any = None) -> NDArray[Any]:
@@ -221,9 +224,7 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             Rows sum to 1; float32 for float32 rows, else float64. `out` itself, or the file as a
             read-only memory map, where given.
         """
-        check_is_fitted(self)
-        d, K = self._model().components.means.shape[1], len(self.weights_)
-        rows = rows_to_use(self, X, d)
+        rows, K = self._rows(X), len(self.weights_)
         with Proba(out, rows, K) as proba:
             self._evaluate(rows, None, "proba", lambda first, w, o: proba.put(first, o.proba))
         return proba.whole()

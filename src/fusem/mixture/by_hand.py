@@ -74,6 +74,10 @@ class ByHand(Parametrised):
         """
         check_is_fitted(self)
         model = self._model()
+        if not isinstance(statistic, MixtureStatistic):
+            raise TypeError(
+                f"update takes a MixtureStatistic, as statistics() returns it, not {statistic!r}."
+            )
         if statistic._taken_at != fingerprint(self._family.NAME, model):
             raise ValueError(
                 "The statistic was taken at other parameters than the model has now: take it anew with "
@@ -84,7 +88,7 @@ class ByHand(Parametrised):
         d = model.components.means.shape[1]
         engine = Engine(self._family, len(model.weights), d, np.float64)
         if self.reg_covar == "auto":
-            reg = AUTOMATIC * mixture_variances(self._family, model)
+            reg = getattr(self, "_reg", AUTOMATIC * mixture_variances(self._family, model))
         else:
             reg = np.full(d, float(self.reg_covar))
         self._set_model(engine.maximize(model, statistic._sums, reg))

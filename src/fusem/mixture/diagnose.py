@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from types import ModuleType
 
@@ -15,7 +16,6 @@ from fusem.exceptions import (
     DegenerateComponentWarning,
     EmptyComponentWarning,
     FewRowsWarning,
-    FusemWarning,
     LikelihoodDecreaseWarning,
     RegularizationWarning,
 )
@@ -59,9 +59,12 @@ def covariances_of_rows(model: Model, reg: Array) -> tuple[Array, Array]:
     return within, within + (weights * centred.T) @ centred
 
 
-def warn(category: type[FusemWarning], message: str) -> None:
-    """Warn."""
-    warnings.warn(message, category, stacklevel=2)
+def warn(category: type[Warning], message: str) -> None:
+    """Warn as from the line outside this package that called into it."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fusem."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def columns(

@@ -102,8 +102,12 @@ class Engine:
         length = self.segment_rows(rows, workers)
         operands = self.family.operands(model.components, self.dtype)
         kernel, log_weights = self.family.sweep[self.dtype], model.log_weights
+        with self.space() as space:  # compiles in this thread, where Ctrl-C can interrupt it
+            kernel(
+                0, 0, 0, 0, self.d, NO_WEIGHTS, log_weights, operands, space, np.empty(self.size)
+            )
 
-        def work(thread: int, first: int, X: NDArray[Any], w: Array | None) -> Array:
+        def work(first: int, X: NDArray[Any], w: Array | None) -> Array:
             if w is not None:
                 check_weights(w, first)
             out = np.empty(self.size)
@@ -118,6 +122,11 @@ class Engine:
         """The M-step: mixing weights and the family's parameters."""
         sums = statistic[HEADER:]
         counts = sums[: self.n_components]
+        if not counts.sum() > 0.0:
+            raise ValueError(
+                "No row has any responsibility left: the sample weights are too small for the dtype of "
+                "the rows. Divide them by their mean."
+            )
         return Model(counts / counts.sum(), self.family.maximize(model.components, sums, reg))
 
     def evaluate(
@@ -139,9 +148,12 @@ class Engine:
         length = self.segment_rows(rows, workers)
         operands = self.family.operands(model.components, self.dtype)
         kernel, log_weights = self.family.evaluate[self.dtype], model.log_weights
+        nothing = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=self.dtype)
+        with self.space() as space:
+            kernel(0, 0, 0, 0, self.d, log_weights, operands, space, *nothing)
         proba = "proba" in wanted
 
-        def work(thread: int, segment: tuple[int, NDArray[Any], Array | None]) -> None:
+        def work(segment: tuple[int, NDArray[Any], Array | None]) -> None:
             first, X, w = segment
             if w is not None:
                 check_weights(w, first)

@@ -95,12 +95,9 @@ class Fit:
     def start_rows(self) -> tuple[Array, Array | None]:
         """The rows that starts look at, drawn once: all, or a subsample of START_ROWS."""
         if self._sample is None:
-            state = self.settings.rng.get_state()
-            seed = 0
+            seed = 0  # up to START_ROWS rows are all taken, and nothing is drawn
             if self.summary.n_rows > START_ROWS:
                 seed = int(self.settings.rng.randint(np.iinfo(np.int32).max))
-            else:
-                self.settings.rng.set_state(state)
             self._sample = subsample(self.rows, self.weights, START_ROWS, seed)
         return self._sample
 
@@ -203,6 +200,8 @@ class Fit:
             try:
                 model = self.draw() if given is None else given
                 run = self.run(index, model, -np.inf if given is None else lower_bound)
+                means, covariances, _ = run.params.components
+                self.family.from_covariances(means, covariances)  # must be usable as it is stored
             except SingularComponents as problem:
                 failure = problem
                 seconds = time.perf_counter() - began

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.mixture.base import BaseMixture
 from fusem.mixture.engine import Model
@@ -105,10 +106,11 @@ class GaussianMixture(BaseMixture):
     --------
     >>> import numpy as np
     >>> import fusem
-    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(1, 1, (600, 2)), rng.normal(9, 2, (400, 2))])
     >>> model = fusem.GaussianMixture(n_components=2, random_state=0).fit(X)
-    >>> np.sort(model.means_[:, 0]).round(6)
-    array([ 1., 10.])
+    >>> np.sort(model.weights_).round(2)
+    array([0.4, 0.6])
     >>> bool(model.predict([[0, 0]])[0] == model.predict([[1, 1]])[0])
     True
     """
@@ -187,6 +189,17 @@ class GaussianMixture(BaseMixture):
     # ---- the one stored form of the covariances, and what is computed from it ----
 
     def _components(self) -> Any:
+        try:
+            return self._assigned_components(np.asarray(self.means_, dtype=np.float64))
+        except SingularComponents as problem:
+            which = ", ".join(map(str, problem.components))
+            whose = "The covariance" if self.covariance_type == "tied" else f"Covariances {which}"
+            raise ValueError(
+                f"{whose} of this {type(self).__name__} cannot be used: not positive definite. Assign "
+                "covariances_ that are, or fit again."
+            ) from None
+
+    def _assigned_components(self, means: Array) -> Any:
         if "_stored" not in self.__dict__:
             raise AttributeError(
                 f"This {type(self).__name__} has no covariances yet: call fit, or assign covariances_ "
@@ -194,11 +207,11 @@ class GaussianMixture(BaseMixture):
             )
         form, values = self._stored
         if form == "covariances":
-            return self._family.from_covariances(self.means_, values)
+            return self._family.from_covariances(means, values)
         whitening = (
             np.swapaxes(values, -1, -2) if self.covariance_type in ("full", "tied") else values
         )
-        return self._family.from_whitening(self.means_, whitening)
+        return self._family.from_whitening(means, whitening)
 
     def _model(self) -> Model:
         weights, means = np.asarray(self.weights_, np.float64), np.asarray(self.means_, np.float64)
@@ -260,8 +273,8 @@ class GaussianMixture(BaseMixture):
     @precisions_.setter
     def precisions_(self, values: Any) -> None:
         precisions = np.asarray(values, dtype=np.float64)
-        components = self._family.from_precisions(self.means_, precisions)
-        whitening = components.whitening
+        nowhere = np.zeros((1, 1))  # the means do not matter here
+        whitening = self._family.from_precisions(nowhere, precisions).whitening
         triangles = self.covariance_type in ("full", "tied")
         self.precisions_cholesky_ = np.swapaxes(whitening, -1, -2) if triangles else whitening
 

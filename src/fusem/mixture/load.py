@@ -68,6 +68,8 @@ def _restore(cls: Any, header: dict[str, Any], arrays: dict[str, np.ndarray]) ->
         arrays[header["form"]],
     )
     model._model()
+    if "reg" in arrays:
+        model._reg = arrays["reg"]
     fitted = header["fitted"]
     for name in FITTED:
         if name in fitted:

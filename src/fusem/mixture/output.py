@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,21 +15,25 @@ from fusem.data import Rows
 
 
 class Column:
-    """One value per row."""
+    """One value per row; one array where the number of rows is known, else parts until the end."""
 
-    def __init__(self, dtype: DTypeLike) -> None:
+    def __init__(self, dtype: DTypeLike, rows: Rows) -> None:
         self._dtype = np.dtype(dtype)
+        self._array = None if rows.n_rows is None else np.empty(rows.n_rows, dtype=dtype)
         self._parts: dict[int, NDArray[Any]] = {}
 
     def put(self, first: int, part: NDArray[Any]) -> None:
         """The values from row `first` on."""
-        self._parts[first] = part
+        if self._array is None:
+            self._parts[first] = part
+        else:
+            self._array[first : first + len(part)] = part
 
     def whole(self) -> NDArray[Any]:
         """All values, by row."""
+        if self._array is not None:
+            return self._array
         parts = [part for _, part in sorted(self._parts.items())]
-        if len(parts) == 1:
-            return parts[0]
         return np.concatenate(parts) if parts else np.empty(0, dtype=self._dtype)
 
 
@@ -54,12 +58,11 @@ class Proba:
                 raise ValueError(
                     f"out must be an array or a path ending in .npy, got {str(out)!r}."
                 )
-            handle, name = tempfile.mkstemp(
-                dir=self._path.parent, prefix=self._path.name, suffix=".part"
+            name = f".{self._path.name}.{uuid.uuid4().hex[:12]}.part"  # with the usual permissions
+            self._temporary = self._path.with_name(name)
+            self._array = np.lib.format.open_memmap(
+                self._temporary, mode="w+", dtype=rows.dtype, shape=shape
             )
-            os.close(handle)
-            self._temporary = Path(name)
-            self._array = np.lib.format.open_memmap(name, mode="w+", dtype=rows.dtype, shape=shape)
         else:
             if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype.kind != "f":
                 got = (

@@ -17,6 +17,7 @@ FITTED = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted mixture; parameters that are no plain values (a RandomState) are left out."""
     check_is_fitted(model)
+    model._model()  # says what is missing or does not fit together
     parameters, arrays = {}, {}
     for name, value in model.get_params().items():
         if value is None or isinstance(value, (bool, int, float, str)):
@@ -25,6 +26,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
             parameters[name] = value.item()
         elif name.endswith("_init"):
             arrays[f"parameter/{name}"] = np.asarray(value, dtype=np.float64)
+    if hasattr(model, "_reg"):
+        arrays["reg"] = model._reg
     form, stored = model._stored
     arrays |= {"weights": model.weights_, "means": model.means_, form: stored}
     fitted = {name: getattr(model, name) for name in FITTED if hasattr(model, name)}

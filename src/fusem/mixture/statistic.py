@@ -106,6 +106,7 @@ class MixtureStatistic:
         ValueError
             If the bytes are truncated or something else.
         """
+        data = bytes(data)
         try:
             if not data.startswith(MAGIC):
                 raise ValueError("it does not begin as one")

@@ -1,0 +1,72 @@
+"""Threads: who reads the source, whose error is raised, what is left behind."""
+
+import sqlite3
+import threading
+
+import numpy as np
+import pytest
+
+import fusem
+from fusem.em.workers import Workers, effective_jobs
+
+
+def test_a_source_is_read_by_the_thread_that_fits():
+    """A database connection may be used by the thread that opened it alone."""
+    rows = np.random.default_rng(0).normal(size=(5000, 2))
+    database = sqlite3.connect(":memory:")
+    database.execute("create table numbers (a real, b real)")
+    database.executemany("insert into numbers values (?, ?)", rows.tolist())
+
+    def chunks():
+        cursor = database.execute("select a, b from numbers")
+        while part := cursor.fetchmany(700):
+            yield np.array(part)
+
+    ours = fusem.GaussianMixture(2, n_jobs=2, random_state=0, tol=1.0).fit(chunks)
+    expected = fusem.GaussianMixture(2, n_jobs=1, random_state=0, tol=1.0).fit(rows)
+    np.testing.assert_array_equal(ours.means_, expected.means_)
+    database.close()
+
+
+def test_the_error_of_the_earliest_item_is_raised():
+    late_failed = threading.Event()
+
+    def work(item):
+        if item == 1:
+            late_failed.wait(10)  # item 2 fails first
+            raise ValueError("item 1")
+        if item == 2:
+            late_failed.set()
+            raise ValueError("item 2")
+
+    with Workers(3) as workers, pytest.raises(ValueError, match="item 1"):
+        workers.run(iter(range(20)), work)
+
+
+def test_an_error_of_the_source_is_raised_and_work_ends():
+    done = []
+
+    def items():
+        yield 1
+        raise OSError("disk")
+
+    with Workers(2) as workers, pytest.raises(OSError, match="disk"):
+        workers.run(items(), done.append)
+    assert done == [1]
+
+
+def test_every_item_is_worked_on_once():
+    for n_jobs in (1, 2, 4):
+        done = []
+        with Workers(n_jobs) as workers:
+            workers.run(iter(range(100)), done.append)
+        assert sorted(done) == list(range(100))
+
+
+def test_number_of_threads():
+    assert effective_jobs(None) == 1
+    assert effective_jobs(3) == 3
+    assert effective_jobs(-1) >= 1
+    assert effective_jobs(-10_000) == 1
+    with pytest.raises(ValueError, match="n_jobs == 0"):
+        effective_jobs(0)
