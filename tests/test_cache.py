@@ -210,3 +210,17 @@ def test_cross_validation_in_processes():
     X = case.data(900)
     scores = cross_val_score(model, X, cv=2, n_jobs=2)
     np.testing.assert_array_equal(scores, cross_val_score(model, X, cv=2, n_jobs=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [b"", b"no pickle"], ids=["empty", "foreign"])
+def test_damaged_entries_are_made_anew(tmp_path, damage):
+    code = (
+        "import numpy as np, fusem; X = np.random.default_rng(0).normal(size=(500, 2));"
+        "print(fusem.GaussianMixture(2, covariance_type='diag', random_state=0, tol=1.).fit(X).means_)"
+    )
+    expected = run(code, FUSEM_CACHE_DIR=str(tmp_path))
+    for path in tmp_path.rglob("*.nb[ic]"):
+        path.write_bytes(damage)
+    assert run(code, FUSEM_CACHE_DIR=str(tmp_path)) == expected
+    assert all(path.stat().st_size > 100 for path in tmp_path.rglob("*.nb[ic]"))

@@ -207,5 +207,5 @@ def require_pyarrow() -> None:
     """Say how to get pyarrow when it is missing."""
     if find_spec("pyarrow") is None:
         raise click.ClickException(
-            "Parquet files need pyarrow, which is not installed: pip install 'fusem[parquet]'"
+            "Parquet files need pyarrow, which is not installed: pip install pyarrow"
         )

@@ -35,7 +35,10 @@ def predict(model: str, data: str, output: Path, proba: bool, columns: list[str]
     import fusem
     from fusem.cli.output import InOrder, TableWriter
     from fusem.cli.progress import row_bar
+    from fusem.data.files import reads_from
 
+    if reads_from(data, output) or output.resolve() == Path(model).resolve():
+        raise click.UsageError(f"{output} is read for this: write to another file.")
     fitted = fusem.load(model)
     rows, _ = open_source(data, columns, model=fitted)
     n_components = len(fitted.weights_)

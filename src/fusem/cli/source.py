@@ -30,7 +30,7 @@ def weights_option(command: Command) -> Command:
         "-w",
         "--weights",
         metavar="COLUMN|FILE.npy",
-        help="Weights of the rows: a column of DATA, or a .npy file with one number per row.",
+        help="Weights of the rows: a column of DATA (of an array: its number, from 0), or a .npy file with one number per row.",
     )(command)
 
 
@@ -83,9 +83,12 @@ def _opened(
     if weights is not None and weights.lower().endswith(".npy"):
         weight_rows = fusem.rows(weights)
     elif weights is not None:
-        weight_rows = fusem.rows(data, columns=[weights])
+        (column,) = _typed(data, [weights])
+        weight_rows = fusem.rows(data, columns=[column])
         if chosen is None:
-            chosen = [name for name in fusem.rows(data).names or () if name != weights]
+            whole = fusem.rows(data)
+            others = range(whole.n_columns) if whole.names is None else whole.names
+            chosen = [other for other in others if other != column]
     rows = fusem.rows(data, columns=chosen)
     if model is not None:
         _check_width(data, rows.n_columns, model)

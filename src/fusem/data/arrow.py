@@ -44,7 +44,7 @@ def pyarrow_module(name: str, label: str) -> Any:
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise
         raise ImportError(
-            f"Reading {label} needs pyarrow, which is not installed: pip install 'fusem[parquet]'",
+            f"Reading {label} needs pyarrow, which is not installed: pip install pyarrow",
             name=error.name,
         ) from None
 

@@ -203,3 +203,28 @@ def _no_such_file(path: Path, text: str) -> str:
     if is_readable_name(text):
         return complaint
     return f"{complaint} A string is taken as the path of data: {', '.join(READABLE)}."
+
+
+def reads_from(X: Any, path: str | os.PathLike[str]) -> bool:
+    """Whether the file `path` is one of those that the source `X` would be read from.
+
+    Parameters
+    ----------
+    X : object
+        A source as in `open_rows`; other things than paths and lists of paths are read from none.
+    path : str or path-like
+        A file that somebody is about to write.
+
+    Returns
+    -------
+    same : bool
+        Links are followed.
+    """
+    if isinstance(X, list | tuple):
+        return any(reads_from(item, path) for item in X if isinstance(item, str | os.PathLike))
+    if not isinstance(X, str | os.PathLike):
+        return False
+    try:
+        return Path(path).resolve() in [source.resolve() for source in _resolve(X, "X")]
+    except (FileNotFoundError, ValueError):  # nothing is read from there, as opening it will say
+        return False

@@ -72,6 +72,12 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     check_scale(weight / total[2], rows.dtype)
     if not np.isfinite(total).all():
         raise not_finite(rows)
+    small = np.flatnonzero((squares == 0.0) & (sums != 0.0))
+    if small.size:
+        raise ValueError(
+            f"The values of column {small[0]} of {rows.label} are so small that their squares underflow "
+            "float64. Multiply the column by a constant."
+        )
     mean = sums / weight
     variances = np.maximum(squares / weight - mean**2, 0.0)
     variances[variances < 4.0 * np.finfo(np.float64).eps * squares / weight] = 0.0

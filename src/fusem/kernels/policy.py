@@ -119,7 +119,26 @@ class _CacheImplementation(CompileResultCacheImpl):
 
 
 class _KernelCache(FunctionCache):
+    """A cache whose damaged entries (a full disk, a power cut) are thrown away and made anew."""
+
     _impl_class = _CacheImplementation
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 - unpickling damaged bytes can raise anything
+            self._discard()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception:  # noqa: BLE001 - as above: the index is read before it is written
+            self._discard()
+            super().save_overload(sig, data)
+
+    def _discard(self) -> None:
+        Path(self._cache_file._index_path).unlink(missing_ok=True)
 
 
 class Kernel:

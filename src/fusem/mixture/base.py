@@ -22,7 +22,7 @@ from fusem.mixture.by_hand import ByHand
 from fusem.mixture.criteria import Criteria
 from fusem.mixture.engine import Engine
 from fusem.mixture.fitting import Fit, Fitted, Listener, Settings
-from fusem.mixture.output import Column, Proba
+from fusem.mixture.output import Column, Proba, check_output
 from fusem.mixture.save import save
 from fusem.mixture.source import column_names, rows_to_fit, rows_to_use, weights_of
 
@@ -225,6 +225,7 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             read-only memory map, where given.
         """
         rows, K = self._rows(X), len(self.weights_)
+        check_output(out, X)
         with Proba(out, rows, K) as proba:
             self._evaluate(rows, None, "proba", lambda first, w, o: proba.put(first, o.proba))
         return proba.whole()

@@ -220,6 +220,12 @@ class GaussianMixture(BaseMixture):
                 f"weights_ of shape {weights.shape} and means_ of shape {means.shape} do not belong "
                 "together: they must be (n_components,) and (n_components, n_features)."
             )
+        if not (np.isfinite(weights).all() and (weights >= 0.0).all() and weights.sum() > 0.0):
+            raise ValueError(
+                f"weights_ must be finite, not negative and not all zero, not {weights}."
+            )
+        if not np.isfinite(means).all():
+            raise ValueError("means_ has values that are NaN or infinite.")
         self._components_shape(means)
         return Model(weights, self._components())
 
@@ -233,6 +239,13 @@ class GaussianMixture(BaseMixture):
                 f"{form}_ has shape {values.shape}; covariance_type={self.covariance_type!r} with means_ "
                 f"of shape {means.shape} needs {shape}."
             )
+        if not np.isfinite(values).all():
+            raise ValueError(f"{form}_ has values that are NaN or infinite.")
+        if form == "covariances" and self._family.MATRICES:
+            scale = np.sqrt(np.abs(np.einsum("...ii->...i", values)))
+            skew = np.abs(values - np.swapaxes(values, -1, -2))
+            if (skew > 1e-8 * scale[..., :, None] * scale[..., None, :]).any():
+                raise ValueError("covariances_ must be symmetric.")
 
     def _set_model(self, model: Model) -> None:
         self.weights_, self.means_ = model.weights, model.components.means

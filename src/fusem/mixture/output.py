@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.data import Rows
+from fusem.data.files import reads_from
 
 
 class Column:
@@ -37,6 +38,25 @@ class Column:
         return np.concatenate(parts) if parts else np.empty(0, dtype=self._dtype)
 
 
+def check_output(out: Any, X: Any) -> None:
+    """Refuse to write where the rows are read from.
+
+    Raises
+    ------
+    ValueError
+        If `out` is a file of the source, or overlaps it in memory.
+    """
+    if isinstance(out, (str, os.PathLike)):
+        if reads_from(X, out):
+            raise ValueError(
+                f"out={os.fspath(out)!r} is a file that X is read from: write to another."
+            )
+    elif isinstance(out, np.ndarray) and isinstance(X, np.ndarray) and np.may_share_memory(out, X):
+        raise ValueError(
+            "out overlaps X in memory, so rows would be overwritten before they are read."
+        )
+
+
 class Proba:
     """Responsibilities (n, K): in new memory, in the caller's array, or in a ``.npy`` file.
 
@@ -60,17 +80,18 @@ class Proba:
                 )
             name = f".{self._path.name}.{uuid.uuid4().hex[:12]}.part"  # with the usual permissions
             self._temporary = self._path.with_name(name)
-            self._array = np.lib.format.open_memmap(
-                self._temporary, mode="w+", dtype=rows.dtype, shape=shape
-            )
+            self._array = _file(self._temporary, rows.dtype, shape)
         else:
-            if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype.kind != "f":
+            usable = isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.flags.writeable
+            if not usable or out.shape != shape:
                 got = (
                     f"{out.dtype} {out.shape}"
                     if isinstance(out, np.ndarray)
                     else type(out).__name__
                 )
-                raise ValueError(f"out must be a floating-point array of shape {shape}, got {got}.")
+                raise ValueError(
+                    f"out must be a writeable floating-point array of shape {shape}, got {got}."
+                )
             self._array = out
 
     def put(self, first: int, part: NDArray[Any]) -> None:
@@ -101,3 +122,19 @@ class Proba:
         self._array = np.empty(0)
         self._temporary.replace(self._path)
         self._array = np.load(self._path, mmap_mode="r")
+
+
+def _file(path: Path, dtype: Any, shape: tuple[int, int]) -> NDArray[Any]:
+    """A ``.npy`` file mapped into memory, with its room on the disk taken beforehand.
+
+    Writing to a mapped file on a full disk would kill the process.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return array

@@ -1,0 +1,87 @@
+"""Where answers are written: never over the rows, never half a file."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fusem
+from fusem.mixture import output
+
+X = np.random.default_rng(0).normal(size=(3000, 4))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fusem.GaussianMixture(4, random_state=0, tol=1.0).fit(X)
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "./rows.npy", "ro*.npy", "link.npy"])
+def test_the_file_that_is_read_is_not_written(model, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", X)
+    (tmp_path / "link.npy").symlink_to("rows.npy")
+    with pytest.raises(ValueError, match="read from"):
+        model.predict_proba(name, out="rows.npy")
+    np.testing.assert_array_equal(np.load("rows.npy"), X)
+
+
+def test_the_command_line_does_not_write_over_its_input(model, tmp_path):
+    np.save(tmp_path / "rows.npy", X)
+    model.save(tmp_path / "model.npz")
+    command = [sys.executable, "-m", "fusem", "predict", "model.npz", "rows.npy", "-o", "rows.npy"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "write to another file" in done.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), X)
+
+
+def test_memory_that_is_read_is_not_written(model):
+    buffer = np.zeros((6000, 4))
+    buffer[1000:4000] = X
+    with pytest.raises(ValueError, match="overlaps"):
+        model.predict_proba(buffer[1000:4000], out=buffer[1100:4100])
+    expected = model.predict_proba(X)
+    np.testing.assert_array_equal(model.predict_proba(X, out=buffer[:3000]), expected)
+
+
+def test_an_array_that_cannot_be_written_is_named(model):
+    out = np.empty((3000, 4))
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="writeable"):
+        model.predict_proba(X, out=out)
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(model, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(output.os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        model.predict_proba(X, out=tmp_path / "proba.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("weights_", [-1.0, 2.0], "weights_"),
+        ("weights_", [np.nan, 1.0], "weights_"),
+        ("means_", np.full((2, 2), np.nan), "means_"),
+        ("covariances_", np.full((2, 2, 2), np.nan), "covariances_"),
+        ("covariances_", np.array([[[1.0, 0.5], [0.1, 1.0]]] * 2), "symmetric"),
+    ],
+)
+def test_assigned_nonsense_is_named(name, value, message):
+    model = fusem.GaussianMixture(2)
+    model.weights_, model.means_ = np.array([0.5, 0.5]), np.zeros((2, 2))
+    model.covariances_ = np.array([np.eye(2)] * 2)
+    setattr(model, name, value)
+    with pytest.raises(ValueError, match=message):
+        model.predict(X[:, :2])
+
+
+def test_values_whose_squares_underflow_are_named():
+    with pytest.raises(ValueError, match=r"column 0 of X are so small"):
+        fusem.GaussianMixture(1).fit(X * 1e-200)
