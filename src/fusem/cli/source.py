@@ -30,7 +30,8 @@ def weights_option(command: Command) -> Command:
         "-w",
         "--weights",
         metavar="COLUMN|FILE.npy",
-        help="Weights of the rows: a column of DATA (of an array: its number, from 0), or a .npy file with one number per row.",
+        help="Weights of the rows: a column of DATA (of an array: its number, from 0), or a .npy "
+        "file with one number per row.",
     )(command)
 
 
