@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 Array = NDArray[np.float64]
-BLOCK = 4096  # rows whose responsibilities are in memory at a time
+BLOCK = 1024  # rows whose responsibilities are in memory at a time
 
 
 class Start:
