@@ -22,7 +22,8 @@ size = HEADER + family.statistic_size(K, d)
 out, space = np.empty(size), workspace(d, K, family.tile_columns(K, d), size, 2, float)
 place = X.ctypes.data, *X.strides, n
 kernel = family.sweep[float]
-kernel(*place, d, np.empty(0), np.full(K, -np.log(K)), family.operands(params, float), space, out)
+operands = family.operands(params, float)
+kernel(*place, d, np.empty(0), np.full(K, -np.log(K)), operands, operands, space, out)
 asm = next(iter(kernel.inspect_asm().values()))
 print(json.dumps({"lanes": LANES, "asm": asm, "statistic": out.tolist()}))
 """

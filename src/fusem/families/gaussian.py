@@ -45,6 +45,17 @@ def in_two_parts(values: Array, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray
     return high, (values.ravel() - high).astype(dtype)
 
 
+def known(counts: Array) -> Array:
+    """N to divide by: 1 for components without any responsibility, whose sums are 0."""
+    return np.where(counts > 0.0, counts, 1.0)
+
+
+def beyond_rounding(square: Array, shift: Array) -> Array:
+    """square − shift, where it is more than the rounding of its terms; else 0."""
+    difference = square - shift
+    return np.where(difference > 4.0 * np.finfo(np.float64).eps * square, difference, 0.0)
+
+
 def factorise(covariances: Array) -> tuple[Array, Array]:
     """Lower triangles L with Σ = L Lᵀ, and their inverses W, of a batch of covariances (K, d, d)."""
     scale = np.sqrt(np.einsum("kii->ki", covariances))

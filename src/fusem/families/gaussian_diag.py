@@ -20,7 +20,9 @@ from fusem.families.gaussian import (
     Blocks,
     Params,
     SingularComponents,
+    beyond_rounding,
     in_two_parts,
+    known,
     weighted_means,
 )
 from fusem.kernels import mixture_sweep
@@ -92,23 +94,31 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 
 sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
+sweep_about = Kernel(
+    mixture_sweep.sweep,
+    f"{NAME}_sweep_about",
+    log_density=log_density,
+    accumulate=accumulate,
+    recentre=log_density,
+)
 evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+
+
+def moved(params: Params, flat: Array) -> Params:
+    """The same variances about the means of the statistic."""
+    stats = stats_of(flat, *params.means.shape)
+    shift = stats.first / known(stats.counts)[:, None]
+    return params._replace(means=params.means + shift / params.whitening)
 
 
 def maximize(params: Params, flat: Array, reg: Array) -> Params:
     """The M-step; components without any responsibility keep their parameters."""
-    n_components, d = params.means.shape
-    stats = stats_of(flat, n_components, d)
-    alive = (stats.counts > 0.0)[:, None]
-    counts = np.where(alive, stats.counts[:, None], 1.0)
-    shift = stats.first / counts
-    means = params.means + shift / params.whitening
-    relative = stats.second / counts - shift**2
-    relative[relative < 4.0 * np.finfo(np.float64).eps] = 0.0
+    stats = stats_of(flat, *params.means.shape)
+    counts = known(stats.counts)[:, None]
+    relative = beyond_rounding(stats.second / counts, (stats.first / counts) ** 2)
     new = params.covariances * relative + reg
-    return from_covariances(
-        np.where(alive, means, params.means), np.where(alive, new, params.covariances)
-    )
+    alive = (stats.counts > 0.0)[:, None]
+    return from_covariances(moved(params, flat).means, np.where(alive, new, params.covariances))
 
 
 def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:
@@ -137,6 +147,11 @@ def from_whitening(means: Array, whitening: Array) -> Params:
 
 def from_precisions(means: Array, precisions: Array) -> Params:
     return from_whitening(means, np.sqrt(precisions))
+
+
+def squared_distances(params: Params, points: Array) -> Array:
+    """Squared distance of every mean from a point of its own, in units of its variances, (K,)."""
+    return np.asarray((((points - params.means) * params.whitening) ** 2).sum(axis=1))
 
 
 def variances(params: Params) -> Array:

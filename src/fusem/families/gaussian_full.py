@@ -22,6 +22,7 @@ from fusem.families.gaussian import (
     factorise,
     in_two_parts,
     inverse_triangles,
+    known,
     regularisation,
     symmetric,
     update_triangles,
@@ -102,25 +103,38 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 
 sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
+sweep_about = Kernel(
+    mixture_sweep.sweep,
+    f"{NAME}_sweep_about",
+    log_density=log_density,
+    accumulate=accumulate,
+    recentre=log_density,
+)
 evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+
+
+def moved(params: Params, flat: Array) -> Params:
+    """The same covariances about the means of the statistic."""
+    stats = stats_of(flat, *params.means.shape)
+    shift = stats.first / known(stats.counts)[:, None]
+    lower = inverse_triangles(params.whitening)
+    return params._replace(means=params.means + (lower @ shift[:, :, None])[:, :, 0])
 
 
 def maximize(params: Params, flat: Array, reg: Array) -> Params:
     """The M-step; components without any responsibility keep their parameters."""
-    n_components, d = params.means.shape
-    stats = stats_of(flat, n_components, d)
+    stats = stats_of(flat, *params.means.shape)
     alive = stats.counts > 0.0
-    counts = np.where(alive, stats.counts, 1.0)
-    lower = inverse_triangles(params.whitening)
+    counts = known(stats.counts)
     shift = stats.first / counts[:, None]
     inner = stats.second / counts[:, None, None] - shift[:, :, None] * shift[:, None, :]
     inner += regularisation(params.whitening, reg)
-    inner[~alive] = np.eye(d)
+    inner[~alive] = np.eye(inner.shape[1])
+    lower = inverse_triangles(params.whitening)
     factor, whitening = update_triangles(lower, params.whitening, inner)
-    means = params.means + (lower @ shift[:, :, None])[:, :, 0]
     keep = alive[:, None, None]
     return Params(
-        np.where(alive[:, None], means, params.means),
+        moved(params, flat).means,
         np.where(keep, symmetric(factor), params.covariances),
         np.where(keep, whitening, params.whitening),
     )
@@ -150,6 +164,12 @@ def from_whitening(means: Array, whitening: Array) -> Params:
 
 def from_precisions(means: Array, precisions: Array) -> Params:
     return from_whitening(means, whitening_of_precision(precisions))
+
+
+def squared_distances(params: Params, points: Array) -> Array:
+    """Squared distance of every mean from a point of its own, in units of its covariance, (K,)."""
+    y = params.whitening @ (points - params.means)[:, :, None]
+    return np.asarray((y**2).sum(axis=(1, 2)))
 
 
 def variances(params: Params) -> Array:

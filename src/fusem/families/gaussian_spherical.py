@@ -21,7 +21,9 @@ from fusem.families.gaussian import (
     Blocks,
     Params,
     SingularComponents,
+    beyond_rounding,
     in_two_parts,
+    known,
     weighted_means,
 )
 from fusem.families.gaussian_diag import Operands, log_density
@@ -76,23 +78,33 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 
 sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
+sweep_about = Kernel(
+    mixture_sweep.sweep,
+    f"{NAME}_sweep_about",
+    log_density=log_density,
+    accumulate=accumulate,
+    recentre=log_density,
+)
 evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+
+
+def moved(params: Params, flat: Array) -> Params:
+    """The same variances about the means of the statistic."""
+    stats = stats_of(flat, *params.means.shape)
+    shift = stats.first / known(stats.counts)[:, None]
+    return params._replace(means=params.means + shift / params.whitening[:, None])
 
 
 def maximize(params: Params, flat: Array, reg: Array) -> Params:
     """The M-step; components without any responsibility keep their parameters."""
-    n_components, d = params.means.shape
-    stats = stats_of(flat, n_components, d)
-    alive = stats.counts > 0.0
-    counts = np.where(alive, stats.counts, 1.0)
+    d = params.means.shape[1]
+    stats = stats_of(flat, *params.means.shape)
+    counts = known(stats.counts)
     shift = stats.first / counts[:, None]
-    means = params.means + shift / params.whitening[:, None]
-    relative = (stats.squares / counts - (shift**2).sum(axis=1)) / d
-    relative[relative < 4.0 * np.finfo(np.float64).eps] = 0.0
+    relative = beyond_rounding(stats.squares / counts, (shift**2).sum(axis=1)) / d
     new = params.covariances * relative + reg.mean()
-    return from_covariances(
-        np.where(alive[:, None], means, params.means), np.where(alive, new, params.covariances)
-    )
+    alive = stats.counts > 0.0
+    return from_covariances(moved(params, flat).means, np.where(alive, new, params.covariances))
 
 
 def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:
@@ -121,6 +133,11 @@ def from_whitening(means: Array, whitening: Array) -> Params:
 
 def from_precisions(means: Array, precisions: Array) -> Params:
     return from_whitening(means, np.sqrt(precisions))
+
+
+def squared_distances(params: Params, points: Array) -> Array:
+    """Squared distance of every mean from a point of its own, in units of its variance, (K,)."""
+    return np.asarray(((points - params.means) ** 2).sum(axis=1) * params.whitening**2)
 
 
 def variances(params: Params) -> Array:

@@ -25,6 +25,7 @@ from fusem.families.gaussian import (
     factorise,
     in_two_parts,
     inverse_triangles,
+    known,
     regularisation,
     symmetric,
     update_triangles,
@@ -162,24 +163,38 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 
 sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
+sweep_about = Kernel(
+    mixture_sweep.sweep,
+    f"{NAME}_sweep_about",
+    log_density=log_density,
+    accumulate=accumulate,
+    recentre=log_density,
+)
 evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+
+
+def moved(params: Params, flat: Array) -> Params:
+    """The same covariance about the means of the statistic."""
+    stats = stats_of(flat, *params.means.shape)
+    shift = stats.first / known(stats.counts)[:, None]
+    lower = inverse_triangles(params.whitening[None])[0]
+    return params._replace(means=params.means + shift @ lower.T)
 
 
 def maximize(params: Params, flat: Array, reg: Array) -> Params:
     """The M-step; components without any responsibility keep their means."""
-    n_components, d = params.means.shape
-    stats = stats_of(flat, n_components, d)
+    stats = stats_of(flat, *params.means.shape)
     _, centres = centred(params)
     scatter_within = stats.second
     if not stats.apart:
         cross = stats.first.T @ centres
         scatter_within = scatter_within - cross - cross.T - (stats.counts * centres.T) @ centres
-    shift = stats.first / np.where(stats.counts > 0.0, stats.counts, 1.0)[:, None]
+    shift = stats.first / known(stats.counts)[:, None]
     inner = (scatter_within - (stats.counts * shift.T) @ shift) / stats.counts.sum()
     inner += regularisation(params.whitening, reg)
     lower = inverse_triangles(params.whitening[None])
     factor, whitening = update_triangles(lower, params.whitening[None], inner[None])
-    return Params(params.means + shift @ lower[0].T, symmetric(factor[0]), whitening[0])
+    return Params(moved(params, flat).means, symmetric(factor[0]), whitening[0])
 
 
 def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:
@@ -213,6 +228,11 @@ def from_whitening(means: Array, whitening: Array) -> Params:
 
 def from_precisions(means: Array, precisions: Array) -> Params:
     return from_whitening(means, whitening_of_precision(precisions[None])[0])
+
+
+def squared_distances(params: Params, points: Array) -> Array:
+    """Squared distance of every mean from a point of its own, in units of the covariance, (K,)."""
+    return np.asarray((((points - params.means) @ params.whitening.T) ** 2).sum(axis=1))
 
 
 def variances(params: Params) -> Array:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from fusem.kernels.axes import weight_total
+from fusem.kernels.policy import helper
 from fusem.kernels.posterior import log_evidence, posterior
 from fusem.kernels.tile import LEAF, PADDING, close_leaf, fold, load_rows, load_weights
 
@@ -25,6 +26,14 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     """The family's tile kernel: add its sums to stats from `start` on; logp is free by then."""
 
 
+@helper
+def stay(x, operands, log_weights, logp, scratch, d, tile, stride):
+    """For `recentre`: the sums are about the means of the density, whose scratch still stands."""
+
+
+recentre = stay  # bound to `log_density`: sums about other means, whose scratch takes the place
+
+
 def sweep(
     address,  # IN  of the rows, any strides
     row_stride,
@@ -33,7 +42,8 @@ def sweep(
     d,
     weights,  # IN  (rows) or empty
     log_weights,  # IN  (K)
-    operands,  # IN  the family's
+    operands,  # IN  the family's, for the densities
+    about,  # IN  the family's, for the sums: the same, or with means that are nearer to the rows
     space,  # SCRATCH of this thread
     out,  # OUT the segment's statistic
 ):
@@ -57,12 +67,13 @@ def sweep(
             tree[start] += posterior(logp, w, resp, n_components, tile, stride, weighted)
             tree[start + 1] += weight_total(w, 0, tile) if weighted else count
             tree[start + 2] += count
+            recentre(x, about, log_weights, logp, space.scratch, d, tile, stride)
             accumulate(
                 x,
                 w,
                 resp,
                 logp,
-                operands,
+                about,
                 space.scratch,
                 tree,
                 start + HEADER,

@@ -57,6 +57,10 @@ class ByHand(Parametrised):
     def update(self, statistic: MixtureStatistic) -> float:
         """The M-step: move to the parameters that the statistic of all rows implies.
 
+        Where a mean moves by more than 100 of its new standard deviations, a single statistic leaves the
+        covariances too few digits: then only weights and means move, and covariances follow at the next
+        step. (`fit` passes over the rows once more instead.)
+
         Parameters
         ----------
         statistic : MixtureStatistic

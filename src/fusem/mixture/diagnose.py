@@ -161,7 +161,8 @@ def likelihood(run: Run[Model]) -> None:
         worst = min(fallen, key=lambda sweep: sweep.change)
         warn(
             LikelihoodDecreaseWarning,
-            f"The log-likelihood per row fell at {len(fallen)} sweep(s), most at iteration "
-            f"{worst.iteration} by {-worst.change:.3g}. With reg_covar > 0 the regularised covariance is "
-            "not the maximum-likelihood one; lower reg_covar, and look for collapsed components.",
+            f"The log-likelihood per row fell at {len(fallen)} of {len(run.sweeps)} sweeps, most at "
+            f"iteration {worst.iteration} by {-worst.change:.3g}. With reg_covar > 0 the regularised "
+            "covariance is not the maximum-likelihood one; lower reg_covar, and look for collapsed "
+            "components. Else the source may not yield the same rows at every pass.",
         )

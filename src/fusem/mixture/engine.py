@@ -15,12 +15,18 @@ from fusem.data import Rows, segments
 from fusem.em.summary import bad_value, check_weights
 from fusem.em.sweep import segment_rows, sweep
 from fusem.em.workers import Workers
+from fusem.families.gaussian import SingularComponents
 from fusem.kernels import mixture_sweep
 from fusem.kernels.tile import LEAF, Workspace, workspace
 
 Array = NDArray[np.float64]
 HEADER = mixture_sweep.HEADER
 NO_WEIGHTS = np.empty(0)
+# Squared distance of the old mean from the new, in units of the new covariance: as much of the covariance's
+# digits is lost to the difference.
+FAR = {"float64": 1e4, "float32": 1e2}
+NEAR = 1e-26  # in units of the old covariance: moved by no more than rounding
+MOST_MOVES = 3  # each finds the means to a relative 1e-15 (float32: 1e-7) of what was still missing
 
 
 class Outcome(NamedTuple):
@@ -96,30 +102,55 @@ class Engine:
             self._spaces.put(space)
 
     def statistic(
-        self, model: Model, rows: Rows, weights: Rows | None, workers: Workers
+        self,
+        model: Model,
+        rows: Rows,
+        weights: Rows | None,
+        workers: Workers,
+        about: Any = None,
     ) -> Array | None:
-        """The statistic of all rows at the model's parameters; None without rows."""
+        """The statistic of all rows at the model's parameters; None without rows.
+
+        Its sums are about the means of `about`, where these components are given, else about the model's own.
+        """
         length = self.segment_rows(rows, workers)
-        operands = self.family.operands(model.components, self.dtype)
+        operands = origin = self.family.operands(model.components, self.dtype)
         kernel, log_weights = self.family.sweep[self.dtype], model.log_weights
+        if about is not None:
+            kernel = self.family.sweep_about[self.dtype]
+            origin = self.family.operands(about, self.dtype)
+        given = log_weights, operands, origin
         with self.space() as space:  # compiles in this thread, where Ctrl-C can interrupt it
-            kernel(
-                0, 0, 0, 0, self.d, NO_WEIGHTS, log_weights, operands, space, np.empty(self.size)
-            )
+            kernel(0, 0, 0, 0, self.d, NO_WEIGHTS, *given, space, np.empty(self.size))
 
         def work(first: int, X: NDArray[Any], w: Array | None) -> Array:
             if w is not None:
                 check_weights(w, first)
             out = np.empty(self.size)
-            given = NO_WEIGHTS if w is None else w
             with self.space() as space:
-                kernel(*location(X), self.d, given, log_weights, operands, space, out)
+                kernel(*location(X), self.d, NO_WEIGHTS if w is None else w, *given, space, out)
             return out
 
         return sweep(rows, weights, length, work, workers)
 
-    def maximize(self, model: Model, statistic: Array, reg: Array) -> Model:
-        """The M-step: mixing weights and the family's parameters."""
+    def maximize(
+        self,
+        model: Model,
+        statistic: Array,
+        reg: Array,
+        statistic_about: Callable[[Any], Array] | None = None,
+    ) -> Model:
+        """The M-step: mixing weights and the family's parameters.
+
+        Where a mean moves very far, the covariance is what is left of a difference of large numbers. Then
+        the sums are taken once more about the new means, with the same responsibilities.
+
+        Parameters
+        ----------
+        statistic_about : function, optional
+            Components to the statistic about their means. Without it only the means move that far; the
+            covariances follow at the next step.
+        """
         sums = statistic[HEADER:]
         counts = sums[: self.n_components]
         if not counts.sum() > 0.0:
@@ -127,7 +158,31 @@ class Engine:
                 "No row has any responsibility left: the sample weights are too small for the dtype of "
                 "the rows. Divide them by their mean."
             )
-        return Model(counts / counts.sum(), self.family.maximize(model.components, sums, reg))
+        weights, about = counts / counts.sum(), model.components
+        components = self._step(about, sums, reg)
+        for _ in range(MOST_MOVES):
+            if components is not None:
+                break
+            about = self.family.moved(about, sums)
+            if statistic_about is None:
+                return Model(weights, about)
+            sums = statistic_about(about)[HEADER:]
+            components = self._step(about, sums, reg)
+        if components is None:  # moving on does not help
+            components = self.family.maximize(about, sums, reg)
+        return Model(weights, components)
+
+    def _step(self, components: Any, sums: Array, reg: Array) -> Any:
+        """The next components; None where their means move too far to leave the covariances their digits."""
+        try:
+            new = self.family.maximize(components, sums, reg)
+        except SingularComponents:
+            means = self.family.moved(components, sums).means
+            if self.family.squared_distances(components, means).max() < NEAR:
+                raise
+            return None
+        distance = self.family.squared_distances(new, components.means).max()
+        return new if distance < FAR[self.dtype.name] else None
 
     def evaluate(
         self,

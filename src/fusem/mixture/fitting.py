@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -151,9 +152,9 @@ class Fit:
                 )
             raise
 
-    def sweep(self, model: Model) -> Array:
+    def sweep(self, model: Model, about: Any = None) -> Array:
         """The statistic of all rows; an error if the source changed or a row has no density."""
-        statistic = self.engine.statistic(model, self.rows, self.weights, self.workers)
+        statistic = self.engine.statistic(model, self.rows, self.weights, self.workers, about)
         n = 0 if statistic is None else int(statistic[2])
         if statistic is None or n != self.summary.n_rows:
             raise ValueError(
@@ -175,12 +176,16 @@ class Fit:
         self.counts = statistic[HEADER : HEADER + self.settings.n_components].copy()
         return statistic
 
+    def maximize(self, model: Model, statistic: Array) -> Model:
+        """The M-step; it may ask for another sweep."""
+        return self.engine.maximize(model, statistic, self.reg, partial(self.sweep, model))
+
     def run(self, start: int, model: Model, lower_bound: float = -np.inf) -> Run[Model]:
         """EM from one start."""
         return expectation_maximisation(
             model,
             self.sweep,
-            lambda model, statistic: self.engine.maximize(model, statistic, self.reg),
+            self.maximize,
             tol=self.settings.tol,
             max_iter=self.settings.max_iter,
             lower_bound=lower_bound,
