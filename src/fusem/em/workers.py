@@ -1,19 +1,21 @@
-"""Threads that work on segments of rows while the caller's thread reads the next ones.
+"""Threads that work on segments of rows; the caller's thread reads them and works too.
 
-Kernels release the interpreter lock, so segments are computed in parallel. A few segments are in hand
-at a time; what stops one stops all.
+Kernels release the interpreter lock, so segments are computed in parallel. A few segments wait at a time;
+what stops one stops all.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+QUEUE = 2  # items that wait, per thread
 
 
 def available_cores() -> int:
@@ -33,7 +35,7 @@ def effective_jobs(n_jobs: int | None) -> int:
 
 
 class Workers:
-    """`n_jobs` threads for as long as the `with` block lasts; one thread means the caller's own."""
+    """`n_jobs` threads for as long as the `with` block lasts; the caller's own thread is one of them."""
 
     def __init__(self, n_jobs: int | None) -> None:
         self.n_jobs = effective_jobs(n_jobs)
@@ -41,7 +43,7 @@ class Workers:
 
     def __enter__(self) -> Workers:
         if self.n_jobs > 1:
-            self._pool = ThreadPoolExecutor(self.n_jobs, thread_name_prefix="fusem")
+            self._pool = ThreadPoolExecutor(self.n_jobs - 1, thread_name_prefix="fusem")
         return self
 
     def __exit__(
@@ -57,21 +59,78 @@ class Workers:
     def run(self, items: Iterator[Item], work: Callable[[Item], None]) -> None:
         """Call ``work(item)`` for every item; the error of the earliest item that failed is raised.
 
-        The iterator runs in the caller's thread: a source may hold a database connection.
+        The iterator runs in the caller's thread: a source may hold a database connection. An error of
+        its own counts as that of the item it would have been.
         """
         if self._pool is None:
             for item in items:
                 work(item)
             return
-        pending: deque[Future[None]] = deque()
+        line = Line(work)
+        helpers = [self._pool.submit(line.serve) for _ in range(self.n_jobs - 1)]
+        try:
+            line.feed(items, QUEUE * self.n_jobs)
+            line.close(self.n_jobs)
+            line.serve()
+        except BaseException:  # also Ctrl-C: threads stop after the item in hand
+            line.clear()
+            line.close(self.n_jobs)
+            raise
+        finally:
+            wait(helpers)
+        line.raise_earliest()
+
+
+class Line(Generic[Item]):
+    """Items that wait for a thread, first come first served: what precedes a failed item was begun before."""
+
+    def __init__(self, work: Callable[[Item], None]) -> None:
+        self._work = work
+        self._waiting: SimpleQueue[tuple[int, Item] | None] = SimpleQueue()
+        self._errors: list[tuple[int, Exception]] = []
+
+    def feed(self, items: Iterator[Item], most: int) -> None:
+        """Put every item in line; where more than `most` wait, do the first of them here."""
+        number = 0
         try:
             for item in items:
-                if len(pending) > 2 * self.n_jobs:
-                    pending.popleft().result()
-                pending.append(self._pool.submit(work, item))
-            while pending:
-                pending.popleft().result()
-        finally:  # also when Ctrl-C lands in `result`: threads stop after the segment in hand
-            for future in pending:
-                future.cancel()
-            wait(pending)
+                self._waiting.put((number, item))
+                number += 1
+                if self._waiting.qsize() > most:
+                    with suppress(Empty):
+                        self._do(self._waiting.get_nowait())
+                if self._errors:
+                    break
+        except Exception as error:  # noqa: BLE001 - raised when all before it are done
+            self._errors.append((number, error))
+
+    def close(self, n_threads: int) -> None:
+        """Let so many threads go home when nothing waits any more."""
+        for _ in range(n_threads):
+            self._waiting.put(None)
+
+    def clear(self) -> None:
+        """Forget all that waits."""
+        with suppress(Empty):
+            while True:
+                self._waiting.get_nowait()
+
+    def serve(self) -> None:
+        """Do what waits until the line is closed."""
+        while (entry := self._waiting.get()) is not None:
+            self._do(entry)
+
+    def _do(self, entry: tuple[int, Item] | None) -> None:
+        assert entry is not None  # before the line is closed
+        number, item = entry
+        if any(number > failed for failed, _ in self._errors):
+            return
+        try:
+            self._work(item)
+        except Exception as error:  # noqa: BLE001 - raised in the caller's thread
+            self._errors.append((number, error))
+
+    def raise_earliest(self) -> None:
+        """Raise the error of the earliest item that failed."""
+        if self._errors:
+            raise min(self._errors, key=lambda failed: failed[0])[1]
