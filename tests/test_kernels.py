@@ -34,6 +34,11 @@ def log_of(x, out):
         store(out, i, exp_log.log(load(x, i)))
 
 
+@compiled
+def lanes_of(x):
+    return lanes(x)
+
+
 def ulps(got, expected):
     return np.max(np.abs(got - expected) / np.spacing(np.abs(expected)))
 
@@ -80,10 +85,11 @@ def test_whiten_and_scatter(d, dtype):
     high = mean.astype(dtype)
     low = (mean - high).astype(dtype)
     y, logp = aligned(d * STRIDE, dtype), aligned(TILE, np.float64)
-    whiten.whiten(
-        tile_of(x, dtype), high, low, 0, matrix.astype(dtype).ravel(), 0, y, 0,
-        aligned(d * 4 * TILE, dtype), 1.25, logp, 0, d, TILE, STRIDE,
-    )  # fmt: skip
+    for r in range(0, TILE, 4 * lanes_of(y)):
+        whiten.whiten(
+            tile_of(x, dtype), high, low, 0, matrix.astype(dtype).ravel(), 0, y, 0,
+            1.25, logp, 0, r, d, STRIDE,
+        )  # fmt: skip
     expected = matrix @ (x - mean[:, None])
     found = y.reshape(d, STRIDE)[:, :TILE]
     np.testing.assert_allclose(found, expected, atol=BOUND[dtype] * 10)
@@ -110,7 +116,7 @@ def test_moments_along_the_axes(dtype):
     centre, scale = rng.normal(size=d).astype(dtype), rng.random(d).astype(dtype)
     nothing, stats = np.zeros(d, dtype), np.zeros(2 * d)
     axes.two_moments(
-        tile_of(x, dtype), centre, nothing, scale, 0, weights, 0, stats, 0, d, d, TILE, STRIDE
+        tile_of(x, dtype), centre, nothing, scale, weights, stats, 0, d, d, 1, TILE, STRIDE
     )
     z = (x.astype(dtype).astype(float) - centre[:, None]) * scale[:, None]
     np.testing.assert_allclose(stats[:d], z @ weights, rtol=BOUND[dtype] * 10)

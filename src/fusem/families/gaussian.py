@@ -45,6 +45,15 @@ def in_two_parts(values: Array, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray
     return high, (values.ravel() - high).astype(dtype)
 
 
+def scaled_operands(
+    means: Array, scale: Array, dtype: DTypeLike
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Means, what rounding them to dtype did in units of 1 / scale, and the scale; flat."""
+    high, low = in_two_parts(means, dtype)
+    factor = np.broadcast_to(scale, means.shape).ravel()
+    return high, (-low * factor).astype(dtype), scale.astype(dtype).ravel()
+
+
 def known(counts: Array) -> Array:
     """N to divide by: 1 for components without any responsibility, whose sums are 0."""
     return np.where(counts > 0.0, counts, 1.0)

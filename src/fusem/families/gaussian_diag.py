@@ -21,12 +21,12 @@ from fusem.families.gaussian import (
     Params,
     SingularComponents,
     beyond_rounding,
-    in_two_parts,
     known,
+    scaled_operands,
     weighted_means,
 )
 from fusem.kernels import mixture_sweep
-from fusem.kernels.axes import squared_lengths, two_moments, weight_total
+from fusem.kernels.axes import scaled_distances, two_moments, weight_totals
 from fusem.kernels.policy import Kernel, helper
 
 NAME = "gaussian_diag"
@@ -37,7 +37,7 @@ class Operands(NamedTuple):
     """What the kernels read: flat arrays in the dtype of the rows, constants in float64."""
 
     high: NDArray[Any]  # (K · d) means
-    low: NDArray[Any]  # (K · d) what rounding the means lost
+    shift: NDArray[Any]  # (K · d) what rounding the means did, in units of σ
     scale: NDArray[Any]  # (K · d) 1 / σ
     constant: Array  # (K) log normalisation
 
@@ -55,8 +55,8 @@ def statistic_size(n_components: int, d: int) -> int:
 
 
 def tile_columns(n_components: int, d: int) -> int:
-    """Columns of scratch per tile: |z|² of every component."""
-    return n_components
+    """Columns of scratch per tile: none."""
+    return 0
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -67,30 +67,25 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 def operands(params: Params, dtype: DTypeLike) -> Operands:
     d = params.means.shape[1]
     constant = np.log(params.whitening).sum(axis=1) - 0.5 * d * LOG_2PI
-    scale = params.whitening.astype(dtype).ravel()
-    return Operands(*in_two_parts(params.means, dtype), scale, constant)
+    return Operands(*scaled_operands(params.means, params.whitening, dtype), constant)
 
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    for k in range(log_weights.size):
-        constant = log_weights[k] + operands.constant[k]
-        squared_lengths(
-            x, operands.high, operands.low, operands.scale, k * d, scratch, k * stride,
-            constant, logp, k * stride, d, tile, stride,
-        )  # fmt: skip
+    scaled_distances(
+        x, operands.high, operands.shift, operands.scale,
+        log_weights, operands.constant, logp, d, tile, stride,
+    )  # fmt: skip
 
 
 @helper
 def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     first = start + n_components
-    second = first + n_components * d
-    for k in range(n_components):
-        stats[start + k] += weight_total(resp, k * stride, tile)
-        two_moments(
-            x, operands.high, operands.low, operands.scale, k * d, resp, k * stride,
-            stats, first + k * d, second + k * d, d, tile, stride,
-        )  # fmt: skip
+    weight_totals(resp, stats, start, n_components, tile, stride)
+    two_moments(
+        x, operands.high, operands.shift, operands.scale, resp,
+        stats, first, first + n_components * d, d, n_components, tile, stride,
+    )  # fmt: skip
 
 
 sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)

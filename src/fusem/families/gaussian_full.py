@@ -31,6 +31,7 @@ from fusem.families.gaussian import (
 )
 from fusem.kernels import mixture_sweep
 from fusem.kernels.policy import Kernel, helper
+from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_full"
@@ -80,14 +81,13 @@ def operands(params: Params, dtype: DTypeLike) -> Operands:
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    n_components = log_weights.size
-    diff = scratch[(n_components * d + 4) * stride :]
-    for k in range(n_components):
-        constant = log_weights[k] + operands.constant[k]
-        whiten(
-            x, operands.high, operands.low, k * d, operands.matrix, k * d * d,
-            scratch, k * d * stride, diff, constant, logp, k * stride, d, tile, stride,
-        )  # fmt: skip
+    for r in range(0, tile, 4 * lanes(x)):
+        for k in range(log_weights.size):
+            constant = log_weights[k] + operands.constant[k]
+            whiten(
+                x, operands.high, operands.low, k * d, operands.matrix, k * d * d,
+                scratch, k * d * stride, constant, logp, k * stride, r, d, stride,
+            )  # fmt: skip
 
 
 @helper

@@ -1,7 +1,6 @@
 """Gaussian components with one variance each, the same for every column.
 
 Density      log N(x) = −½ |z|² − d log σ − d/2 · log 2π with z = (x − μ) / σ.
-             The kernel is that of the diagonal form.
 Statistics   N = Σ r, m = Σ r z, Q = Σ r |z|² at the current parameters; |z|² is the density's own.
 Update       μ ← μ + σ m/N, σ² ← σ² (Q/N − |m/N|²) / d + reg.
 Per row and component: about 5 d operations; 8 d bytes of the row.
@@ -10,7 +9,7 @@ Source: McLachlan, Peel 2000, section 3.3.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,17 +21,25 @@ from fusem.families.gaussian import (
     Params,
     SingularComponents,
     beyond_rounding,
-    in_two_parts,
     known,
+    scaled_operands,
     weighted_means,
 )
-from fusem.families.gaussian_diag import Operands, log_density
 from fusem.kernels import mixture_sweep
-from fusem.kernels.axes import dot, first_moments, weight_total
+from fusem.kernels.axes import distances, first_moments, square_totals, weight_totals
 from fusem.kernels.policy import Kernel, helper
 
 NAME = "gaussian_spherical"
 MATRICES = False  # covariances are no matrices: collinear columns do not matter
+
+
+class Operands(NamedTuple):
+    """What the kernels read: flat arrays in the dtype of the rows, constants in float64."""
+
+    high: NDArray[Any]  # (K · d) means
+    shift: NDArray[Any]  # (K · d) what rounding the means did, in units of σ
+    scale: NDArray[Any]  # (K) 1 / σ
+    constant: Array  # (K) log normalisation
 
 
 class Stats(NamedTuple):
@@ -60,21 +67,28 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 def operands(params: Params, dtype: DTypeLike) -> Operands:
     d = params.means.shape[1]
     constant = d * np.log(params.whitening) - 0.5 * d * LOG_2PI
-    scale = np.repeat(params.whitening, d).astype(dtype)
-    return Operands(*in_two_parts(params.means, dtype), scale, constant)
+    high, shift, scale = scaled_operands(params.means, params.whitening[:, None], dtype)
+    return Operands(high, shift, scale, constant)
+
+
+@helper
+def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
+    distances(
+        x, operands.high, operands.shift, operands.scale, log_weights, operands.constant,
+        scratch, logp, d, tile, stride,
+    )  # fmt: skip
 
 
 @helper
 def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     first = start + n_components
+    weight_totals(resp, stats, start, n_components, tile, stride)
+    first_moments(
+        x, operands.high, operands.shift, operands.scale, resp, stats, first,
+        d, n_components, tile, stride,
+    )  # fmt: skip
     squares = first + n_components * d
-    for k in range(n_components):
-        stats[start + k] += weight_total(resp, k * stride, tile)
-        stats[squares + k] += dot(resp, scratch, k * stride, tile)
-        first_moments(
-            x, operands.high, operands.low, operands.scale, k * d, resp, k * stride,
-            stats, first + k * d, d, tile, stride,
-        )  # fmt: skip
+    square_totals(scratch, operands.scale, resp, stats, squares, n_components, tile, stride)
 
 
 sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)

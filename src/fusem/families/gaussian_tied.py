@@ -27,14 +27,16 @@ from fusem.families.gaussian import (
     inverse_triangles,
     known,
     regularisation,
+    scaled_operands,
     symmetric,
     update_triangles,
     weighted_means,
     whitening_of_precision,
 )
 from fusem.kernels import mixture_sweep
-from fusem.kernels.axes import first_moments, squared_lengths, weight_total
+from fusem.kernels.axes import distances, first_moments, weight_totals
 from fusem.kernels.policy import Kernel, helper
+from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_tied"
@@ -51,11 +53,11 @@ class Operands(NamedTuple):
     low: NDArray[Any]
     matrix: NDArray[Any]  # (d · d) W
     centres: NDArray[Any]  # (K · d) ν
-    centres_low: NDArray[Any]
+    centres_shift: NDArray[Any]  # (K · d) what rounding ν did
+    unit: NDArray[Any]  # (K) ones: z is in units of the standard deviation already
     means: NDArray[Any]  # (K · d) μ, read where they lie apart
     means_low: NDArray[Any]
-    unit: NDArray[Any]  # (K · d) ones: z is in units of the standard deviation already
-    constant: Array  # (1) log normalisation
+    constant: Array  # (K) log normalisation
     apart: bool  # means lie far apart: whiten about each
 
 
@@ -73,8 +75,8 @@ def statistic_size(n_components: int, d: int) -> int:
 
 
 def tile_columns(n_components: int, d: int) -> int:
-    """Columns of scratch per tile: z or y, |z − ν|², weights, four products."""
-    return d + n_components + 5
+    """Columns of scratch per tile: z or y, weights, four products."""
+    return d + 5
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -98,37 +100,33 @@ def operands(params: Params, dtype: DTypeLike) -> Operands:
     return Operands(
         *in_two_parts(centre, dtype),
         params.whitening.astype(dtype).ravel(),
-        *in_two_parts(centres, dtype),
+        *scaled_operands(centres, np.ones((n_components, 1)), dtype),
         *in_two_parts(params.means, dtype),
-        np.ones(n_components * d, dtype=dtype),
-        np.array([log_det - 0.5 * d * LOG_2PI]),
+        np.full(n_components, log_det - 0.5 * d * LOG_2PI),
         bool((centres**2).sum(axis=1).max() > SPREAD),
     )
 
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    n_components = log_weights.size
-    squares = d * stride
-    diff = scratch[squares + (n_components + 5) * stride :]
     if operands.apart:
-        for k in range(n_components):
-            constant = log_weights[k] + operands.constant[0]
-            whiten(
-                x, operands.means, operands.means_low, k * d, operands.matrix, 0, scratch, 0, diff,
-                constant, logp, k * stride, d, tile, stride,
-            )  # fmt: skip
+        for k in range(log_weights.size):
+            constant = log_weights[k] + operands.constant[k]
+            for r in range(0, tile, 4 * lanes(x)):
+                whiten(
+                    x, operands.means, operands.means_low, k * d, operands.matrix, 0,
+                    scratch, 0, constant, logp, k * stride, r, d, stride,
+                )  # fmt: skip
         return
-    whiten(
-        x, operands.high, operands.low, 0, operands.matrix, 0, scratch, 0, diff,
-        0.0, logp, 0, d, tile, stride,
-    )  # fmt: skip
-    for k in range(n_components):
-        constant = log_weights[k] + operands.constant[0]
-        squared_lengths(
-            scratch, operands.centres, operands.centres_low, operands.unit, k * d,
-            scratch, squares + k * stride, constant, logp, k * stride, d, tile, stride,
+    for r in range(0, tile, 4 * lanes(x)):
+        whiten(
+            x, operands.high, operands.low, 0, operands.matrix, 0,
+            scratch, 0, 0.0, logp, 0, r, d, stride,
         )  # fmt: skip
+    distances(
+        scratch, operands.centres, operands.centres_shift, operands.unit, log_weights,
+        operands.constant, None, logp, d, tile, stride,
+    )  # fmt: skip
 
 
 @helper
@@ -137,26 +135,25 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     form = first + n_components * d
     unused = form + 1
     second = unused + d
-    weights = (d + n_components) * stride
+    weights = d * stride
     product = scratch[weights + stride :]
-    diff = scratch[weights + 5 * stride :]
     if operands.apart:
         stats[form] += 1.0
         for k in range(n_components):
-            whiten(
-                x, operands.means, operands.means_low, k * d, operands.matrix, 0, scratch, 0, diff,
-                0.0, logp, 0, d, tile, stride,
-            )  # fmt: skip
+            for r in range(0, tile, 4 * lanes(x)):
+                whiten(
+                    x, operands.means, operands.means_low, k * d, operands.matrix, 0,
+                    scratch, 0, 0.0, logp, 0, r, d, stride,
+                )  # fmt: skip
             stats[start + k] += scatter(
                 scratch, 0, resp, k * stride, product, stats, first + k * d, second, d, tile, stride
             )
         return
-    for k in range(n_components):
-        stats[start + k] += weight_total(resp, k * stride, tile)
-        first_moments(
-            scratch, operands.centres, operands.centres_low, operands.unit, k * d,
-            resp, k * stride, stats, first + k * d, d, tile, stride,
-        )  # fmt: skip
+    weight_totals(resp, stats, start, n_components, tile, stride)
+    first_moments(
+        scratch, operands.centres, operands.centres_shift, operands.unit, resp, stats, first,
+        d, n_components, tile, stride,
+    )  # fmt: skip
     for r in range(tile):
         scratch[weights + r] = w[r]
     scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile, stride)

@@ -1,146 +1,264 @@
-"""Axis-aligned microkernels: z = (x − μ) · s column by column, squared lengths and moments over a tile."""
+"""Axis-aligned microkernels: squared distances of rows from centres, moments about them, column by column.
+
+All components of a tile at once: distances take a few rows through all components, moments a few columns
+through all rows, so that what is read again stays in the first cache. A float64 row's offset x − μ stays in
+units of the data until it is summed; a float32 one, whose square would overflow at 1e19, is standardised at
+once, which also makes up for the rounding of μ (`shift`).
+"""
 
 from __future__ import annotations
 
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
+    add_totals,
     fma,
     lanes,
     load,
+    load_wide,
     mul,
-    residual,
-    splat,
+    offset,
+    rest_of_scale,
+    scaled,
+    standardised,
     store,
     store_affine,
     total,
     zeros,
+    zeros_wide,
 )
 
 
 @helper
-def squared_lengths(
+def scaled_distances(
     x,  # IN  (d × stride) tile
-    high,  # IN  centre at [h0 + j]
-    low,  # IN  what rounding the centre to the tile's dtype lost
-    scale,  # IN  1 / standard deviation at [h0 + j]
-    h0,
-    squares,  # OUT (tile) Σ_j z_j² at q0
-    q0,
-    constant,  # IN  log normalisation
-    logp,  # OUT (tile) constant − Σ_j z_j² / 2, float64, at l0
-    l0,
+    high,  # IN  (K · d) centres
+    shift,  # IN  (K · d) −scale · what rounding the centres to the tile's dtype lost
+    scale,  # IN  (K · d) 1 / standard deviation
+    log_weights,  # IN  (K)
+    constant,  # IN  (K) log normalisation
+    logp,  # OUT (K × stride) log weight + constant − Σ_j z_j² / 2, z = (x − μ) · scale
     d,
     tile,
     stride,
 ):
-    """Squared distance of every row from a centre, in units of the scale."""
-    v = lanes(x)
-    for r in range(0, tile, 4 * v):
-        q_0 = q_1 = q_2 = q_3 = zeros(x)
-        for j in range(d):
-            p, m, n, s = j * stride + r, high[h0 + j], low[h0 + j], splat(scale[h0 + j])
-            z0, z1 = mul(s, residual(load(x, p), m, n)), mul(s, residual(load(x, p + v), m, n))
-            z2, z3 = (
-                mul(s, residual(load(x, p + 2 * v), m, n)),
-                mul(s, residual(load(x, p + 3 * v), m, n)),
-            )
-            q_0, q_1, q_2, q_3 = (
-                fma(z0, z0, q_0),
-                fma(z1, z1, q_1),
-                fma(z2, z2, q_2),
-                fma(z3, z3, q_3),
-            )
-        p = q0 + r
-        store(squares, p, q_0), store(squares, p + v, q_1)
-        store(squares, p + 2 * v, q_2), store(squares, p + 3 * v, q_3)
-        p = l0 + r
-        store_affine(logp, p, q_0, -0.5, constant), store_affine(logp, p + v, q_1, -0.5, constant)
-        store_affine(logp, p + 2 * v, q_2, -0.5, constant)
-        store_affine(logp, p + 3 * v, q_3, -0.5, constant)
+    """Log-densities of components that have a scale for every column."""
+    n_components = log_weights.size
+    for r in range(0, tile, 4 * lanes(x)):
+        k = 0
+        while k + 2 <= n_components:
+            a = b = zeros_wide(x)
+            for j in range(d):
+                row, i = load_wide(x, j * stride + r), k * d + j
+                z = standardised(row, high[i], scale[i], shift[i])
+                a = fma(z, z, a)
+                i += d
+                z = standardised(row, high[i], scale[i], shift[i])
+                b = fma(z, z, b)
+            store_affine(logp, k * stride + r, a, -0.5, log_weights[k] + constant[k])
+            k += 1
+            store_affine(logp, k * stride + r, b, -0.5, log_weights[k] + constant[k])
+            k += 1
+        if k < n_components:
+            a = zeros_wide(x)
+            for j in range(d):
+                row, i = load_wide(x, j * stride + r), k * d + j
+                z = standardised(row, high[i], scale[i], shift[i])
+                a = fma(z, z, a)
+            store_affine(logp, k * stride + r, a, -0.5, log_weights[k] + constant[k])
+
+
+@helper
+def distances(
+    x,  # IN  (d × stride) tile
+    high,  # IN  (K · d) centres
+    shift,  # IN  (K · d) −scale · what rounding the centres to the tile's dtype lost
+    scale,  # IN  (K) 1 / standard deviation
+    log_weights,  # IN  (K)
+    constant,  # IN  (K) log normalisation
+    squares,  # OUT (K × stride) |x − μ|² in units that `square_totals` knows, or None
+    logp,  # OUT (K × stride) log weight + constant − scale² |x − μ|² / 2
+    d,
+    tile,
+    stride,
+):
+    """Log-densities of components that have one scale for all columns."""
+    n_components = log_weights.size
+    for r in range(0, tile, 4 * lanes(x)):
+        k = 0
+        while k + 2 <= n_components:
+            a = b = zeros_wide(x)
+            for j in range(d):
+                row, i = load_wide(x, j * stride + r), k * d + j
+                z = offset(row, high[i], scale[k], shift[i])
+                a = fma(z, z, a)
+                i += d
+                z = offset(row, high[i], scale[k + 1], shift[i])
+                b = fma(z, z, b)
+            density(a, k, r, scale, log_weights, constant, squares, logp, stride)
+            density(b, k + 1, r, scale, log_weights, constant, squares, logp, stride)
+            k += 2
+        if k < n_components:
+            a = zeros_wide(x)
+            for j in range(d):
+                row, i = load_wide(x, j * stride + r), k * d + j
+                z = offset(row, high[i], scale[k], shift[i])
+                a = fma(z, z, a)
+            density(a, k, r, scale, log_weights, constant, squares, logp, stride)
+
+
+@helper
+def density(square, k, r, scale, log_weights, constant, squares, logp, stride):
+    """Store the log-densities of some rows, and their squared distances where wanted."""
+    rest = rest_of_scale(scale, k)
+    if squares is not None:
+        store(squares, k * stride + r, square)
+    factor = -0.5 * rest * rest
+    store_affine(logp, k * stride + r, square, factor, log_weights[k] + constant[k])
 
 
 @helper
 def first_moments(
     x,  # IN  (d × stride) tile
-    high,
-    low,
+    high,  # IN  as for `distances`
+    shift,
     scale,
-    h0,
-    resp,  # IN  (tile) weights of the rows at r0
-    r0,
-    stats,  # INOUT Σ r z_j at [s1 + j]
-    s1,
+    resp,  # IN  (K × stride) weights of the rows
+    stats,  # INOUT Σ r z_j at [first + k·d + j], z = (x − μ) · scale
+    first,
     d,
+    n_components,
     tile,
     stride,
 ):
-    """Add Σ r z over a tile."""
-    v = lanes(x)
-    for j in range(d):
-        p, m, n, s = j * stride, high[h0 + j], low[h0 + j], splat(scale[h0 + j])
-        t0 = t1 = t2 = t3 = zeros(x)
-        for r in range(0, tile, 4 * v):
-            t0 = fma(load(resp, r0 + r), residual(load(x, p + r), m, n), t0)
-            t1 = fma(load(resp, r0 + r + v), residual(load(x, p + r + v), m, n), t1)
-            t2 = fma(load(resp, r0 + r + 2 * v), residual(load(x, p + r + 2 * v), m, n), t2)
-            t3 = fma(load(resp, r0 + r + 3 * v), residual(load(x, p + r + 3 * v), m, n), t3)
-        stats[s1 + j] += total(mul(s, add(add(t0, t1), add(t2, t3))))
+    """Add Σ r z over a tile: four columns of two components at a time, then one of one."""
+    j = 0
+    while j + 4 <= d:
+        k = 0
+        while k + 2 <= n_components:
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zeros(x)
+            s, t, i, o = scale[k], scale[k + 1], k * d + j, (k + 1) * d + j
+            for r in range(0, tile, lanes(x)):
+                p = j * stride + r
+                x0, x1 = load(x, p), load(x, p + stride)
+                x2, x3 = load(x, p + 2 * stride), load(x, p + 3 * stride)
+                w = load(resp, k * stride + r)
+                a0 = fma(w, offset(x0, high[i], s, shift[i]), a0)
+                a1 = fma(w, offset(x1, high[i + 1], s, shift[i + 1]), a1)
+                a2 = fma(w, offset(x2, high[i + 2], s, shift[i + 2]), a2)
+                a3 = fma(w, offset(x3, high[i + 3], s, shift[i + 3]), a3)
+                w = load(resp, (k + 1) * stride + r)
+                b0 = fma(w, offset(x0, high[o], t, shift[o]), b0)
+                b1 = fma(w, offset(x1, high[o + 1], t, shift[o + 1]), b1)
+                b2 = fma(w, offset(x2, high[o + 2], t, shift[o + 2]), b2)
+                b3 = fma(w, offset(x3, high[o + 3], t, shift[o + 3]), b3)
+            s, t = rest_of_scale(scale, k), rest_of_scale(scale, k + 1)
+            add_totals(stats, first + i, scaled(s, a0), scaled(s, a1), scaled(s, a2), scaled(s, a3))
+            add_totals(stats, first + o, scaled(t, b0), scaled(t, b1), scaled(t, b2), scaled(t, b3))
+            k += 2
+        if k < n_components:
+            for column in range(j, j + 4):
+                first_moment(x, high, shift, scale, resp, k, column, stats, first, d, tile, stride)
+        j += 4
+    while j < d:
+        for k in range(n_components):
+            first_moment(x, high, shift, scale, resp, k, j, stats, first, d, tile, stride)
+        j += 1
+
+
+@helper
+def first_moment(x, high, shift, scale, resp, k, j, stats, first, d, tile, stride):
+    """Add Σ r z of one column and component."""
+    t, i = zeros_wide(x), k * d + j
+    for r in range(0, tile, 4 * lanes(x)):
+        z = offset(load_wide(x, j * stride + r), high[i], scale[k], shift[i])
+        t = fma(load_wide(resp, k * stride + r), z, t)
+    stats[first + i] += total(scaled(rest_of_scale(scale, k), t))
 
 
 @helper
 def two_moments(
     x,  # IN  (d × stride) tile
-    high,
-    low,
+    high,  # IN  as for `scaled_distances`
+    shift,
     scale,
-    h0,
-    resp,  # IN  (tile) weights of the rows at r0
-    r0,
-    stats,  # INOUT Σ r z_j at [s1 + j], Σ r z_j² at [s2 + j]
-    s1,
-    s2,
+    resp,  # IN  (K × stride) weights of the rows
+    stats,  # INOUT Σ r z_j at [first + k·d + j], Σ r z_j² at [second + k·d + j]
+    first,
+    second,
     d,
+    n_components,
     tile,
     stride,
 ):
-    """Add Σ r z and Σ r z² over a tile, column by column."""
-    v = lanes(x)
-    for j in range(d):
-        p, m, n, s = j * stride, high[h0 + j], low[h0 + j], splat(scale[h0 + j])
-        t0 = t1 = t2 = t3 = u0 = u1 = u2 = u3 = zeros(x)
-        for r in range(0, tile, 4 * v):
-            z0, z1 = (
-                mul(s, residual(load(x, p + r), m, n)),
-                mul(s, residual(load(x, p + r + v), m, n)),
-            )
-            z2, z3 = (
-                mul(s, residual(load(x, p + r + 2 * v), m, n)),
-                mul(s, residual(load(x, p + r + 3 * v), m, n)),
-            )
-            w0, w1 = mul(z0, load(resp, r0 + r)), mul(z1, load(resp, r0 + r + v))
-            w2, w3 = mul(z2, load(resp, r0 + r + 2 * v)), mul(z3, load(resp, r0 + r + 3 * v))
-            t0, t1, t2, t3 = add(t0, w0), add(t1, w1), add(t2, w2), add(t3, w3)
-            u0, u1, u2, u3 = fma(z0, w0, u0), fma(z1, w1, u1), fma(z2, w2, u2), fma(z3, w3, u3)
-        stats[s1 + j] += total(add(add(t0, t1), add(t2, t3)))
-        stats[s2 + j] += total(add(add(u0, u1), add(u2, u3)))
+    """Add Σ r z and Σ r z² over a tile: four columns of a component at a time, then one."""
+    j = 0
+    while j + 4 <= d:
+        for k in range(n_components):
+            t0 = t1 = t2 = t3 = u0 = u1 = u2 = u3 = zeros(x)
+            i = k * d + j
+            s0, s1, s2, s3 = scale[i], scale[i + 1], scale[i + 2], scale[i + 3]
+            for r in range(0, tile, lanes(x)):
+                p, w = j * stride + r, load(resp, k * stride + r)
+                z0 = offset(load(x, p), high[i], s0, shift[i])
+                z1 = offset(load(x, p + stride), high[i + 1], s1, shift[i + 1])
+                z2 = offset(load(x, p + 2 * stride), high[i + 2], s2, shift[i + 2])
+                z3 = offset(load(x, p + 3 * stride), high[i + 3], s3, shift[i + 3])
+                w0, w1, w2, w3 = mul(w, z0), mul(w, z1), mul(w, z2), mul(w, z3)
+                t0, t1, t2, t3 = add(t0, w0), add(t1, w1), add(t2, w2), add(t3, w3)
+                u0, u1, u2, u3 = fma(z0, w0, u0), fma(z1, w1, u1), fma(z2, w2, u2), fma(z3, w3, u3)
+            s0, s1 = rest_of_scale(scale, i), rest_of_scale(scale, i + 1)
+            s2, s3 = rest_of_scale(scale, i + 2), rest_of_scale(scale, i + 3)
+            t0, t1, t2, t3 = scaled(s0, t0), scaled(s1, t1), scaled(s2, t2), scaled(s3, t3)
+            add_totals(stats, first + i, t0, t1, t2, t3)
+            s0, s1, s2, s3 = s0 * s0, s1 * s1, s2 * s2, s3 * s3
+            u0, u1, u2, u3 = scaled(s0, u0), scaled(s1, u1), scaled(s2, u2), scaled(s3, u3)
+            add_totals(stats, second + i, u0, u1, u2, u3)
+        j += 4
+    while j < d:
+        for k in range(n_components):
+            t, u, i = zeros_wide(x), zeros_wide(x), k * d + j
+            for r in range(0, tile, 4 * lanes(x)):
+                z = offset(load_wide(x, j * stride + r), high[i], scale[i], shift[i])
+                w = mul(load_wide(resp, k * stride + r), z)
+                t, u = add(t, w), fma(z, w, u)
+            s = rest_of_scale(scale, i)
+            stats[first + i] += total(t) * s
+            stats[second + i] += total(u) * (s * s)
+        j += 1
+
+
+@helper
+def square_totals(
+    squares,  # IN  (K × stride) of `distances`
+    scale,  # IN  (K)
+    resp,  # IN  (K × stride) weights of the rows
+    stats,  # INOUT Σ r |z|² at [start + k]
+    start,
+    n_components,
+    tile,
+    stride,
+):
+    """Add Σ r |z|² over a tile."""
+    for k in range(n_components):
+        t = zeros_wide(resp)
+        for r in range(k * stride, k * stride + tile, 4 * lanes(resp)):
+            t = fma(load_wide(resp, r), load_wide(squares, r), t)
+        s = rest_of_scale(scale, k)
+        stats[start + k] += total(t) * (s * s)
+
+
+@helper
+def weight_totals(resp, stats, start, n_components, tile, stride):
+    """Add Σ r of every component over a tile."""
+    for k in range(n_components):
+        stats[start + k] += weight_total(resp, k * stride, tile)
 
 
 @helper
 def weight_total(resp, r0, tile):
     """Σ r over a tile, as float64."""
-    v = lanes(resp)
-    t0 = t1 = zeros(resp)
-    for r in range(0, tile, 2 * v):
-        t0, t1 = add(t0, load(resp, r0 + r)), add(t1, load(resp, r0 + r + v))
-    return total(add(t0, t1))
-
-
-@helper
-def dot(a, b, start, tile):
-    """Σ a b over a tile at the same offset of two arrays, as float64."""
-    v = lanes(a)
-    t0 = t1 = zeros(a)
-    for r in range(start, start + tile, 2 * v):
-        t0, t1 = fma(load(a, r), load(b, r), t0), fma(load(a, r + v), load(b, r + v), t1)
-    return total(add(t0, t1))
+    t = zeros_wide(resp)
+    for r in range(0, tile, 4 * lanes(resp)):
+        t = add(t, load_wide(resp, r0 + r))
+    return total(t)

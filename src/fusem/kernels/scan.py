@@ -41,7 +41,7 @@ def _scan(
             tree[start + 2] += count
             first_sum = start + HEADER
             two_moments(
-                x, shift, nothing, unit, 0, w, 0, tree, first_sum, first_sum + d, d, tile, stride
+                x, shift, nothing, unit, w, tree, first_sum, first_sum + d, d, 1, tile, stride
             )
         nodes = close_leaf(tree, leaf, nodes, size)
     fold(tree, nodes, size, out)

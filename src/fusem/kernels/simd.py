@@ -1,7 +1,8 @@
-"""Explicit vectors: one register's worth of float64 or float32 lanes as a value inside compiled code.
+"""Explicit vectors: one or four registers' worth of float64 or float32 lanes as a value in compiled code.
 
 Lanes run over rows of a tile. A vector is loaded from and stored to a flat array at an element
-offset; the width follows the processor (AVX-512: 8 doubles, AVX2: 4, NEON/SSE: 2).
+offset; the width follows the processor (AVX-512: 8 doubles, AVX2: 4, NEON/SSE: 2). A wide vector is
+four of them: the compiler splits it, and one statement keeps four independent chains of arithmetic busy.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ VECTORS = {
     scalar: Vector(scalar, max(2, vector_bytes() * 8 // scalar.bitwidth))
     for scalar in (types.float64, types.float32)
 }
+WIDE = {scalar: Vector(scalar, 4 * vector.lanes) for scalar, vector in VECTORS.items()}
 LANES = VECTORS[types.float64].lanes  # float64 lanes; float32 has twice as many
 
 
@@ -82,21 +84,28 @@ def lanes(typing_context, array):
     return types.intp(array), codegen
 
 
-@intrinsic
-def load(typing_context, array, index):
-    """The vector at element `index` of a flat array."""
-    vector = VECTORS[array.dtype]
+def _loader(vectors, doc):
+    @intrinsic
+    def function(typing_context, array, index):
+        vector = vectors[array.dtype]
 
-    def codegen(context, builder, signature, arguments):
-        array_value, offset = arguments
-        pointer, size = _pointer(
-            context, builder, signature.args[0], array_value, offset, vector.lanes
-        )
-        value = builder.load(pointer)
-        value.align = size
-        return value
+        def codegen(context, builder, signature, arguments):
+            array_value, offset = arguments
+            pointer, size = _pointer(
+                context, builder, signature.args[0], array_value, offset, vector.lanes
+            )
+            value = builder.load(pointer)
+            value.align = size
+            return value
 
-    return vector(array, types.intp), codegen
+        return vector(array, types.intp), codegen
+
+    function.__doc__ = doc
+    return function
+
+
+load = _loader(VECTORS, "The vector at element `index` of a flat array.")
+load_wide = _loader(WIDE, "Four vectors from element `index` of a flat array on.")
 
 
 @intrinsic
@@ -148,15 +157,43 @@ def splat(typing_context, scalar):
     return vector(scalar), codegen
 
 
+def _zeros(vectors, doc):
+    @intrinsic
+    def function(typing_context, array):
+        vector = vectors[array.dtype]
+
+        def codegen(context, builder, signature, arguments):
+            return constant(vector.ir, 0.0)
+
+        return vector(array), codegen
+
+    function.__doc__ = doc
+    return function
+
+
+zeros = _zeros(VECTORS, "The zero vector of the array's dtype.")
+zeros_wide = _zeros(WIDE, "Four zero vectors of the array's dtype.")
+
+
 @intrinsic
-def zeros(typing_context, array):
-    """The zero vector of the array's dtype."""
-    vector = VECTORS[array.dtype]
+def scaled(typing_context, scalar, x):
+    """scalar · x."""
 
     def codegen(context, builder, signature, arguments):
-        return constant(vector.ir, 0.0)
+        return builder.fmul(_splat(builder, arguments[0], x.lanes), arguments[1])
 
-    return vector(array), codegen
+    return x(scalar, x), codegen
+
+
+@intrinsic
+def add_scaled(typing_context, scalar, x, c):
+    """scalar · x + c, rounded once."""
+
+    def codegen(context, builder, signature, arguments):
+        factor = _splat(builder, arguments[0], x.lanes)
+        return call(builder, "fma", x.ir, (factor, *arguments[1:]))
+
+    return x(scalar, x, x), codegen
 
 
 @intrinsic
@@ -206,6 +243,49 @@ def residual(typing_context, x, high, low):
         return builder.fsub(difference, _splat(builder, arguments[2], x.lanes))
 
     return x(x, high, low), codegen
+
+
+@intrinsic
+def standardised(typing_context, x, high, scale, shift):
+    """(x − high) · scale + shift; for float64 `shift` is nothing."""
+
+    def codegen(context, builder, signature, arguments):
+        high, scale, shift = (_splat(builder, value, x.lanes) for value in arguments[1:])
+        difference = builder.fsub(arguments[0], high)
+        if x.scalar == types.float64:
+            return builder.fmul(difference, scale)
+        return call(builder, "fma", x.ir, (difference, scale, shift))
+
+    return x(x, high, scale, shift), codegen
+
+
+@intrinsic
+def offset(typing_context, x, high, scale, shift):
+    """x − high in float64; standardised in float32, where its square would soon overflow."""
+
+    def codegen(context, builder, signature, arguments):
+        high, scale, shift = (_splat(builder, value, x.lanes) for value in arguments[1:])
+        difference = builder.fsub(arguments[0], high)
+        if x.scalar == types.float64:
+            return difference
+        return call(builder, "fma", x.ir, (difference, scale, shift))
+
+    return x(x, high, scale, shift), codegen
+
+
+@intrinsic
+def rest_of_scale(typing_context, scale, index):
+    """What is left to multiply an `offset` with to standardise it: scale[index], or 1 in float32."""
+
+    def codegen(context, builder, signature, arguments):
+        if scale.dtype == types.float32:
+            return ir.Constant(ir.FloatType(), 1.0)
+        array, place = arguments
+        return builder.load(
+            builder.gep(context.make_array(scale)(context, builder, array).data, [place])
+        )
+
+    return scale.dtype(scale, types.intp), codegen
 
 
 @intrinsic

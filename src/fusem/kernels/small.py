@@ -5,12 +5,14 @@ from __future__ import annotations
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
+    add_scaled,
     fma,
     lanes,
     load,
+    load_wide,
     mul,
     residual,
-    splat,
+    scaled,
     store,
     store_affine,
     total,
@@ -22,35 +24,34 @@ MOST = 4  # columns
 
 @helper
 def whiten_small(
-    x, high, low, h0, matrix, m0, y, y0, constant, logp, l0, d, tile, stride
-):  # as `whiten`, without scratch
-    """y = W (x − μ) and logp = constant − |y|² / 2 for every row of a tile, d ≤ 4."""
-    for r in range(0, tile, lanes(x)):
-        x0 = residual(load(x, r), high[h0], low[h0])
-        z = mul(splat(matrix[m0]), x0)
-        store(y, y0 + r, z)
-        square = mul(z, z)
-        if d > 1:
-            row = m0 + d
-            x1 = residual(load(x, stride + r), high[h0 + 1], low[h0 + 1])
-            z = fma(splat(matrix[row + 1]), x1, mul(splat(matrix[row]), x0))
-            store(y, y0 + stride + r, z)
+    x, high, low, h0, matrix, m0, y, y0, constant, logp, l0, r, d, stride
+):  # as `whiten`
+    """y = W (x − μ) and logp = constant − |y|² / 2 for four vectors of rows, d ≤ 4."""
+    x0 = residual(load_wide(x, r), high[h0], low[h0])
+    z = scaled(matrix[m0], x0)
+    store(y, y0 + r, z)
+    square = mul(z, z)
+    if d > 1:
+        row = m0 + d
+        x1 = residual(load_wide(x, stride + r), high[h0 + 1], low[h0 + 1])
+        z = add_scaled(matrix[row + 1], x1, scaled(matrix[row], x0))
+        store(y, y0 + stride + r, z)
+        square = fma(z, z, square)
+        if d > 2:
+            row += d
+            x2 = residual(load_wide(x, 2 * stride + r), high[h0 + 2], low[h0 + 2])
+            z = add_scaled(matrix[row + 1], x1, scaled(matrix[row], x0))
+            z = add_scaled(matrix[row + 2], x2, z)
+            store(y, y0 + 2 * stride + r, z)
             square = fma(z, z, square)
-            if d > 2:
+            if d > 3:
                 row += d
-                x2 = residual(load(x, 2 * stride + r), high[h0 + 2], low[h0 + 2])
-                z = fma(splat(matrix[row + 1]), x1, mul(splat(matrix[row]), x0))
-                z = fma(splat(matrix[row + 2]), x2, z)
-                store(y, y0 + 2 * stride + r, z)
+                x3 = residual(load_wide(x, 3 * stride + r), high[h0 + 3], low[h0 + 3])
+                z = add_scaled(matrix[row + 1], x1, scaled(matrix[row], x0))
+                z = add_scaled(matrix[row + 3], x3, add_scaled(matrix[row + 2], x2, z))
+                store(y, y0 + 3 * stride + r, z)
                 square = fma(z, z, square)
-                if d > 3:
-                    row += d
-                    x3 = residual(load(x, 3 * stride + r), high[h0 + 3], low[h0 + 3])
-                    z = fma(splat(matrix[row + 1]), x1, mul(splat(matrix[row]), x0))
-                    z = fma(splat(matrix[row + 3]), x3, fma(splat(matrix[row + 2]), x2, z))
-                    store(y, y0 + 3 * stride + r, z)
-                    square = fma(z, z, square)
-        store_affine(logp, l0 + r, square, -0.5, constant)
+    store_affine(logp, l0 + r, square, -0.5, constant)
 
 
 @helper

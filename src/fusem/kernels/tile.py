@@ -59,7 +59,7 @@ def workspace(
         w=aligned(rows, np.float64),
         logp=aligned(n_components * stride, np.float64),
         resp=aligned(n_components * stride, dtype),
-        scratch=aligned((family_columns + d) * stride, dtype),
+        scratch=aligned(family_columns * stride, dtype),
         tree=aligned(levels * size, np.float64),
     )
 
