@@ -6,16 +6,21 @@ from fusem.kernels.exp_log import exp, log
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
+    convert,
     div,
+    double,
+    filled,
     fma,
     lanes,
     larger,
     load,
+    load_as,
+    minus_distance,
     mul,
-    splat,
     store,
     sub,
     total,
+    where_less,
     zero_below,
     zeros,
 )
@@ -26,8 +31,8 @@ NEGLIGIBLE = -46.0  # exp(-46) ≈ 1e-20 cannot change a double sum; exactly 0 k
 
 @helper
 def posterior(
-    logp,  # IN  (K × stride) log weight + log density, float64; OUT exp(logp − its row's largest)
-    w,  # IN  (tile) row weights, 0 in padded lanes
+    logp,  # IN  (K × stride) log weight + log density
+    w,  # IN  (tile) row weights, float64, 0 in padded lanes
     resp,  # OUT (K × stride) row weight · responsibility
     n_components,
     tile,
@@ -36,39 +41,62 @@ def posterior(
 ):
     """Responsibilities of a tile's rows; returns Σ w · log Σ_k exp(logp).
 
-    Each row's mass is between 1 and K. Without weights a run of masses is multiplied and one log
-    taken of the product.
+    Arithmetic is that of logp's dtype, the log-likelihood's float64. Each row's mass is between 1 and K.
+    Without weights a run of masses is multiplied and one log taken of the product.
     """
-    loglik, product, one = zeros(logp), splat(1.0), splat(1.0)
-    bound = splat(NEGLIGIBLE)
+    loglik = double(zeros(logp))
+    one = filled(1.0, loglik)
+    product = one
     v = lanes(logp)
     for r in range(0, tile, v):
-        top = load(logp, r)
-        for k in range(1, n_components):
-            top = larger(load(logp, k * stride + r), top)
-        mass = zeros(logp)
-        for k in range(n_components):
-            below = sub(load(logp, k * stride + r), top)
-            share = zero_below(exp(below), below, bound)
-            store(logp, k * stride + r, share)
-            mass = add(mass, share)
-        weight = load(w, r)
-        loglik = fma(weight, top, loglik)
-        if weighted:
-            loglik = fma(weight, log(mass), loglik)
+        if n_components == 2:
+            top, mass = two_shares(logp, resp, r, stride)
         else:
-            product = mul(product, fma(weight, sub(mass, one), one))  # 1 in padded lanes
+            top, mass = shares(logp, resp, r, n_components, stride)
+        weight = load_as(w, r, loglik)
+        loglik = fma(weight, double(top), loglik)
+        if weighted:
+            loglik = fma(weight, log(double(mass)), loglik)
+        else:
+            product = mul(product, fma(weight, sub(double(mass), one), one))  # 1 in padded lanes
             if r % (RUN * v) == (RUN - 1) * v:
                 loglik, product = add(loglik, log(product)), one
-        scale = div(weight, mass)
+        scale = div(convert(weight, mass), mass)
         for k in range(n_components):
-            store(resp, k * stride + r, mul(load(logp, k * stride + r), scale))
+            share = load_as(resp, k * stride + r, mass)
+            store(resp, k * stride + r, mul(share, scale))
     return total(add(loglik, log(product)))
 
 
 @helper
+def shares(logp, resp, r, n_components, stride):
+    """exp(logp − top) of a vector of rows into resp; their largest logp, the sum of the shares."""
+    top = load(logp, r)
+    for k in range(1, n_components):
+        top = larger(load(logp, k * stride + r), top)
+    mass, bound = zeros(logp), filled(NEGLIGIBLE, top)
+    for k in range(n_components):
+        below = sub(load(logp, k * stride + r), top)
+        share = zero_below(exp(below), below, bound)
+        store(resp, k * stride + r, share)
+        mass = add(mass, share)
+    return top, mass
+
+
+@helper
+def two_shares(logp, resp, r, stride):
+    """`shares` of two components: one of them is 1."""
+    a, b = load(logp, r), load(logp, stride + r)
+    below, one = minus_distance(a, b), filled(1.0, a)
+    share = zero_below(exp(below), below, filled(NEGLIGIBLE, a))
+    store(resp, r, where_less(a, b, share, one))
+    store(resp, stride + r, where_less(a, b, one, share))
+    return larger(a, b), add(one, share)
+
+
+@helper
 def log_evidence(logp, out, n_components, tile, stride):
-    """log Σ_k exp(logp) of each of a tile's rows into `out` (tile)."""
+    """log Σ_k exp(logp) of each of a tile's rows into `out` (tile), all float64."""
     for r in range(0, tile, lanes(logp)):
         top = load(logp, r)
         for k in range(1, n_components):

@@ -73,6 +73,14 @@ def _pointer(context, builder, array_type, array, index, lanes):
     ), array_type.dtype.bitwidth // 8
 
 
+def _converted(builder, value, target):
+    """`value` with the elements of another vector type of as many lanes."""
+    if value.type == target:
+        return value
+    widen = isinstance(target.element, ir.DoubleType)
+    return builder.fpext(value, target) if widen else builder.fptrunc(value, target)
+
+
 @intrinsic
 def lanes(typing_context, array):
     """Number of lanes of a vector of the array's dtype (a constant)."""
@@ -117,11 +125,7 @@ def store(typing_context, array, index, vector):
         array_value, offset, value = arguments
         pointer, size = _pointer(context, builder, array_type, array_value, offset, kind.lanes)
         target = ir.VectorType(IR_TYPES[array_type.dtype], kind.lanes)
-        if array_type.dtype.bitwidth > kind.scalar.bitwidth:
-            value = builder.fpext(value, target)
-        elif array_type.dtype.bitwidth < kind.scalar.bitwidth:
-            value = builder.fptrunc(value, target)
-        builder.store(value, pointer).align = size
+        builder.store(_converted(builder, value, target), pointer).align = size
         return context.get_dummy_value()
 
     return types.none(array, types.intp, vector), codegen
@@ -129,16 +133,17 @@ def store(typing_context, array, index, vector):
 
 @intrinsic
 def store_affine(typing_context, array, index, vector, factor, constant_term):
-    """Store factor · vector + constant, computed in float64, into a float64 array."""
+    """Store factor · vector + constant, computed in the array's dtype."""
 
     def codegen(context, builder, signature, arguments):
         array_type, _, kind, _, _ = signature.args
-        array_value, offset, value, slope, intercept = arguments
+        array_value, offset, value, *terms = arguments
         pointer, size = _pointer(context, builder, array_type, array_value, offset, kind.lanes)
-        target = ir.VectorType(ir.DoubleType(), kind.lanes)
-        if kind.scalar == types.float32:
-            value = builder.fpext(value, target)
-        slopes, intercepts = (_splat(builder, term, kind.lanes) for term in (slope, intercept))
+        target = ir.VectorType(IR_TYPES[array_type.dtype], kind.lanes)
+        if array_type.dtype == types.float32:
+            terms = [builder.fptrunc(term, ir.FloatType()) for term in terms]
+        slopes, intercepts = (_splat(builder, term, kind.lanes) for term in terms)
+        value = _converted(builder, value, target)
         value = call(builder, "fma", target, (value, slopes, intercepts))
         builder.store(value, pointer).align = size
         return context.get_dummy_value()
@@ -147,14 +152,53 @@ def store_affine(typing_context, array, index, vector, factor, constant_term):
 
 
 @intrinsic
-def splat(typing_context, scalar):
-    """A vector with the scalar in every lane."""
-    vector = VECTORS[scalar]
+def load_as(typing_context, array, index, like):
+    """As many elements from `index` of a flat array on as `like` has lanes, in its dtype."""
 
     def codegen(context, builder, signature, arguments):
-        return _splat(builder, arguments[0], vector.lanes)
+        array_value, offset, _ = arguments
+        pointer, size = _pointer(
+            context, builder, signature.args[0], array_value, offset, like.lanes
+        )
+        value = builder.load(pointer)
+        value.align = size
+        return _converted(builder, value, like.ir)
 
-    return vector(scalar), codegen
+    return like(array, types.intp, like), codegen
+
+
+@intrinsic
+def double(typing_context, vector):
+    """The same lanes in float64."""
+    result = Vector(types.float64, vector.lanes)
+
+    def codegen(context, builder, signature, arguments):
+        return _converted(builder, arguments[0], result.ir)
+
+    return result(vector), codegen
+
+
+@intrinsic
+def convert(typing_context, vector, like):
+    """The same lanes in the dtype of `like`."""
+
+    def codegen(context, builder, signature, arguments):
+        return _converted(builder, arguments[0], like.ir)
+
+    return like(vector, like), codegen
+
+
+@intrinsic
+def filled(typing_context, value, like):
+    """A vector like another, with the float64 number in every lane."""
+
+    def codegen(context, builder, signature, arguments):
+        number = arguments[0]
+        if like.scalar == types.float32:
+            number = builder.fptrunc(number, ir.FloatType())
+        return _splat(builder, number, like.lanes)
+
+    return like(types.float64, like), codegen
 
 
 def _zeros(vectors, doc):
@@ -286,6 +330,28 @@ def rest_of_scale(typing_context, scale, index):
         )
 
     return scale.dtype(scale, types.intp), codegen
+
+
+@intrinsic
+def minus_distance(typing_context, a, b):
+    """−|a − b|."""
+
+    def codegen(context, builder, signature, arguments):
+        difference = builder.fsub(*arguments)
+        return builder.fneg(call(builder, "fabs", a.ir, (difference,)))
+
+    return a(a, a), codegen
+
+
+@intrinsic
+def where_less(typing_context, a, b, yes, no):
+    """`yes` where a < b, else `no`."""
+
+    def codegen(context, builder, signature, arguments):
+        left, right, one, other = arguments
+        return builder.select(builder.fcmp_ordered("<", left, right), one, other)
+
+    return yes(a, a, yes, yes), codegen
 
 
 @intrinsic

@@ -28,7 +28,7 @@ class Workspace(NamedTuple):
 
     x: NDArray[Any]  # (d × stride) the tile, dtype of the rows
     w: NDArray[np.float64]  # (tile) weights of the rows, 0 past the end
-    logp: NDArray[np.float64]  # (K × stride) log weight + log density
+    logp: NDArray[Any]  # (K × stride) log weight + log density; float64 where it is the result
     resp: NDArray[Any]  # (K × stride) weight · responsibility, dtype of the rows
     scratch: NDArray[Any]  # the family's own
     tree: NDArray[np.float64]  # (levels × size) statistics not yet merged
@@ -49,7 +49,13 @@ def tile_rows(columns: int, dtype: DTypeLike) -> int:
 
 
 def workspace(
-    d: int, n_components: int, family_columns: int, size: int, levels: int, dtype: DTypeLike
+    d: int,
+    n_components: int,
+    family_columns: int,
+    size: int,
+    levels: int,
+    dtype: DTypeLike,
+    logp_dtype: DTypeLike = np.float64,
 ) -> Workspace:
     """Memory for one thread: d columns, K components, the family's tile columns, statistics of `size`."""
     rows = tile_rows(d + 2 * n_components + family_columns, dtype)
@@ -57,7 +63,7 @@ def workspace(
     return Workspace(
         x=aligned(d * stride, dtype),
         w=aligned(rows, np.float64),
-        logp=aligned(n_components * stride, np.float64),
+        logp=aligned(n_components * stride, logp_dtype),
         resp=aligned(n_components * stride, dtype),
         scratch=aligned(family_columns * stride, dtype),
         tree=aligned(levels * size, np.float64),

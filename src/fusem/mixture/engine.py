@@ -75,7 +75,10 @@ class Engine:
         self.family, self.n_components, self.d = family, n_components, d
         self.dtype = np.dtype(dtype)
         self.size = HEADER + family.statistic_size(n_components, d)
-        self._spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
+        # sweeps compute log-densities in the dtype of the rows, evaluations return them in float64
+        self._spaces: dict[np.dtype[Any], queue.SimpleQueue[Workspace]] = {
+            np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
+        }
         self._levels = 1
 
     def segment_rows(self, rows: Rows, workers: Workers) -> int:
@@ -87,19 +90,20 @@ class Engine:
         return length
 
     @contextmanager
-    def space(self) -> Iterator[Workspace]:
+    def space(self, logp_dtype: np.dtype[Any]) -> Iterator[Workspace]:
         """Memory for the thread that asks, given back afterwards."""
+        spaces = self._spaces[logp_dtype]
         try:
-            space = self._spaces.get_nowait()
+            space = spaces.get_nowait()
         except queue.Empty:
             columns = self.family.tile_columns(self.n_components, self.d)
             space = workspace(
-                self.d, self.n_components, columns, self.size, self._levels, self.dtype
+                self.d, self.n_components, columns, self.size, self._levels, self.dtype, logp_dtype
             )
         try:
             yield space
         finally:
-            self._spaces.put(space)
+            spaces.put(space)
 
     def statistic(
         self,
@@ -120,14 +124,16 @@ class Engine:
             kernel = self.family.sweep_about[self.dtype]
             origin = self.family.operands(about, self.dtype)
         given = log_weights, operands, origin
-        with self.space() as space:  # compiles in this thread, where Ctrl-C can interrupt it
+        with self.space(
+            self.dtype
+        ) as space:  # compiles in this thread, where Ctrl-C can interrupt it
             kernel(0, 0, 0, 0, self.d, NO_WEIGHTS, *given, space, np.empty(self.size))
 
         def work(first: int, X: NDArray[Any], w: Array | None) -> Array:
             if w is not None:
                 check_weights(w, first)
             out = np.empty(self.size)
-            with self.space() as space:
+            with self.space(self.dtype) as space:
                 kernel(*location(X), self.d, NO_WEIGHTS if w is None else w, *given, space, out)
             return out
 
@@ -204,7 +210,8 @@ class Engine:
         operands = self.family.operands(model.components, self.dtype)
         kernel, log_weights = self.family.evaluate[self.dtype], model.log_weights
         nothing = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=self.dtype)
-        with self.space() as space:
+        exact = np.dtype(np.float64)
+        with self.space(exact) as space:
             kernel(0, 0, 0, 0, self.d, log_weights, operands, space, *nothing)
         proba = "proba" in wanted
 
@@ -218,7 +225,7 @@ class Engine:
                 np.empty(n if "labels" in wanted or proba else 0, dtype=np.int64),
                 np.empty((n if proba else 0, self.n_components), dtype=self.dtype),
             )
-            with self.space() as space:
+            with self.space(exact) as space:
                 flat = outcome.proba.reshape(-1)
                 kernel(*location(X), self.d, log_weights, operands, space, *outcome[:2], flat)
             repair_far_rows(self.family, model, rows, first, X, outcome)
