@@ -143,16 +143,26 @@ def test_posterior(K, dtype, weighted):
     assert np.all(found[negligible] == 0.0)
 
 
-@pytest.mark.parametrize("order", ["C", "F", "strided"])
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_load_rows_pads_with_the_first_row(order, dtype):
-    X = np.arange(300.0).reshape(100, 3).astype(dtype)
-    X = np.asfortranarray(X) if order == "F" else X[::2, ::-1] if order == "strided" else X
-    x = aligned(X.shape[1] * STRIDE, dtype)
+ORDERS = {
+    "C": lambda X: X,
+    "F": np.asfortranarray,
+    "backwards": lambda X: X[::2, ::-1],
+    "narrowed": lambda X: np.hstack([X, X])[:, : X.shape[1]],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 7, 8, 9, 16, 19])
+@pytest.mark.parametrize(
+    ("dtype", "tile"), [(np.float64,) * 2, (np.float32,) * 2, (np.float32, float)]
+)
+def test_load_rows_pads_with_the_first_row(order, d, dtype, tile):
+    X = ORDERS[order](np.arange(100.0 * d).reshape(100, d).astype(dtype))
+    x = aligned(X.shape[1] * STRIDE, tile)
     load_rows(X.ctypes.data, *X.strides, X, 5, 29, x, X.shape[1], TILE, STRIDE)
-    tile = x.reshape(X.shape[1], STRIDE)
-    np.testing.assert_array_equal(tile[:, :29], X[5:34].T)
-    np.testing.assert_array_equal(tile[:, 29:TILE], np.repeat(X[5:6].T, TILE - 29, axis=1))
+    found = x.reshape(X.shape[1], STRIDE)
+    np.testing.assert_array_equal(found[:, :29], X[5:34].T)
+    np.testing.assert_array_equal(found[:, 29:TILE], np.repeat(X[5:6].T, TILE - 29, axis=1))
 
 
 def test_tiles_divide_a_leaf():

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import read
+from fusem.kernels.simd import (
+    GROUP,
+    copy_group,
+    deal_2,
+    deal_3,
+    deal_4,
+    read,
+    transpose_group,
+)
 
 LEAF = 1024  # rows summed before the reduction tree: part of the promise of bit-identity
 # Bytes a tile and what is computed from it may take. Long tiles beat staying in L2: with d = 64, K = 16
@@ -84,18 +92,36 @@ def load_rows(
     stride,
 ):
     """Transpose `count` rows into the tile; lanes past the end repeat the first row (their weight is 0)."""
-    start = address + first * row_stride
-    if count == tile and row_stride == kind.itemsize:
-        for j in range(d):  # columns lie whole in memory: a copy
-            for r in range(tile):
-                x[j * stride + r] = read(start + j * column_stride + r * kind.itemsize, kind)
-        return
-    for r in range(0, count - count % 8, 8):
+    start, size = address + first * row_stride, kind.itemsize
+    whole = count - count % GROUP
+    if row_stride == size:  # columns lie whole in memory
         for j in range(d):
-            source = start + r * row_stride + j * column_stride
-            for lane in range(8):
-                x[j * stride + r + lane] = read(source + lane * row_stride, kind)
-    for r in range(count - count % 8, tile):
+            for r in range(0, whole, GROUP):
+                copy_group(start + j * column_stride + r * size, kind, x, j * stride + r)
+    elif column_stride == size and d >= GROUP:
+        for r in range(0, whole, GROUP):
+            row = start + r * row_stride
+            for j in range(0, d - GROUP + 1, GROUP):
+                transpose_group(row + j * size, row_stride, kind, x, j * stride + r, stride)
+            if d % GROUP > 0:  # the last columns, some of them once more
+                j = d - GROUP
+                transpose_group(row + j * size, row_stride, kind, x, j * stride + r, stride)
+    elif column_stride == size and row_stride == d * size and d <= 4:
+        for r in range(0, whole, GROUP):
+            row = start + r * row_stride
+            if d == 2:
+                deal_2(row, kind, x, r, stride)
+            elif d == 3:
+                deal_3(row, kind, x, r, stride)
+            else:
+                deal_4(row, kind, x, r, stride)
+    else:
+        for r in range(0, whole, GROUP):
+            for j in range(d):
+                source = start + r * row_stride + j * column_stride
+                for lane in range(GROUP):
+                    x[j * stride + r + lane] = read(source + lane * row_stride, kind)
+    for r in range(whole, tile):
         row = r if r < count else 0
         for j in range(d):
             x[j * stride + r] = read(start + row * row_stride + j * column_stride, kind)
