@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from asv_benchmarks import memory
+from asv_benchmarks import ceilings, memory
 from asv_benchmarks.cases import DTYPES, Array, Case, Start, blobs, by_label, profile, start
 from asv_benchmarks.libraries import Fusem
 
@@ -56,6 +56,22 @@ class Sweep(Estimator):
 
     def time_sweep(self, label: str, dtype: str) -> None:
         self.subject.iterate(self.X)
+
+
+class Ceilings(Estimator):
+    """How near a sweep comes to what the machine can do at all."""
+
+    def track_share_of_matrix_product(self, label: str, dtype: str) -> float:
+        """Needed multiply–adds per second, over those of the BLAS's matrix product."""
+        rate = ceilings.multiply_adds(by_label(label)) / self.sweep_seconds()
+        return rate / ceilings.matrix_product_rate(dtype)
+
+    def track_share_of_copy(self, label: str, dtype: str) -> float:
+        """Bytes of rows read per second, over those of a copy."""
+        return self.X.nbytes / self.sweep_seconds() / ceilings.copy_rate()
+
+    def sweep_seconds(self) -> float:
+        return ceilings.seconds(lambda: self.subject.model.statistics(self.X))
 
 
 class Predict(Estimator):

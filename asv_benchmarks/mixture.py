@@ -24,6 +24,10 @@ class SweepGaussianMixture(Gaussian, mixins.Sweep):
     """`GaussianMixture.statistics` and `update`."""
 
 
+class CeilingsGaussianMixture(Gaussian, mixins.Ceilings):
+    """`GaussianMixture.statistics` against the machine."""
+
+
 class PredictGaussianMixture(Gaussian, mixins.Predict):
     """`GaussianMixture.predict` and its kin."""
 

@@ -1,4 +1,4 @@
-"""fusem and scikit-learn side by side: one EM iteration, memory, and rows from a file in chunks.
+"""fusem beside scikit-learn and oneDAL: one EM iteration, memory, and rows from a file in chunks.
 
 ``python -m asv_benchmarks.peers`` writes `asv_benchmarks/RESULTS.md` (many minutes, the machine to
 itself); ``--quick`` runs every step on a thousandth of the rows, to see that it works.
@@ -25,14 +25,16 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from asv_benchmarks import memory, report
-from asv_benchmarks.cases import PROFILES, Array, Case, blobs, start
+from asv_benchmarks.cases import DTYPES, PROFILES, Array, Case, blobs, start
 from asv_benchmarks.libraries import THREADS, Fusem, ScikitLearn
-from asv_benchmarks.results import Iteration, Throughput
+from asv_benchmarks.onedal import OneDal
+from asv_benchmarks.results import Iteration, Rivals, Throughput
 
 # These choose an OpenBLAS kernel by hand, often a slow one; scikit-learn is to run at its best.
 OPENBLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 EARLY, LATE = 2, 7  # iterations; the difference of two fits has no start and no validation in it
 FITS = 3
+ROUNDS = 7
 AT_LEAST = 0.3  # seconds: shorter iterations are repeated and averaged, of either library
 CHUNKS = ("full-1000000x8-k8", "full-5000000x1-k2", "diag-500000x16-k16")
 CHUNK_ROWS = 100_000
@@ -77,6 +79,23 @@ def in_fit(case: Case, X: Array) -> float:
     early, late = Fusem(case, began, EARLY), Fusem(case, began, LATE)
     pairs = [(seconds(lambda: early.fit(X)), seconds(lambda: late.fit(X))) for _ in range(FITS)]
     return (min(b for _, b in pairs) - min(a for a, _ in pairs)) / (LATE - EARLY)
+
+
+def rivals(case: Case, onedal: OneDal, rounds: int) -> Rivals:
+    """Time one EM iteration inside a fit, fusem's and oneDAL's in both dtypes, in turns."""
+    X = {dtype: blobs(case, dtype) for dtype in DTYPES}
+    began = start(case, X["float64"])
+    early, late = Fusem(case, began, EARLY), Fusem(case, began, LATE)
+    taken: dict[tuple[str, str], list[float]] = {}
+    for round_ in range(rounds + 1):
+        for dtype in DTYPES:
+            short = seconds(partial(early.fit, X[dtype]))
+            ours = (seconds(partial(late.fit, X[dtype])) - short) / (LATE - EARLY)
+            theirs = onedal.seconds(case, dtype)
+            if round_ > 0:  # the first one compiles and draws
+                taken.setdefault(("fusem", dtype), []).append(ours)
+                taken.setdefault(("oneDAL", dtype), []).append(theirs)
+    return Rivals(case, taken)
 
 
 def largest_difference(ours: dict[str, Array], theirs: dict[str, Array]) -> float:
@@ -133,8 +152,20 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a thousandth of the rows")
     parser.add_argument("--only", default="*", help="pattern of case labels, e.g. 'full-*'")
     parser.add_argument("--repetitions", type=int, default=0, help="pairs (5; 3 where rows > 2e6)")
+    parser.add_argument("--onedal", help="a Python that has daal4py (see onedal.py)")
     parser.add_argument("--output", type=Path, default=report.PATH, help="file to write")
     return parser.parse_args(words)
+
+
+def against_onedal(chosen: argparse.Namespace) -> list[Rivals]:
+    if chosen.onedal is None:
+        return []
+    onedal, measured = OneDal(chosen.onedal, EARLY, LATE), []
+    for case in cases(chosen.quick, chosen.only):
+        measured.append(rivals(case, onedal, chosen.repetitions or ROUNDS))
+        print(report.rivals_row(measured[-1]), flush=True)
+    onedal.close()
+    return measured
 
 
 def main() -> None:
@@ -147,13 +178,16 @@ def main() -> None:
             repetitions = chosen.repetitions or (3 if case.rows > 2e6 else 5)
             iterations.append(iteration(case, repetitions))
             print(report.iteration_row(iterations[-1]), flush=True)
+        fights = against_onedal(chosen)
         for case in cases(chosen.quick, chosen.only):
             if chosen.quick or case.label in CHUNKS:
                 measured = throughput(case, Path(folder), chosen.repetitions or 9)
                 throughputs.append(measured)
     text = report.text(
         iterations,
+        fights,
         throughputs,
+        rounds=chosen.repetitions or ROUNDS,
         early=EARLY,
         late=LATE,
         span=LATE - EARLY,

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import isnan
 from pathlib import Path
-from statistics import median
+from statistics import geometric_mean, median
 
 from threadpoolctl import threadpool_info
 
-from asv_benchmarks.results import Iteration, Throughput
+from asv_benchmarks.cases import DTYPES
+from asv_benchmarks.results import Iteration, Rivals, Throughput
 
 PATH = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("fusem", "numba", "numpy", "scipy", "scikit-learn")
@@ -22,6 +24,11 @@ ITERATION_HEAD = """\
 | case | scikit-learn | fusem | ratio | ratio, min–max | fusem inside `fit` | largest difference |\
  memory, scikit-learn | memory, fusem |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|
+"""
+
+RIVALS_HEAD = """\
+| case | oneDAL | fusem | ratio | oneDAL float32 | fusem float32 | ratio | fusem, float64 to float32 |
+|---|--:|--:|--:|--:|--:|--:|--:|
 """
 
 TEXT = """\
@@ -53,6 +60,15 @@ means, unit covariances (`cases.start`), then {early} EM iterations; both librar
 - *memory*: what a fit of {early} iterations adds to the peak resident size of a fresh process that
   holds its imports and the data, in MB (10⁶ bytes). Another process compiled the kernels before.
 
+## Against oneDAL
+
+{rivals}
+
+One EM iteration inside a fit: nanoseconds per row and component, medians of {rounds} rounds in which
+the four took turns; a fit of {late} iterations less one of {early}, divided by {span}; two threads each;
+ratios round by round: median, smallest–largest. oneDAL is `daal4py.em_gmm` of daal4py 2024.7 in a
+process of its own, on the same rows; – where it has no such covariance or ends with an error.
+
 ## Rows per second: chunks from a file against an array
 
 {throughputs}
@@ -64,7 +80,9 @@ that took turns. The file is in the operating system's cache. `.npy file`: its p
 
 
 def number(value: float) -> str:
-    """Write three significant digits without an exponent."""
+    """Write three significant digits without an exponent; NaN is a dash."""
+    if isnan(value):
+        return "–"
     digits = 3 - len(str(int(abs(value)))) if abs(value) >= 1 else 3
     return f"{value:,.{max(digits, 0)}f}"
 
@@ -86,6 +104,36 @@ def iteration_row(measured: Iteration) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def rivals_row(measured: Rivals) -> str:
+    """Return the table row of one case against oneDAL."""
+    cells = [measured.case.label]
+    for dtype in DTYPES:
+        cells += [number(measured.nanoseconds(library, dtype)) for library in ("oneDAL", "fusem")]
+        cells.append(spread(measured.ratios(("oneDAL", dtype), ("fusem", dtype))))
+    cells.append(spread(measured.ratios(*[("fusem", dtype) for dtype in DTYPES])))
+    return f"| {' | '.join(cells)} |"
+
+
+def spread(ratios: Sequence[float]) -> str:
+    """Write the median of some ratios, the smallest and the largest."""
+    if isnan(median(ratios)):
+        return "–"
+    return f"{number(median(ratios))} × ({number(min(ratios))}–{number(max(ratios))})"
+
+
+def rivals_table(measured: Sequence[Rivals]) -> str:
+    """Return the table against oneDAL, with the geometric means of the ratios."""
+    if not measured:
+        return "Not measured: no Python with daal4py was given (`--onedal`)."
+    means = []
+    for dtype in DTYPES:
+        ratios = [median(one.ratios(("oneDAL", dtype), ("fusem", dtype))) for one in measured]
+        known = [ratio for ratio in ratios if not isnan(ratio)]
+        means.append(f"{number(geometric_mean(known))} × in {dtype}" if known else f"– in {dtype}")
+    table = RIVALS_HEAD + "\n".join(map(rivals_row, measured))
+    return f"{table}\n\nGeometric means of the ratios: {' and '.join(means)}."
+
+
 def throughput_table(measured: Sequence[Throughput]) -> str:
     """Return the table of sources, a row per case."""
     if not measured:
@@ -101,11 +149,15 @@ def throughput_table(measured: Sequence[Throughput]) -> str:
 
 
 def text(
-    iterations: Sequence[Iteration], throughputs: Sequence[Throughput], **constants: object
+    iterations: Sequence[Iteration],
+    rivals: Sequence[Rivals],
+    throughputs: Sequence[Throughput],
+    **constants: object,
 ) -> str:
     """Return the whole file."""
     return TEXT.format(
-        command=" ".join(["python -m asv_benchmarks.peers", *sys.argv[1:]]),
+        command=command(sys.argv[1:]),
+        rivals=rivals_table(rivals),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         machine=machine(),
         packages=", ".join([f"Python {platform.python_version()}", *map(versioned, PACKAGES)]),
@@ -114,6 +166,15 @@ def text(
         throughputs=throughput_table(throughputs),
         **constants,
     )
+
+
+def command(words: Sequence[str]) -> str:
+    """Return the command that was run, without where its Python for oneDAL lies."""
+    shown = [
+        "PYTHON" if before == "--onedal" else word
+        for before, word in zip(["", *words], words, strict=False)
+    ]
+    return " ".join(["python -m asv_benchmarks.peers", *shown])
 
 
 def versioned(package: str) -> str:

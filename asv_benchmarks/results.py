@@ -41,6 +41,30 @@ class Iteration(NamedTuple):
         return [theirs / ours for ours, theirs in zip(self.fusem, self.scikit_learn, strict=True)]
 
 
+class Rivals(NamedTuple):
+    """One EM iteration inside a fit, fusem's and oneDAL's, in both dtypes.
+
+    Attributes
+    ----------
+    case : Case
+        The shape.
+    seconds : dict of (str, str) to list of float
+        Seconds of each repetition, by library and dtype; equal places were taken in one round. NaN
+        where a library cannot fit the case.
+    """
+
+    case: Case
+    seconds: dict[tuple[str, str], list[float]]
+
+    def nanoseconds(self, library: str, dtype: str) -> float:
+        """Return the median, per row and component."""
+        return median(self.seconds[library, dtype]) / self.case.rows / self.case.components * 1e9
+
+    def ratios(self, slower: tuple[str, str], faster: tuple[str, str]) -> list[float]:
+        """Return one time over another, round by round."""
+        return [a / b for a, b in zip(self.seconds[slower], self.seconds[faster], strict=True)]
+
+
 class Throughput(NamedTuple):
     """One statistic of the same rows from several sources.
 

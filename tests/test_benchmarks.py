@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asv_benchmarks import cases, memory, mixins, mixture, process, report
-from asv_benchmarks.results import Iteration, Throughput
+from asv_benchmarks import cases, ceilings, memory, mixins, mixture, process, report
+from asv_benchmarks.onedal import OneDal
+from asv_benchmarks.results import Iteration, Rivals, Throughput
 
 ROOT = Path(__file__).parents[1]
 SMOKE = cases.PROFILES["smoke"]
@@ -92,6 +93,42 @@ def test_the_report_takes_ratios_pair_by_pair():
     )
     assert row.startswith("| full-1000000x8-k8 | 5,000 | 250 | 10.0 × | 8.00–20.0 | 200 | 2e-13 |")
     assert row.endswith("| 345 | 12.0 |")
+
+
+def test_the_report_compares_with_onedal_round_by_round():
+    case = cases.Case("full", 1_000_000, 8, 8)
+    missing = [float("nan")] * 3
+    taken = {
+        ("oneDAL", "float64"): [0.08, 0.064, 0.08],
+        ("fusem", "float64"): [0.02, 0.032, 0.04],
+        ("oneDAL", "float32"): missing,
+        ("fusem", "float32"): [0.01, 0.016, 0.01],
+    }
+    row = report.rivals_row(Rivals(case, taken))
+    assert row == (
+        "| full-1000000x8-k8 | 10.0 | 4.00 | 2.00 × (2.00–4.00) | – | 1.25 | – | 2.00 × (2.00–4.00) |"
+    )
+    slow = Rivals(case, {**taken, ("oneDAL", "float64"): taken["fusem", "float64"]})
+    table = report.rivals_table([Rivals(case, taken), slow])
+    assert "Geometric means of the ratios: 1.41 × in float64 and – in float32." in table
+
+
+def test_the_report_hides_where_a_python_lies():
+    assert report.command(["--onedal", "/x/bin/python", "--quick"]).endswith(
+        "--onedal PYTHON --quick"
+    )
+
+
+def test_needed_multiply_adds_are_counted():
+    needed = {case.covariance: ceilings.multiply_adds(case) for case in SMOKE}
+    assert needed == {"full": 24_000, "tied": 32_000, "diag": 48_000, "spherical": 24_000}
+
+
+def test_onedal_fails_where_its_python_lacks_it():
+    onedal = OneDal(sys.executable, 1, 2)
+    with pytest.raises(RuntimeError, match="daal4py"):
+        onedal.seconds(cases.Case("full", 1000, 2, 2), "float64")
+    onedal.close()
 
 
 def test_the_report_compares_sources_with_memory():

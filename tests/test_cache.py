@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fusem
+from fusem.kernels import policy
 from tests.cases import CASES
 from tests.comparison import assert_same_model
 from tests.models import model_at, stepped
@@ -120,6 +122,20 @@ print(len(texts), float(model.means_[0, 0]))
     number, mean = run(code, FUSEM_CACHE_DIR=str(blocked)).split()
     assert int(number) >= 1
     assert float(mean) == 19.5
+
+
+def test_a_long_compilation_is_said_once(monkeypatch, caplog):
+    def compile_slowly(_signature):
+        time.sleep(0.2)
+
+    policy._say_compiling.cache_clear()
+    policy._announced(compile_slowly)(None)
+    assert caplog.text == "", "it did not take long"
+    monkeypatch.setattr(policy, "PATIENCE", 0.01)
+    policy._announced(compile_slowly)(None)
+    policy._announced(compile_slowly)(None)
+    (record,) = caplog.records
+    assert "compiles its kernels" in record.message
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -17,7 +17,8 @@ MAX_LEAVES = 256  # per segment
 SEGMENT_SECONDS = (
     1e-3  # what one segment should take: long against the hand-over, short against Ctrl-C
 )
-SECONDS_PER_OPERATION = 1e-10
+LEAST_SECONDS = 2e-4  # of a segment: less is not worth a second thread
+SECONDS_PER_OPERATION = 5e-11
 
 Work = Callable[[int, NDArray[Any], NDArray[np.float64] | None], Statistic]
 
@@ -34,9 +35,10 @@ def segment_rows(operations: float, n_rows: int | None, n_jobs: int) -> int:
     n_jobs : int
         Threads; each should get several segments.
     """
-    rows = SEGMENT_SECONDS / (operations * SECONDS_PER_OPERATION)
+    seconds = operations * SECONDS_PER_OPERATION  # per row
+    rows = SEGMENT_SECONDS / seconds
     if n_rows is not None and n_jobs > 1:
-        rows = min(rows, n_rows / (8 * n_jobs))
+        rows = min(rows, max(n_rows / (8 * n_jobs), LEAST_SECONDS / seconds))
     leaves = int(max(1, min(rows / LEAF, MAX_LEAVES)))
     return LEAF << (leaves.bit_length() - 1)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -66,10 +66,14 @@ class Workers:
             for item in items:
                 work(item)
             return
-        line = Line(work)
-        helpers = [self._pool.submit(line.serve) for _ in range(self.n_jobs - 1)]
+        line, pool = Line(work), self._pool
+        helpers: list[Future[None]] = []
+
+        def call_helpers() -> None:
+            helpers.extend(pool.submit(line.serve) for _ in range(self.n_jobs - 1))
+
         try:
-            line.feed(items, QUEUE * self.n_jobs)
+            line.feed(items, QUEUE * self.n_jobs, call_helpers)
             line.close(self.n_jobs)
             line.serve()
         except BaseException:  # also Ctrl-C: threads stop after the item in hand
@@ -89,13 +93,18 @@ class Line(Generic[Item]):
         self._waiting: SimpleQueue[tuple[int, Item] | None] = SimpleQueue()
         self._errors: list[tuple[int, Exception]] = []
 
-    def feed(self, items: Iterator[Item], most: int) -> None:
-        """Put every item in line; where more than `most` wait, do the first of them here."""
+    def feed(self, items: Iterator[Item], most: int, call_helpers: Callable[[], None]) -> None:
+        """Put every item in line; where more than `most` wait, do the first of them here.
+
+        Helpers are called when the second item comes: waking them takes as long as a small sweep.
+        """
         number = 0
         try:
             for item in items:
                 self._waiting.put((number, item))
                 number += 1
+                if number == 2:
+                    call_helpers()
                 if self._waiting.qsize() > most:
                     with suppress(Empty):
                         self._do(self._waiting.get_nowait())

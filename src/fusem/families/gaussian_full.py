@@ -117,8 +117,12 @@ def moved(params: Params, flat: Array) -> Params:
     """The same covariances about the means of the statistic."""
     stats = stats_of(flat, *params.means.shape)
     shift = stats.first / known(stats.counts)[:, None]
-    lower = inverse_triangles(params.whitening)
-    return params._replace(means=params.means + (lower @ shift[:, :, None])[:, :, 0])
+    return params._replace(means=moved_means(params, inverse_triangles(params.whitening), shift))
+
+
+def moved_means(params: Params, lower: Array, shift: Array) -> Array:
+    """μ + L m/N."""
+    return np.asarray(params.means + (lower @ shift[:, :, None])[:, :, 0])
 
 
 def maximize(params: Params, flat: Array, reg: Array) -> Params:
@@ -134,7 +138,7 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
     factor, whitening = update_triangles(lower, params.whitening, inner)
     keep = alive[:, None, None]
     return Params(
-        moved(params, flat).means,
+        moved_means(params, lower, shift),
         np.where(keep, symmetric(factor), params.covariances),
         np.where(keep, whitening, params.whitening),
     )

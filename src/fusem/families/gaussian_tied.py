@@ -175,7 +175,12 @@ def moved(params: Params, flat: Array) -> Params:
     stats = stats_of(flat, *params.means.shape)
     shift = stats.first / known(stats.counts)[:, None]
     lower = inverse_triangles(params.whitening[None])[0]
-    return params._replace(means=params.means + shift @ lower.T)
+    return params._replace(means=moved_means(params, lower, shift))
+
+
+def moved_means(params: Params, lower: Array, shift: Array) -> Array:
+    """μ + L m/N."""
+    return params.means + shift @ lower.T
 
 
 def maximize(params: Params, flat: Array, reg: Array) -> Params:
@@ -191,7 +196,7 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
     inner += regularisation(params.whitening, reg)
     lower = inverse_triangles(params.whitening[None])
     factor, whitening = update_triangles(lower, params.whitening[None], inner[None])
-    return Params(moved(params, flat).means, symmetric(factor[0]), whitening[0])
+    return Params(moved_means(params, lower[0], shift), symmetric(factor[0]), whitening[0])
 
 
 def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:

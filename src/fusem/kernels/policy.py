@@ -16,8 +16,10 @@ and NumPy and by the processor: numba itself sees only edits in the file that ho
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sys
+import threading
 import types
 import warnings
 from collections.abc import Callable
@@ -54,6 +56,9 @@ WITH_AVX512 = {
 }
 WITH_AVX2 = {"haswell", "broadwell", "skylake", "znver1", "znver2", "znver3"}
 COMPILED = ("kernels", "families")  # the folders whose edits make new machine code necessary
+
+PATIENCE = 2.0  # seconds
+logger = logging.getLogger("fusem")
 
 helper = numba.njit(**OPTIONS, forceinline=True)
 
@@ -194,4 +199,29 @@ class Kernel:
                 RuntimeWarning,
                 stacklevel=2,
             )
+        dispatcher.compile = _announced(dispatcher.compile)
         return dispatcher
+
+
+def _announced(compile_kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Say what takes so long when compiling, not reading from the cache, takes over PATIENCE seconds."""
+
+    def compile_and_say(signature: Any) -> Any:
+        timer = threading.Timer(PATIENCE, _say_compiling)
+        timer.daemon = True
+        timer.start()
+        try:
+            return compile_kernel(signature)
+        finally:
+            timer.cancel()
+
+    return compile_and_say
+
+
+@cache
+def _say_compiling() -> None:
+    """Log once per process; loggers without a handler write warnings to stderr."""
+    logger.warning(
+        "fusem compiles its kernels for this processor, which takes some seconds, once: they are kept in %s.",
+        cache_directory(),
+    )

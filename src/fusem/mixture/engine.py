@@ -124,10 +124,9 @@ class Engine:
             kernel = self.family.sweep_about[self.dtype]
             origin = self.family.operands(about, self.dtype)
         given = log_weights, operands, origin
-        with self.space(
-            self.dtype
-        ) as space:  # compiles in this thread, where Ctrl-C can interrupt it
-            kernel(0, 0, 0, 0, self.d, NO_WEIGHTS, *given, space, np.empty(self.size))
+        if not kernel.signatures:  # compile in this thread, where Ctrl-C can interrupt it
+            with self.space(self.dtype) as space:
+                kernel(0, 0, 0, 0, self.d, NO_WEIGHTS, *given, space, np.empty(self.size))
 
         def work(first: int, X: NDArray[Any], w: Array | None) -> Array:
             if w is not None:
@@ -211,8 +210,9 @@ class Engine:
         kernel, log_weights = self.family.evaluate[self.dtype], model.log_weights
         nothing = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=self.dtype)
         exact = np.dtype(np.float64)
-        with self.space(exact) as space:
-            kernel(0, 0, 0, 0, self.d, log_weights, operands, space, *nothing)
+        if not kernel.signatures:
+            with self.space(exact) as space:
+                kernel(0, 0, 0, 0, self.d, log_weights, operands, space, *nothing)
         proba = "proba" in wanted
 
         def work(segment: tuple[int, NDArray[Any], Array | None]) -> None:
