@@ -54,6 +54,19 @@ def test_exp_is_within_two_units_in_the_last_place():
     assert np.all((out > 0.0) & (out < 1e-300))
 
 
+def test_exp_of_float32_is_within_two_units_in_the_last_place():
+    x = np.concatenate([np.linspace(-86.9, 88.0, 199_968), [0.0, -0.0, 1.0, -46.0] * 8])
+    x = x.astype(np.float32)
+    out = np.empty_like(x)
+    exp_of(x, out)
+    expected = np.exp(x.astype(np.float64)).astype(np.float32)
+    assert ulps(out, expected) <= 2.0
+    assert ulps(np.nextafter(expected, np.float32(np.inf)), expected) == 1.0
+    x[:] = -1e30
+    exp_of(x, out)
+    assert np.all((out > 0.0) & (out < 2e-38))
+
+
 def test_log_is_within_two_units_in_the_last_place():
     rng = np.random.default_rng(0)
     near_one = 1.0 + rng.uniform(-1e-3, 1e-3, 64_000)

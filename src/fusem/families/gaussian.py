@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy.linalg.lapack import dtrtri
 
 Array = NDArray[np.float64]
 LOG_2PI = math.log(2.0 * math.pi)
@@ -71,8 +72,7 @@ def factorise(covariances: Array) -> tuple[Array, Array]:
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = covariances / scale[:, :, None] / scale[:, None, :]
     factor = cholesky(unit)
-    inverse = np.linalg.inv(factor)
-    return scale[:, :, None] * factor, np.tril(inverse) / scale[:, None, :]
+    return scale[:, :, None] * factor, inverse_triangles(factor) / scale[:, None, :]
 
 
 def cholesky(matrices: Array) -> Array:
@@ -112,7 +112,9 @@ def whitening_of_precision(precisions: Array) -> Array:
 def inverse_triangles(triangles: Array) -> Array:
     """Inverses of a batch of lower triangles, scaled by columns first."""
     scale = np.abs(np.einsum("kii->ki", triangles))
-    inverse = np.tril(np.linalg.inv(triangles / scale[:, :, None]))
+    scaled = np.tril(triangles / scale[:, :, None])
+    # a transposed view is in LAPACK's order already
+    inverse = np.array([dtrtri(triangle.T, lower=0)[0].T for triangle in scaled])
     return np.asarray(inverse / scale[:, None, :])
 
 
@@ -125,7 +127,7 @@ def symmetric(factor: Array) -> Array:
 def update_triangles(lower: Array, whitening: Array, inner: Array) -> tuple[Array, Array]:
     """(L G, G⁻¹ W) for inner = G Gᵀ: the next covariance factors, from a matrix of order one."""
     factor = cholesky(inner)
-    return lower @ factor, np.tril(np.linalg.solve(factor, whitening))
+    return lower @ factor, np.tril(inverse_triangles(factor) @ whitening)
 
 
 def regularisation(whitening: Array, reg: Array) -> Array:

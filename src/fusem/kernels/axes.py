@@ -8,10 +8,10 @@ once, which also makes up for the rounding of μ (`shift`).
 
 from __future__ import annotations
 
+from fusem.kernels.lane_sums import add_totals, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
-    add_totals,
     fma,
     lanes,
     load,
@@ -23,7 +23,6 @@ from fusem.kernels.simd import (
     standardised,
     store,
     store_affine,
-    total,
     zeros,
     zeros_wide,
 )

@@ -65,7 +65,7 @@ def _integers(x: Vector) -> ir.VectorType:
 def _horner(builder, x, coefficients):
     value = constant(x.type, coefficients[0])
     for coefficient in coefficients[1:]:
-        value = call(builder, "fma", x.type, (value, x, constant(x.type, coefficient)))
+        value = call(builder, "fmuladd", x.type, (value, x, constant(x.type, coefficient)))
     return value
 
 
@@ -80,11 +80,11 @@ def exp(typing_context, x):
     def codegen(context, builder, signature, arguments):
         value, low = arguments[0], number(form.least)
         value = builder.select(builder.fcmp_ordered(">", value, low), value, low)
-        shifted = call(builder, "fma", x.ir, (value, number(LOG2_E), number(form.to_integer)))
+        shifted = call(builder, "fmuladd", x.ir, (value, number(LOG2_E), number(form.to_integer)))
         n = builder.fsub(shifted, number(form.to_integer))
         r = value
         for part in form.ln2:
-            r = call(builder, "fma", x.ir, (n, number(-part), r))
+            r = call(builder, "fmuladd", x.ir, (n, number(-part), r))
         series = _horner(builder, r, form.series)
         bias = ir.Constant(integers, [form.bias] * x.lanes)
         bits = builder.add(builder.bitcast(shifted, integers), bias)
@@ -118,7 +118,7 @@ def log(typing_context, x):
         tail = builder.fmul(z, _horner(builder, z, LOG_SERIES))
         correction = builder.fmul(s, builder.fsub(f, tail))
         e = builder.sitofp(exponent, x.ir)
-        low = call(builder, "fma", x.ir, (e, number(LN2_LOW), builder.fneg(correction)))
-        return call(builder, "fma", x.ir, (e, number(LN2_HIGH), builder.fadd(f, low)))
+        low = call(builder, "fmuladd", x.ir, (e, number(LN2_LOW), builder.fneg(correction)))
+        return call(builder, "fmuladd", x.ir, (e, number(LN2_HIGH), builder.fadd(f, low)))
 
     return x(x), codegen

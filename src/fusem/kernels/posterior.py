@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fusem.kernels.exp_log import exp, log
+from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
@@ -19,7 +20,6 @@ from fusem.kernels.simd import (
     mul,
     store,
     sub,
-    total,
     where_less,
     zero_below,
     zeros,

@@ -65,7 +65,8 @@ def _splat(builder, scalar, lanes):
     )
 
 
-def _pointer(context, builder, array_type, array, index, lanes):
+def pointer_to(context, builder, array_type, array, index, lanes):
+    """Pointer to a vector at an element of a flat array, and the element's size in bytes."""
     data = context.make_array(array_type)(context, builder, array).data
     kind = ir.VectorType(IR_TYPES[array_type.dtype], lanes)
     return builder.bitcast(
@@ -73,7 +74,7 @@ def _pointer(context, builder, array_type, array, index, lanes):
     ), array_type.dtype.bitwidth // 8
 
 
-def _converted(builder, value, target):
+def converted(builder, value, target):
     """`value` with the elements of another vector type of as many lanes."""
     if value.type == target:
         return value
@@ -99,7 +100,7 @@ def _loader(vectors, doc):
 
         def codegen(context, builder, signature, arguments):
             array_value, offset = arguments
-            pointer, size = _pointer(
+            pointer, size = pointer_to(
                 context, builder, signature.args[0], array_value, offset, vector.lanes
             )
             value = builder.load(pointer)
@@ -123,9 +124,9 @@ def store(typing_context, array, index, vector):
     def codegen(context, builder, signature, arguments):
         array_type, _, kind = signature.args
         array_value, offset, value = arguments
-        pointer, size = _pointer(context, builder, array_type, array_value, offset, kind.lanes)
+        pointer, size = pointer_to(context, builder, array_type, array_value, offset, kind.lanes)
         target = ir.VectorType(IR_TYPES[array_type.dtype], kind.lanes)
-        builder.store(_converted(builder, value, target), pointer).align = size
+        builder.store(converted(builder, value, target), pointer).align = size
         return context.get_dummy_value()
 
     return types.none(array, types.intp, vector), codegen
@@ -138,13 +139,13 @@ def store_affine(typing_context, array, index, vector, factor, constant_term):
     def codegen(context, builder, signature, arguments):
         array_type, _, kind, _, _ = signature.args
         array_value, offset, value, *terms = arguments
-        pointer, size = _pointer(context, builder, array_type, array_value, offset, kind.lanes)
+        pointer, size = pointer_to(context, builder, array_type, array_value, offset, kind.lanes)
         target = ir.VectorType(IR_TYPES[array_type.dtype], kind.lanes)
         if array_type.dtype == types.float32:
             terms = [builder.fptrunc(term, ir.FloatType()) for term in terms]
         slopes, intercepts = (_splat(builder, term, kind.lanes) for term in terms)
-        value = _converted(builder, value, target)
-        value = call(builder, "fma", target, (value, slopes, intercepts))
+        value = converted(builder, value, target)
+        value = call(builder, "fmuladd", target, (value, slopes, intercepts))
         builder.store(value, pointer).align = size
         return context.get_dummy_value()
 
@@ -157,12 +158,12 @@ def load_as(typing_context, array, index, like):
 
     def codegen(context, builder, signature, arguments):
         array_value, offset, _ = arguments
-        pointer, size = _pointer(
+        pointer, size = pointer_to(
             context, builder, signature.args[0], array_value, offset, like.lanes
         )
         value = builder.load(pointer)
         value.align = size
-        return _converted(builder, value, like.ir)
+        return converted(builder, value, like.ir)
 
     return like(array, types.intp, like), codegen
 
@@ -173,7 +174,7 @@ def double(typing_context, vector):
     result = Vector(types.float64, vector.lanes)
 
     def codegen(context, builder, signature, arguments):
-        return _converted(builder, arguments[0], result.ir)
+        return converted(builder, arguments[0], result.ir)
 
     return result(vector), codegen
 
@@ -183,7 +184,7 @@ def convert(typing_context, vector, like):
     """The same lanes in the dtype of `like`."""
 
     def codegen(context, builder, signature, arguments):
-        return _converted(builder, arguments[0], like.ir)
+        return converted(builder, arguments[0], like.ir)
 
     return like(vector, like), codegen
 
@@ -231,21 +232,21 @@ def scaled(typing_context, scalar, x):
 
 @intrinsic
 def add_scaled(typing_context, scalar, x, c):
-    """scalar · x + c, rounded once."""
+    """scalar · x + c, rounded once where the processor can."""
 
     def codegen(context, builder, signature, arguments):
         factor = _splat(builder, arguments[0], x.lanes)
-        return call(builder, "fma", x.ir, (factor, *arguments[1:]))
+        return call(builder, "fmuladd", x.ir, (factor, *arguments[1:]))
 
     return x(scalar, x, x), codegen
 
 
 @intrinsic
 def fma(typing_context, a, b, c):
-    """a · b + c, rounded once."""
+    """a · b + c, rounded once where the processor can."""
 
     def codegen(context, builder, signature, arguments):
-        return call(builder, "fma", a.ir, arguments)
+        return call(builder, "fmuladd", a.ir, arguments)
 
     return a(a, a, a), codegen
 
@@ -298,7 +299,7 @@ def standardised(typing_context, x, high, scale, shift):
         difference = builder.fsub(arguments[0], high)
         if x.scalar == types.float64:
             return builder.fmul(difference, scale)
-        return call(builder, "fma", x.ir, (difference, scale, shift))
+        return call(builder, "fmuladd", x.ir, (difference, scale, shift))
 
     return x(x, high, scale, shift), codegen
 
@@ -312,7 +313,7 @@ def offset(typing_context, x, high, scale, shift):
         difference = builder.fsub(arguments[0], high)
         if x.scalar == types.float64:
             return difference
-        return call(builder, "fma", x.ir, (difference, scale, shift))
+        return call(builder, "fmuladd", x.ir, (difference, scale, shift))
 
     return x(x, high, scale, shift), codegen
 
@@ -365,166 +366,7 @@ def zero_below(typing_context, value, key, bound):
     return value(value, value, value), codegen
 
 
-@intrinsic
-def total(typing_context, vector):
-    """Sum of the lanes in a fixed binary tree, as float64."""
-
-    def codegen(context, builder, signature, arguments):
-        value, width = arguments[0], vector.lanes
-        while width > 1:
-            width //= 2
-            half = [
-                ir.Constant(ir.VectorType(I32, width), [o + i for i in range(width)])
-                for o in (0, width)
-            ]
-            value = builder.fadd(
-                builder.shuffle_vector(value, value, half[0]),
-                builder.shuffle_vector(value, value, half[1]),
-            )
-        scalar = builder.extract_element(value, ir.Constant(I32, 0))
-        return scalar if vector.scalar == types.float64 else builder.fpext(scalar, ir.DoubleType())
-
-    return types.float64(vector), codegen
-
-
-def _shuffle(builder, a, b, lanes_of_both):
+def shuffle(builder, a, b, lanes_of_both):
+    """A vector of the chosen lanes of two, those of b numbered on from a's."""
     mask = ir.Constant(ir.VectorType(I32, len(lanes_of_both)), lanes_of_both)
     return builder.shuffle_vector(a, b, mask)
-
-
-def _pairs(builder, a, b, count, step):
-    """Add neighbouring groups of `step` lanes of a and b; the sums of a and b alternate."""
-    groups = range(0, count, 2 * step)
-    low = [g + side + i for g in groups for side in (0, count) for i in range(step)]
-    high = [lane + step for lane in low]
-    return builder.fadd(_shuffle(builder, a, b, low), _shuffle(builder, a, b, high))
-
-
-@intrinsic
-def add_totals(typing_context, array, index, a, b, c, e):
-    """Add the lane totals of four vectors to four consecutive elements of a float64 array.
-
-    One transposing tree for all four takes about half the instructions of four `total`s.
-    """
-
-    def codegen(context, builder, signature, arguments):
-        array_value, offset, va, vb, vc, ve = arguments
-        count = a.lanes
-        ab, ce = _pairs(builder, va, vb, count, 1), _pairs(builder, vc, ve, count, 1)
-        if count == 2:
-            four = _shuffle(builder, ab, ce, [0, 1, 2, 3])
-        else:
-            four, width = _pairs(builder, ab, ce, count, 2), count
-            while width > 4:
-                width //= 2
-                low = _shuffle(builder, four, four, list(range(width)))
-                four = builder.fadd(
-                    low, _shuffle(builder, four, four, list(range(width, 2 * width)))
-                )
-        if a.scalar == types.float32:
-            four = builder.fpext(four, ir.VectorType(ir.DoubleType(), 4))
-        pointer, size = _pointer(context, builder, signature.args[0], array_value, offset, 4)
-        before = builder.load(pointer)
-        before.align = size
-        builder.store(builder.fadd(before, four), pointer).align = size
-        return context.get_dummy_value()
-
-    return types.none(array, types.intp, a, a, a, a), codegen
-
-
-@intrinsic
-def read(typing_context, address, dtype_of):
-    """The scalar of the array's dtype at a memory address: rows of any strides, one signature."""
-    scalar = dtype_of.dtype
-
-    def codegen(context, builder, signature, arguments):
-        pointer = builder.inttoptr(arguments[0], IR_TYPES[scalar].as_pointer())
-        value = builder.load(pointer)
-        value.align = 1  # memory-mapped rows need not be aligned
-        return value
-
-    return scalar(types.intp, dtype_of), codegen
-
-
-GROUP = 8  # rows that are transposed together
-
-
-def _read(builder, kind, address, lanes):
-    """Load consecutive scalars at a memory address; memory-mapped rows need not be aligned."""
-    vector = ir.VectorType(IR_TYPES[kind.dtype], lanes)
-    value = builder.load(builder.inttoptr(address, vector.as_pointer()))
-    value.align = 1
-    return value
-
-
-@intrinsic
-def copy_group(typing_context, address, kind, array, index):
-    """Copy GROUP consecutive scalars of the dtype of `kind` to element `index` of a flat array."""
-
-    def codegen(context, builder, signature, arguments):
-        where, _, array_value, place = arguments
-        target = signature.args[2]
-        pointer, size = _pointer(context, builder, target, array_value, place, GROUP)
-        value = _read(builder, kind, where, GROUP)
-        wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
-        builder.store(_converted(builder, value, wanted), pointer).align = size
-        return context.get_dummy_value()
-
-    return types.none(types.intp, kind, array, types.intp), codegen
-
-
-@intrinsic
-def transpose_group(typing_context, address, row_stride, kind, array, index, stride):
-    """GROUP rows by GROUP columns, rows contiguous at an address, to columns `stride` elements apart."""
-
-    def codegen(context, builder, signature, arguments):
-        where, row_bytes, _, array_value, place, column = arguments
-        target = signature.args[3]
-        rows = []
-        for _ in range(GROUP):
-            rows.append(_read(builder, kind, where, GROUP))
-            where = builder.add(where, row_bytes)
-        step = 1
-        while step < GROUP:  # swap the off-diagonal quarters of ever larger squares
-            low = [i if not i & step else i - step + GROUP for i in range(GROUP)]
-            high = [i + step if not i & step else i + GROUP for i in range(GROUP)]
-            for i in (i for i in range(GROUP) if not i & step):
-                a, b = rows[i], rows[i + step]
-                rows[i] = _shuffle(builder, a, b, low)
-                rows[i + step] = _shuffle(builder, a, b, high)
-            step *= 2
-        wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
-        for value in rows:
-            pointer, size = _pointer(context, builder, target, array_value, place, GROUP)
-            builder.store(_converted(builder, value, wanted), pointer).align = size
-            place = builder.add(place, column)
-        return context.get_dummy_value()
-
-    return types.none(types.intp, types.intp, kind, array, types.intp, types.intp), codegen
-
-
-def _deal(columns):
-    @intrinsic
-    def function(typing_context, address, kind, array, index, stride):
-        def codegen(context, builder, signature, arguments):
-            where, _, array_value, place, column = arguments
-            target = signature.args[2]
-            value = _read(builder, kind, where, GROUP * columns)
-            wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
-            for j in range(columns):
-                lanes_of_column = [j + i * columns for i in range(GROUP)]
-                one = _converted(builder, _shuffle(builder, value, value, lanes_of_column), wanted)
-                pointer, size = _pointer(context, builder, target, array_value, place, GROUP)
-                builder.store(one, pointer).align = size
-                place = builder.add(place, column)
-            return context.get_dummy_value()
-
-        return types.none(types.intp, kind, array, types.intp, types.intp), codegen
-
-    function.__doc__ = (
-        f"Deal GROUP contiguous rows of {columns} columns out, one column after another."
-    )
-    return function
-
-
-deal_2, deal_3, deal_4 = _deal(2), _deal(3), _deal(4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
@@ -15,7 +16,6 @@ from fusem.kernels.simd import (
     scaled,
     store,
     store_affine,
-    total,
     zeros,
 )
 

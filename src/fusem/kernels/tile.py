@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import (
+from fusem.kernels.transpose import (
     GROUP,
     copy_group,
     deal_2,

@@ -8,11 +8,11 @@ instead was 5 to 25 % slower, d = 64 to 8).
 
 from __future__ import annotations
 
+from fusem.kernels.lane_sums import add_totals, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
     add_scaled,
-    add_totals,
     fma,
     lanes,
     load,
@@ -21,7 +21,6 @@ from fusem.kernels.simd import (
     residual,
     store,
     store_affine,
-    total,
     zeros,
     zeros_wide,
 )

@@ -58,6 +58,13 @@ def location(X: NDArray[Any]) -> tuple[int, int, int, int]:
     return X.ctypes.data, X.strides[0], X.strides[1], X.shape[0]
 
 
+def rounding(constants: Array, dtype: np.dtype[Any]) -> Array:
+    """What rounding the constants of the log-densities to dtype loses: every row of a component lacks it."""
+    with np.errstate(invalid="ignore"):
+        lost = constants - constants.astype(dtype)
+    return np.where(np.isfinite(lost), lost, 0.0)
+
+
 class Engine:
     """Kernels of one family for K components and d columns of one dtype.
 
@@ -136,7 +143,11 @@ class Engine:
                 kernel(*location(X), self.d, NO_WEIGHTS if w is None else w, *given, space, out)
             return out
 
-        return sweep(rows, weights, length, work, workers)
+        total = sweep(rows, weights, length, work, workers)
+        if total is not None:
+            counts = total[HEADER : HEADER + self.n_components]
+            total[0] += counts @ rounding(log_weights + operands.constant, self.dtype)
+        return total
 
     def maximize(
         self,

@@ -1,0 +1,110 @@
+"""From the caller's memory into a tile: scalars, groups of a column, groups of rows turned in registers.
+
+Addresses are plain integers, so that rows of any strides share one signature; memory-mapped rows need not be
+aligned.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from fusem.kernels.simd import IR_TYPES, converted, pointer_to, shuffle
+
+GROUP = 8  # rows that are transposed together
+
+
+@intrinsic
+def read(typing_context, address, dtype_of):
+    """The scalar of the array's dtype at a memory address: rows of any strides, one signature."""
+    scalar = dtype_of.dtype
+
+    def codegen(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], IR_TYPES[scalar].as_pointer())
+        value = builder.load(pointer)
+        value.align = 1  # memory-mapped rows need not be aligned
+        return value
+
+    return scalar(types.intp, dtype_of), codegen
+
+
+def _read(builder, kind, address, lanes):
+    """Load consecutive scalars at a memory address; memory-mapped rows need not be aligned."""
+    vector = ir.VectorType(IR_TYPES[kind.dtype], lanes)
+    value = builder.load(builder.inttoptr(address, vector.as_pointer()))
+    value.align = 1
+    return value
+
+
+@intrinsic
+def copy_group(typing_context, address, kind, array, index):
+    """Copy GROUP consecutive scalars of the dtype of `kind` to element `index` of a flat array."""
+
+    def codegen(context, builder, signature, arguments):
+        where, _, array_value, place = arguments
+        target = signature.args[2]
+        pointer, size = pointer_to(context, builder, target, array_value, place, GROUP)
+        value = _read(builder, kind, where, GROUP)
+        wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
+        builder.store(converted(builder, value, wanted), pointer).align = size
+        return context.get_dummy_value()
+
+    return types.none(types.intp, kind, array, types.intp), codegen
+
+
+@intrinsic
+def transpose_group(typing_context, address, row_stride, kind, array, index, stride):
+    """GROUP rows by GROUP columns, rows contiguous at an address, to columns `stride` elements apart."""
+
+    def codegen(context, builder, signature, arguments):
+        where, row_bytes, _, array_value, place, column = arguments
+        target = signature.args[3]
+        rows = []
+        for _ in range(GROUP):
+            rows.append(_read(builder, kind, where, GROUP))
+            where = builder.add(where, row_bytes)
+        step = 1
+        while step < GROUP:  # swap the off-diagonal quarters of ever larger squares
+            low = [i if not i & step else i - step + GROUP for i in range(GROUP)]
+            high = [i + step if not i & step else i + GROUP for i in range(GROUP)]
+            for i in (i for i in range(GROUP) if not i & step):
+                a, b = rows[i], rows[i + step]
+                rows[i] = shuffle(builder, a, b, low)
+                rows[i + step] = shuffle(builder, a, b, high)
+            step *= 2
+        wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
+        for value in rows:
+            pointer, size = pointer_to(context, builder, target, array_value, place, GROUP)
+            builder.store(converted(builder, value, wanted), pointer).align = size
+            place = builder.add(place, column)
+        return context.get_dummy_value()
+
+    return types.none(types.intp, types.intp, kind, array, types.intp, types.intp), codegen
+
+
+def _deal(columns):
+    @intrinsic
+    def function(typing_context, address, kind, array, index, stride):
+        def codegen(context, builder, signature, arguments):
+            where, _, array_value, place, column = arguments
+            target = signature.args[2]
+            value = _read(builder, kind, where, GROUP * columns)
+            wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
+            for j in range(columns):
+                lanes_of_column = [j + i * columns for i in range(GROUP)]
+                one = converted(builder, shuffle(builder, value, value, lanes_of_column), wanted)
+                pointer, size = pointer_to(context, builder, target, array_value, place, GROUP)
+                builder.store(one, pointer).align = size
+                place = builder.add(place, column)
+            return context.get_dummy_value()
+
+        return types.none(types.intp, kind, array, types.intp, types.intp), codegen
+
+    function.__doc__ = (
+        f"Deal GROUP contiguous rows of {columns} columns out, one column after another."
+    )
+    return function
+
+
+deal_2, deal_3, deal_4 = _deal(2), _deal(3), _deal(4)
