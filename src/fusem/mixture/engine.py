@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.data import Rows, segments
+from fusem.em.blas import one_thread
 from fusem.em.summary import bad_value, check_weights
 from fusem.em.sweep import segment_rows, sweep
 from fusem.em.workers import Workers
@@ -191,7 +192,8 @@ class Engine:
     def _step(self, components: Any, sums: Array, reg: Array) -> Any:
         """The next components; None where their means move too far to leave the covariances their digits."""
         try:
-            new = self.family.maximize(components, sums, reg)
+            with one_thread(self.d):
+                new = self.family.maximize(components, sums, reg)
         except SingularComponents:
             means = self.family.moved(components, sums).means
             if self.family.squared_distances(components, means).max() < NEAR:
