@@ -36,7 +36,7 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
         and column; at negative or all-zero weights.
     """
     d = rows.n_columns
-    length = segment_rows(30.0 + 5.0 * d, rows.n_rows, workers.n_jobs)
+    length = segment_rows(30.0 + 5.0 * d, d * rows.dtype.itemsize, rows.n_rows, workers.n_jobs)
     shift = _first_row(rows, weights)
     unit, nothing = np.ones(d), np.zeros(d)
     kernel, kind = scan[rows.dtype], np.empty(0, dtype=rows.dtype)

@@ -13,7 +13,7 @@ from fusem.em.tree import Statistic, Tree
 from fusem.em.workers import Workers
 from fusem.kernels.tile import LEAF
 
-MAX_LEAVES = 256  # per segment
+SEGMENT_BYTES = 1 << 19
 SEGMENT_SECONDS = (
     1e-3  # what one segment should take: long against the hand-over, short against Ctrl-C
 )
@@ -23,13 +23,15 @@ SECONDS_PER_OPERATION = 5e-11
 Work = Callable[[int, NDArray[Any], NDArray[np.float64] | None], Statistic]
 
 
-def segment_rows(operations: float, n_rows: int | None, n_jobs: int) -> int:
+def segment_rows(operations: float, row_bytes: int, n_rows: int | None, n_jobs: int) -> int:
     """Rows per segment, a power of two of leaves: results do not depend on it, only speed does.
 
     Parameters
     ----------
     operations : float
         Arithmetic per row.
+    row_bytes : int
+        Size of a row: sources that convert or cut anew hold copies of the segments in hand.
     n_rows : int or None
         Rows in all, where that is known.
     n_jobs : int
@@ -39,7 +41,7 @@ def segment_rows(operations: float, n_rows: int | None, n_jobs: int) -> int:
     rows = SEGMENT_SECONDS / seconds
     if n_rows is not None and n_jobs > 1:
         rows = min(rows, max(n_rows / (8 * n_jobs), LEAST_SECONDS / seconds))
-    leaves = int(max(1, min(rows / LEAF, MAX_LEAVES)))
+    leaves = int(max(1, min(rows, SEGMENT_BYTES / row_bytes) / LEAF))
     return LEAF << (leaves.bit_length() - 1)
 
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-QUEUE = 2  # items that wait, per thread
+QUEUE = 1  # items that wait, per thread
 
 
 def available_cores() -> int:

@@ -93,7 +93,8 @@ class Engine:
         """Rows per segment for this model and source."""
         family_columns = self.family.tile_columns(self.n_components, self.d)
         operations = self.n_components * (20.0 + 2.0 * self.d) + self.d * family_columns
-        length = segment_rows(operations, rows.n_rows, workers.n_jobs)
+        row_bytes = self.d * self.dtype.itemsize
+        length = segment_rows(operations, row_bytes, rows.n_rows, workers.n_jobs)
         self._levels = (length // LEAF).bit_length() + 1
         return length
 
