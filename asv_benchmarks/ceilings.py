@@ -50,5 +50,10 @@ def copy_rate() -> float:
 def multiply_adds(case: Case) -> int:
     """Return the multiply–adds that one EM iteration needs, those of the exponential not counted."""
     d, K = case.columns, case.components
-    each = {"full": d * d * K, "tied": d * d + 2 * d * K, "diag": 4 * d * K, "spherical": 2 * d * K}
+    each = {
+        "full": d * (d + 1) * K,
+        "tied": d * d + 2 * d * K,
+        "diag": 4 * d * K,
+        "spherical": 2 * d * K,
+    }
     return case.rows * each[case.covariance]

@@ -13,6 +13,7 @@ import math
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -31,8 +32,9 @@ START_ITERATIONS = 2
 class OneDal:
     """The other process; `seconds` asks it."""
 
-    def __init__(self, python: str, early: int, late: int) -> None:
-        command = [python, str(Path(__file__).resolve()), str(early), str(late)]
+    def __init__(self, python: str, early: int, late: int, threads: int) -> None:
+        numbers = map(str, (early, late, threads))
+        command = [python, str(Path(__file__).resolve()), *numbers]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -41,15 +43,17 @@ class OneDal:
         """Seconds of one EM iteration: a longer run less a shorter one."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{case.label} {dtype}\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(f"{case.label} {dtype}\n")
+            self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
             raise RuntimeError("The process that runs oneDAL ended: does its Python have daal4py?")
         return float(answer)
 
     def close(self) -> None:
-        self._process.communicate()
+        with suppress(BrokenPipeError):
+            self._process.communicate()
 
 
 @cache
@@ -100,6 +104,7 @@ def answer(line: str, early: int, late: int) -> float:
 
 
 if __name__ == "__main__":
-    early, late = map(int, sys.argv[1:])
+    early, late, threads = map(int, sys.argv[1:])
+    import_module("daal4py").daalinit(threads)
     for line in sys.stdin:
         print(answer(line, early, late), flush=True)

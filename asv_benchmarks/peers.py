@@ -160,7 +160,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 def against_onedal(chosen: argparse.Namespace) -> list[Rivals]:
     if chosen.onedal is None:
         return []
-    onedal, measured = OneDal(chosen.onedal, EARLY, LATE), []
+    onedal, measured = OneDal(chosen.onedal, EARLY, LATE, THREADS), []
     for case in cases(chosen.quick, chosen.only):
         measured.append(rivals(case, onedal, chosen.repetitions or ROUNDS))
         print(report.rivals_row(measured[-1]), flush=True)

@@ -128,7 +128,7 @@ def rivals_table(measured: Sequence[Rivals]) -> str:
     means = []
     for dtype in DTYPES:
         ratios = [median(one.ratios(("oneDAL", dtype), ("fusem", dtype))) for one in measured]
-        known = [ratio for ratio in ratios if not isnan(ratio)]
+        known = [ratio for ratio in ratios if ratio > 0.0]  # neither NaN nor noise
         means.append(f"{number(geometric_mean(known))} × in {dtype}" if known else f"– in {dtype}")
     table = RIVALS_HEAD + "\n".join(map(rivals_row, measured))
     return f"{table}\n\nGeometric means of the ratios: {' and '.join(means)}."

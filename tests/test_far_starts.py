@@ -7,6 +7,8 @@ import pytest
 from sklearn.mixture import GaussianMixture as Peer
 
 from fusem.families.gaussian import SingularComponents
+from fusem.families.registry import FAMILIES
+from fusem.mixture.engine import Engine
 from tests.cases import CASES, DTYPES
 from tests.comparison import assert_same_model, assert_same_parameters, parameters_of
 from tests.models import fit_quietly, model_at, stepped
@@ -108,6 +110,49 @@ def test_by_hand_the_means_go_first(case):
     model.update(model.statistics(X))
     expected = parameters_of(stepped(case, X, 1, start))
     assert_same_parameters(parameters_of(model), expected, case.covariance_type, 1e-11)
+
+
+@by_type
+def test_by_hand_collinear_columns_are_an_error_at_once(case):
+    """Means that still move do not hide it."""
+    if not FAMILIES[case.family].MATRICES:
+        pytest.skip("only matrices can be singular without a constant column")
+    x = np.random.default_rng(0).normal(size=400)
+    X = np.c_[x, 2.0 * x]
+    start = case.start(2, 2)._replace(means=np.array([[-1.0, -2.0], [1.0, 2.0]]))
+    start = start._replace(covariances=np.broadcast_to(np.eye(2), start.covariances.shape).copy())
+    model = stepped(case, X, 0, start, reg_covar=0.0)
+    statistic = model.statistics(X)
+    with pytest.raises(SingularComponents):
+        model.update(statistic)
+
+
+@by_type
+@by_dtype
+def test_only_a_far_start_takes_another_pass(case, dtype, monkeypatch):
+    """Every pass counts its rows; a second one is made once, at the first step."""
+    passes = []
+    statistic = Engine.statistic
+    monkeypatch.setattr(
+        Engine, "statistic", lambda *given: (passes.append(given[-1]), statistic(*given))[1]
+    )
+    X = rows(case, dtype)
+    stepped(case, X, 3, case.start(1))
+    assert [about is None for about in passes] == [True, True, True]
+    passes.clear()
+    stepped(case, X, 3, moved_start(case, FAR))
+    assert [about is None for about in passes].count(True) == 3
+    assert 1 <= [about is None for about in passes].count(False) <= 3
+
+
+@by_type
+def test_another_pass_counts_weights(case):
+    X, start = rows(case), moved_start(case, FAR)
+    weights = np.random.default_rng(4).integers(0, 4, len(X)).astype(float)
+    model = model_at(case, start, max_iter=1)
+    params = parameters_of(fit_quietly(model, X, sample_weight=weights))
+    _, *expected = case.twin.em_step(X, weights, *start, 1e-6)
+    assert_same_parameters(params, Parameters(*expected), case.covariance_type, 1e-11)
 
 
 def steps(model, X, n: int) -> None:

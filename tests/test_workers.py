@@ -55,6 +55,45 @@ def test_an_error_of_the_source_is_raised_and_work_ends():
     assert done == [1]
 
 
+def test_an_error_that_is_no_exception_is_not_lost():
+    caller = threading.get_ident()
+    began = threading.Event()
+
+    def work(item):
+        if threading.get_ident() != caller:
+            began.set()
+            raise SystemExit("helper")
+        began.wait(10)
+
+    with Workers(2) as workers, pytest.raises(SystemExit, match="helper"):
+        workers.run(iter(range(20)), work)
+
+
+def test_work_may_use_the_same_threads():
+    done = []
+    with Workers(2) as workers:
+        workers.run(iter(range(4)), lambda _: workers.run(iter(range(3)), done.append))
+    assert sorted(done) == sorted([0, 1, 2] * 4)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_source_is_closed_when_work_fails(n_jobs):
+    closed = []
+
+    def items():
+        try:
+            yield from range(10)
+        finally:
+            closed.append(True)
+
+    def work(item):
+        raise ValueError(item)
+
+    with Workers(n_jobs) as workers, pytest.raises(ValueError, match="0"):
+        workers.run(items(), work)
+    assert closed == [True]
+
+
 def test_every_item_is_worked_on_once():
     for n_jobs in (1, 2, 4):
         done = []

@@ -6,6 +6,7 @@ d = 128 that took a quarter of an iteration.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,18 @@ from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-SINGLE = 64  # columns; up to here OpenBLAS calls no other thread
-_lock = threading.Lock()  # the limit is the process's: who sets it must be who takes it back
+SINGLE = 64  # rows and columns; up to here OpenBLAS calls no other thread
+_lock = threading.RLock()  # the limit is the process's: who sets it must be who takes it back
+
+
+def _forget_lock() -> None:
+    """In a forked child: the thread that held the lock is not there."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 @cache
@@ -23,9 +34,9 @@ def _controller() -> ThreadpoolController:
 
 
 @contextmanager
-def one_thread(columns: int) -> Iterator[None]:
-    """Hold BLAS to one thread, where matrices of so many columns would wake more."""
-    if columns <= SINGLE:
+def one_thread(order: int) -> Iterator[None]:
+    """Hold BLAS to one thread, where matrices of this order would wake more."""
+    if order <= SINGLE:
         yield
         return
     with _lock, _controller().limit(limits=1, user_api="blas"):

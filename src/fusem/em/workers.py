@@ -7,7 +7,7 @@ what stops one stops all.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -81,8 +81,14 @@ class Workers:
             line.close(self.n_jobs)
             raise
         finally:
+            # what has not begun has nothing left to do, and may never begin where work uses these threads
+            helpers = [helper for helper in helpers if not helper.cancel()]
             wait(helpers)
+            if isinstance(items, Generator):
+                items.close()
         line.raise_earliest()
+        for helper in helpers:
+            helper.result()  # raises what was no `Exception`
 
 
 class Line(Generic[Item]):
@@ -140,6 +146,11 @@ class Line(Generic[Item]):
             self._errors.append((number, error))
 
     def raise_earliest(self) -> None:
-        """Raise the error of the earliest item that failed."""
+        """Raise the error of the earliest item that failed; keep none, nor what their frames hold."""
         if self._errors:
-            raise min(self._errors, key=lambda failed: failed[0])[1]
+            earliest = min(self._errors, key=lambda failed: failed[0])[1]
+            self._errors.clear()
+            try:
+                raise earliest
+            finally:
+                del earliest

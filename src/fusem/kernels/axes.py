@@ -112,8 +112,9 @@ def density(square, k, r, scale, log_weights, constant, squares, logp, stride):
     rest = rest_of_scale(scale, k)
     if squares is not None:
         store(squares, k * stride + r, square)
-    factor = -0.5 * rest * rest
-    store_affine(logp, k * stride + r, square, factor, log_weights[k] + constant[k])
+    # one factor after the other: rest² would overflow before the variance underflows
+    square = scaled(rest, square)
+    store_affine(logp, k * stride + r, square, -0.5 * rest, log_weights[k] + constant[k])
 
 
 @helper
@@ -210,7 +211,7 @@ def two_moments(
             s2, s3 = rest_of_scale(scale, i + 2), rest_of_scale(scale, i + 3)
             t0, t1, t2, t3 = scaled(s0, t0), scaled(s1, t1), scaled(s2, t2), scaled(s3, t3)
             add_totals(stats, first + i, t0, t1, t2, t3)
-            s0, s1, s2, s3 = s0 * s0, s1 * s1, s2 * s2, s3 * s3
+            u0, u1, u2, u3 = scaled(s0, u0), scaled(s1, u1), scaled(s2, u2), scaled(s3, u3)
             u0, u1, u2, u3 = scaled(s0, u0), scaled(s1, u1), scaled(s2, u2), scaled(s3, u3)
             add_totals(stats, second + i, u0, u1, u2, u3)
         j += 4
@@ -223,7 +224,7 @@ def two_moments(
                 t, u = add(t, w), fma(z, w, u)
             s = rest_of_scale(scale, i)
             stats[first + i] += total(t) * s
-            stats[second + i] += total(u) * (s * s)
+            stats[second + i] += total(u) * s * s
         j += 1
 
 
@@ -244,7 +245,7 @@ def square_totals(
         for r in range(k * stride, k * stride + tile, 4 * lanes(resp)):
             t = fma(load_wide(resp, r), load_wide(squares, r), t)
         s = rest_of_scale(scale, k)
-        stats[start + k] += total(t) * (s * s)
+        stats[start + k] += total(t) * s * s
 
 
 @helper

@@ -123,7 +123,7 @@ def evaluate(
                 evidence[first + r] = w[r]
             for r in range(tile):
                 w[r] = 1.0
-        if proba.size > 0:  # last: it overwrites logp
+        if proba.size > 0:
             posterior(logp, w, resp, n_components, tile, stride, False)
             for r in range(count):
                 for k in range(n_components):

@@ -38,7 +38,7 @@ def whiten(
     y,  # OUT (d × stride) at y0
     y0,
     constant,  # IN  log normalisation
-    logp,  # OUT constant − |y|² / 2, float64, at [l0 + r]
+    logp,  # OUT constant − |y|² / 2 at [l0 + r]
     l0,
     r,  # IN  the first of four vectors of rows
     d,

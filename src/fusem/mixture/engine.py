@@ -161,7 +161,7 @@ class Engine:
         """The M-step: mixing weights and the family's parameters.
 
         Where a mean moves very far, the covariance is what is left of a difference of large numbers. Then
-        the sums are taken once more about the new means, with the same responsibilities.
+        the sums are taken again about the new means, with the same responsibilities.
 
         Parameters
         ----------
@@ -176,28 +176,39 @@ class Engine:
                 "No row has any responsibility left: the sample weights are too small for the dtype of "
                 "the rows. Divide them by their mean."
             )
-        weights, about = counts / counts.sum(), model.components
-        components = self._step(about, sums, reg)
-        for _ in range(MOST_MOVES):
-            if components is not None:
-                break
-            about = self.family.moved(about, sums)
-            if statistic_about is None:
-                return Model(weights, about)
-            sums = statistic_about(about)[HEADER:]
-            components = self._step(about, sums, reg)
-        if components is None:  # moving on does not help
-            components = self.family.maximize(about, sums, reg)
-        return Model(weights, components)
+        with one_thread(max(self.d, self.n_components)):
+            components = self._components(model.components, sums, reg, statistic_about)
+        return Model(counts / counts.sum(), components)
 
-    def _step(self, components: Any, sums: Array, reg: Array) -> Any:
-        """The next components; None where their means move too far to leave the covariances their digits."""
+    def _components(
+        self,
+        about: Any,
+        sums: Array,
+        reg: Array,
+        statistic_about: Callable[[Any], Array] | None,
+    ) -> Any:
+        if statistic_about is None:
+            components = self._step(about, sums, reg, FAR[self.dtype.name])
+            return self.family.moved(about, sums) if components is None else components
+        for _ in range(MOST_MOVES):
+            components = self._step(about, sums, reg, NEAR)
+            if components is not None:
+                return components
+            about = self.family.moved(about, sums)
+            sums = statistic_about(about)[HEADER:]
+        return self.family.maximize(about, sums, reg)  # moving on would not help
+
+    def _step(self, components: Any, sums: Array, reg: Array, near: float) -> Any:
+        """The next components; None where their means move too far to leave the covariances their digits.
+
+        Singular covariances may be lost digits, unless no mean moves further than `near`, a squared
+        distance in units of the old covariance.
+        """
         try:
-            with one_thread(self.d):
-                new = self.family.maximize(components, sums, reg)
+            new = self.family.maximize(components, sums, reg)
         except SingularComponents:
             means = self.family.moved(components, sums).means
-            if self.family.squared_distances(components, means).max() < NEAR:
+            if self.family.squared_distances(components, means).max() < near:
                 raise
             return None
         distance = self.family.squared_distances(new, components.means).max()
