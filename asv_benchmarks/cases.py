@@ -26,18 +26,23 @@ class Start(TypedDict):
     precisions_init: Array
 
 
+TOGETHER, APART = 1.0, 3.0  # standard deviation of the centres, in those of the components
+
+
 class Case(NamedTuple):
-    """One covariance type at one shape."""
+    """One covariance type at one shape; components that overlap, or lie apart."""
 
     covariance: str
     rows: int
     columns: int
     components: int
+    spread: float = TOGETHER
 
     @property
     def label(self) -> str:
         """How asv and RESULTS.md name the case."""
-        return f"{self.covariance}-{self.rows}x{self.columns}-k{self.components}"
+        where = "-apart" if self.spread == APART else ""
+        return f"{self.covariance}-{self.rows}x{self.columns}-k{self.components}{where}"
 
 
 def every_covariance(*shapes: tuple[int, int, int]) -> list[Case]:
@@ -46,7 +51,10 @@ def every_covariance(*shapes: tuple[int, int, int]) -> list[Case]:
 
 PROFILES: dict[str, list[Case]] = {
     "smoke": every_covariance((2_000, 2, 3)),
-    "small": every_covariance((200_000, 1, 2), (100_000, 4, 5), (40_000, 16, 8)),
+    "small": [
+        *every_covariance((200_000, 1, 2), (100_000, 4, 5), (40_000, 16, 8)),
+        Case("full", 40_000, 16, 32, APART),
+    ],
     "large": [
         Case("full", 5_000_000, 1, 2),
         Case("full", 1_000_000, 2, 5),
@@ -58,6 +66,8 @@ PROFILES: dict[str, list[Case]] = {
         Case("full", 20_000, 128, 16),
         Case("diag", 500_000, 16, 16),
         Case("diag", 200_000, 64, 64),
+        Case("full", 200_000, 32, 64, APART),
+        Case("diag", 200_000, 64, 64, APART),
         Case("tied", 500_000, 16, 16),
         Case("spherical", 500_000, 16, 16),
     ],
@@ -73,15 +83,20 @@ def profile() -> list[Case]:
 
 
 def by_label(label: str) -> Case:
-    covariance, shape, components = label.split("-")
+    covariance, shape, components, *apart = label.split("-")
     rows, columns = shape.split("x")
-    return Case(covariance, int(rows), int(columns), int(components.removeprefix("k")))
+    spread = APART if apart else TOGETHER
+    return Case(covariance, int(rows), int(columns), int(components.removeprefix("k")), spread)
+
+
+def drawn_centres(case: Case, rng: np.random.Generator) -> Array:
+    return rng.normal(size=(case.components, case.columns)) * case.spread
 
 
 def blobs(case: Case, dtype: str = "float64") -> Array:
-    """Draw rows around centres ~ N(0, 3²) with unit covariance, block by block into one array."""
+    """Draw rows around centres ~ N(0, spread²) with unit covariance, block by block into one array."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(case.components, case.columns)) * 3
+    centres = drawn_centres(case, rng)
     X = np.empty((case.rows, case.columns), dtype)
     step = max(1, BLOCK // case.columns)
     for first in range(0, case.rows, step):
@@ -92,7 +107,10 @@ def blobs(case: Case, dtype: str = "float64") -> Array:
 
 
 def start(case: Case, X: Array) -> Start:
-    """Return starting parameters that need no k-means: equal weights, K rows, unit covariances."""
+    """Return starting parameters that need no k-means: equal weights, K rows, unit covariances.
+
+    Where components lie apart the means are the true ones: two rows of one component would overlap for ever.
+    """
     K, d = case.components, case.columns
     identity = {
         "full": np.broadcast_to(np.eye(d), (K, d, d)).copy(),
@@ -101,8 +119,11 @@ def start(case: Case, X: Array) -> Start:
         "spherical": np.ones(K),
     }
     rows = np.random.default_rng(1).choice(len(X), size=K, replace=False)
+    means = X[np.sort(rows)].astype(np.float64)
+    if case.spread == APART:
+        means = drawn_centres(case, np.random.default_rng(0))
     return {
         "weights_init": np.full(K, 1 / K),
-        "means_init": X[np.sort(rows)].astype(np.float64),
+        "means_init": means,
         "precisions_init": identity[case.covariance],
     }

@@ -62,7 +62,10 @@ class Ceilings(Estimator):
     """How near a sweep comes to what the machine can do at all."""
 
     def track_share_of_matrix_product(self, label: str, dtype: str) -> float:
-        """Needed multiply–adds per second, over those of the BLAS's matrix product."""
+        """Needed multiply–adds per second, over those of the BLAS's matrix product.
+
+        All components count as needed: where they lie apart, most are left out and more than 1 is reached.
+        """
         rate = ceilings.multiply_adds(by_label(label)) / self.sweep_seconds()
         return rate / ceilings.matrix_product_rate(dtype)
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class OneDal:
             self._process.communicate()
 
 
-@cache
+@lru_cache(maxsize=2)  # one per dtype
 def prepared(label: str, dtype: str) -> tuple[Array, Any]:
     """Return rows and oneDAL's own start."""
     daal4py = import_module("daal4py")

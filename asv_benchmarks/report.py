@@ -45,8 +45,9 @@ BLAS: {blas}.
 {iterations}
 
 Times are nanoseconds per row and component, medians; float64, two threads for each library.
-Data: K blobs, centres ~ N(0, 3²), unit covariance (`cases.blobs`). Start: equal weights, K rows as
-means, unit covariances (`cases.start`), then {early} EM iterations; both libraries begin there.
+Data: K blobs, unit covariance, centres ~ N(0, 1), where components overlap, or N(0, 3²), where they lie
+`apart` (`cases.blobs`). Start: equal weights, K rows as means (of those apart the centres), unit
+covariances (`cases.start`), then {early} EM iterations; both libraries begin there.
 
 - *scikit-learn*: its `_e_step` and `_m_step`, the body of its loop, without validation or start.
 - *fusem*: `model.update(model.statistics(X))`, public calls that look at their input each time.

@@ -7,14 +7,16 @@ import os
 import shutil
 import threading
 import time
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fusem
+from fusem.families.registry import FAMILIES
 from fusem.kernels import policy
-from tests.cases import CASES
+from tests.cases import CASES, DTYPES
 from tests.comparison import assert_same_model
 from tests.models import model_at, stepped
 from tests.processes import ROOT, finish, run, start
@@ -226,6 +228,50 @@ def test_cross_validation_in_processes():
     X = case.data(900)
     scores = cross_val_score(model, X, cv=2, n_jobs=2)
     np.testing.assert_array_equal(scores, cross_val_score(model, X, cv=2, n_jobs=1))
+
+
+def refuse(signature):
+    raise AssertionError(f"asked to compile {signature}")
+
+
+def fit_every_family():
+    for case in CASES:
+        for dtype in DTYPES:
+            model = stepped(case, case.data(500, dtype=dtype), 1)
+            model.predict(case.data(500, dtype=dtype))
+
+
+def test_families_share_a_process(monkeypatch):
+    """numba takes records of one name and one set of fields for one type: calls would compile for ever."""
+    fit_every_family()
+    asked = []
+    for case in CASES:
+        kernels = FAMILIES[case.family].kernels
+        for kernel in (kernels.sweep, kernels.evaluate):
+            for dtype in DTYPES:
+                monkeypatch.setattr(kernel[dtype], "compile", asked.append)
+    fit_every_family()
+    assert asked == []
+
+
+def test_operands_have_names_of_their_own():
+    names = [type(of_family(case)).__name__ for case in CASES]
+    assert len(set(names)) == len(CASES)
+
+
+def of_family(case):
+    start, family = case.start(), FAMILIES[case.family]
+    return family.operands(family.from_covariances(start.means, start.covariances), float)
+
+
+def test_records_alike_are_seen(monkeypatch):
+    alike = namedtuple("SphericalOperands", "high shift scale constant")
+    kernel = FAMILIES["gaussian_diag"].kernels.evaluate[np.float64]
+    fit_every_family()
+    monkeypatch.setattr(kernel, "compile", refuse)
+    monkeypatch.setattr(FAMILIES["gaussian_diag"], "DiagOperands", alike)
+    with pytest.raises(AssertionError, match="asked to compile"):
+        fit_every_family()
 
 
 @pytest.mark.slow

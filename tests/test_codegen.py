@@ -18,8 +18,10 @@ from fusem.families.registry import FAMILIES
 from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.simd import LANES
 from fusem.kernels.tile import LEAF, workspace
+from fusem.mixture.engine import Engine
 from tests.cases import CASES, DTYPES
 from tests.processes import run
+from tests.test_pruning import mixture, near
 from tests.traced import traced_peak
 
 CASE = {case.family: case for case in CASES}
@@ -97,7 +99,7 @@ def print_sweeps(families, runs):
     for family in families:
         for dtype in DTYPES:
             X = CASE[family].data(ROWS, n_features=D, dtype=dtype)
-            kernel, arguments = FAMILIES[family].sweep[dtype], sweep_arguments(family, X)
+            kernel, arguments = FAMILIES[family].kernels.sweep[dtype], sweep_arguments(family, X)
             kernel.compile(tuple(map(numba.typeof, arguments)))
             if runs:
                 kernel(*arguments)
@@ -107,10 +109,25 @@ def print_sweeps(families, runs):
     print(json.dumps({"lanes": LANES, "sweeps": sweeps}))
 
 
-def sweeps_for(processor, folder):
+def print_pruned(families, runs):
+    """`print_sweeps` of pruned sweeps in float64; they are not run."""
+    sweeps = []
+    for family in families:
+        kernel, model = FAMILIES[family].kernels.sweep_pruned[float], mixture(family)
+        made = Engine(FAMILIES[family], *model.components.means.shape, float)
+        with made.space_and_pairs(made.dtype) as spaces:
+            operands = made.family.operands(model.components, float)
+            known = np.empty(0), model.log_weights, operands, near(family, model)
+            arguments = 0, 0, 0, 0, made.d, *known, spaces, np.empty(made.size)
+            kernel.compile(tuple(map(numba.typeof, arguments)))
+        sweeps.append({"family": family, "dtype": "float64"} | machine_code(kernel))
+    print(json.dumps({"lanes": LANES, "sweeps": sweeps}))
+
+
+def sweeps_for(processor, folder, printer=print_sweeps):
     """Compile for a processor in a fresh process: (lanes, sweeps)."""
-    arguments = f"{processor.families!r}, {processor.runs_here}"
-    script = f"from tests.test_codegen import print_sweeps; print_sweeps({arguments})"
+    name, arguments = printer.__name__, f"{processor.families!r}, {processor.runs_here}"
+    script = f"from tests.test_codegen import {name}; {name}({arguments})"
     pinned = {"NUMBA_CPU_NAME": processor.name, "NUMBA_CPU_FEATURES": processor.features}
     found = json.loads(run(script, FUSEM_CACHE_DIR=str(folder), **({} if ARM else pinned)))
     return found["lanes"], found["sweeps"]
@@ -271,7 +288,7 @@ def test_a_wrong_statistic_is_seen():
     family = "gaussian_full"
     X = CASE[family].data(ROWS, n_features=D)
     arguments = sweep_arguments(family, X)  # the address of X, which they do not keep alive
-    FAMILIES[family].sweep[float](*arguments)
+    FAMILIES[family].kernels.sweep[float](*arguments)
     check_step(family, "float64", arguments[-1])
     for place in (0, HEADER, len(arguments[-1]) - 1):
         wrong = arguments[-1].copy()
@@ -326,6 +343,17 @@ def test_vectors_fill_the_registers(processor, tmp_path):
 
 @on_x86
 @pytest.mark.slow
+def test_pruned_sweeps_are_vectors_too(tmp_path):
+    processor = AVX2._replace(families=MATRIX_AND_AXES)
+    lanes, sweeps = sweeps_for(processor, tmp_path, print_pruned)
+    assert (lanes, len(sweeps)) == (processor.lanes, len(processor.families))
+    for sweep in sweeps:
+        check_registers(sweep["asm"], sweep["dtype"], processor)
+        check_calls(sweep["asm"], sweep["label"])
+
+
+@on_x86
+@pytest.mark.slow
 def test_vectors_fit_the_registers_of_any_x86(plain):
     check_processor(PLAIN, *plain)
 
@@ -365,7 +393,7 @@ def check_allocations(calls):
 @pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("family", MATRIX_AND_AXES)
 def test_a_leaf_more_allocates_nothing(family):
-    kernel, calls = FAMILIES[family].sweep[float], []
+    kernel, calls = FAMILIES[family].kernels.sweep[float], []
     for leaves in (1, 50):
         X = CASE[family].data(leaves * LEAF, n_features=D)
         arguments = sweep_arguments(family, X)

@@ -199,4 +199,4 @@ def test_read_only_weights_compile_nothing():
     fusem.GaussianMixture(1, covariance_type="diag").fit(rows, sample_weight=weights)
     weights.flags.writeable = False
     fusem.GaussianMixture(1, covariance_type="diag").fit(rows, sample_weight=weights)
-    assert len(gaussian_diag.sweep[np.float64].signatures) == 1
+    assert len(gaussian_diag.kernels.sweep[np.float64].signatures) == 1

@@ -25,15 +25,15 @@ from fusem.families.gaussian import (
     scaled_operands,
     weighted_means,
 )
-from fusem.kernels import mixture_sweep
 from fusem.kernels.axes import scaled_distances, two_moments, weight_totals
-from fusem.kernels.policy import Kernel, helper
+from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.policy import helper
 
 NAME = "gaussian_diag"
 MATRICES = False  # covariances are no matrices: collinear columns do not matter
 
 
-class Operands(NamedTuple):
+class DiagOperands(NamedTuple):
     """What the kernels read: flat arrays in the dtype of the rows, constants in float64."""
 
     high: NDArray[Any]  # (K · d) means
@@ -64,10 +64,10 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
     return Stats(counts, first.reshape(n_components, d), second.reshape(n_components, d))
 
 
-def operands(params: Params, dtype: DTypeLike) -> Operands:
+def operands(params: Params, dtype: DTypeLike) -> DiagOperands:
     d = params.means.shape[1]
     constant = np.log(params.whitening).sum(axis=1) - 0.5 * d * LOG_2PI
-    return Operands(*scaled_operands(params.means, params.whitening, dtype), constant)
+    return DiagOperands(*scaled_operands(params.means, params.whitening, dtype), constant)
 
 
 @helper
@@ -88,15 +88,14 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     )  # fmt: skip
 
 
-sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
-sweep_about = Kernel(
-    mixture_sweep.sweep,
-    f"{NAME}_sweep_about",
-    log_density=log_density,
-    accumulate=accumulate,
-    recentre=log_density,
-)
-evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+@helper
+def only(operands, k, d):
+    high, shift = operands.high[k * d : (k + 1) * d], operands.shift[k * d : (k + 1) * d]
+    scale = operands.scale[k * d : (k + 1) * d]
+    return DiagOperands(high, shift, scale, operands.constant[k : k + 1])
+
+
+kernels = mixture_kernels(NAME, log_density, accumulate, only)
 
 
 def moved(params: Params, flat: Array) -> Params:
@@ -147,6 +146,24 @@ def from_precisions(means: Array, precisions: Array) -> Params:
 def squared_distances(params: Params, points: Array) -> Array:
     """Squared distance of every mean from a point of its own, in units of its variances, (K,)."""
     return np.asarray((((points - params.means) * params.whitening) ** 2).sum(axis=1))
+
+
+def separations(params: Params, components: range) -> tuple[Array, Array]:
+    """How far each mean is from some components, and how wide its own component is in that direction.
+
+    Both (components, K), in standard deviations of the first along the line from its mean to the other.
+    """
+    chosen = slice(components.start, components.stop, components.step)
+    precision = params.whitening[chosen, None]
+    z = (params.means - params.means[chosen, None]) * precision
+    distance = np.sqrt(np.einsum("mki,mki->mk", z, z))
+    z *= precision / params.whitening
+    return distance, np.sqrt(np.einsum("mki,mki->mk", z, z)) / known(distance)
+
+
+def within(params: Params, weights: Array) -> Array:
+    """Variances of the rows about the means of their components, (d,)."""
+    return np.asarray(weights @ params.covariances)
 
 
 def variances(params: Params) -> Array:

@@ -29,8 +29,8 @@ from fusem.families.gaussian import (
     weighted_means,
     whitening_of_precision,
 )
-from fusem.kernels import mixture_sweep
-from fusem.kernels.policy import Kernel, helper
+from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
 
@@ -38,7 +38,7 @@ NAME = "gaussian_full"
 MATRICES = True  # covariances are matrices: collinear columns matter
 
 
-class Operands(NamedTuple):
+class FullOperands(NamedTuple):
     """What the kernels read: flat arrays in the dtype of the rows, constants in float64."""
 
     high: NDArray[Any]  # (K · d) means
@@ -72,11 +72,11 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
     )
 
 
-def operands(params: Params, dtype: DTypeLike) -> Operands:
+def operands(params: Params, dtype: DTypeLike) -> FullOperands:
     d = params.means.shape[1]
     log_det = np.log(np.einsum("kii->ki", params.whitening)).sum(axis=1)
     matrix = params.whitening.astype(dtype).ravel()
-    return Operands(*in_two_parts(params.means, dtype), matrix, log_det - 0.5 * d * LOG_2PI)
+    return FullOperands(*in_two_parts(params.means, dtype), matrix, log_det - 0.5 * d * LOG_2PI)
 
 
 @helper
@@ -102,15 +102,14 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
         )  # fmt: skip
 
 
-sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
-sweep_about = Kernel(
-    mixture_sweep.sweep,
-    f"{NAME}_sweep_about",
-    log_density=log_density,
-    accumulate=accumulate,
-    recentre=log_density,
-)
-evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+@helper
+def only(operands, k, d):
+    high, low = operands.high[k * d : (k + 1) * d], operands.low[k * d : (k + 1) * d]
+    matrix = operands.matrix[k * d * d : (k + 1) * d * d]
+    return FullOperands(high, low, matrix, operands.constant[k : k + 1])
+
+
+kernels = mixture_kernels(NAME, log_density, accumulate, only)
 
 
 def moved(params: Params, flat: Array) -> Params:
@@ -174,6 +173,25 @@ def squared_distances(params: Params, points: Array) -> Array:
     """Squared distance of every mean from a point of its own, in units of its covariance, (K,)."""
     y = params.whitening @ (points - params.means)[:, :, None]
     return np.asarray((y**2).sum(axis=(1, 2)))
+
+
+def separations(params: Params, components: range) -> tuple[Array, Array]:
+    """How far each mean is from some components, and how wide its own component is in that direction.
+
+    Both (components, K), in standard deviations of the first along the line from its mean to the other.
+    """
+    chosen = slice(components.start, components.stop, components.step)
+    means, whitening = params.means, params.whitening[chosen]
+    y = (means - means[chosen, None]) @ np.swapaxes(whitening, 1, 2)
+    distance = np.sqrt(np.einsum("mki,mki->mk", y, y))
+    direction = np.swapaxes((y / known(distance)[:, :, None]) @ whitening, 0, 1)
+    square = np.einsum("kmi,kmi->mk", direction @ params.covariances, direction)
+    return distance, np.sqrt(square)
+
+
+def within(params: Params, weights: Array) -> Array:
+    """Covariance of the rows about the means of their components, (d, d)."""
+    return np.tensordot(weights, params.covariances, axes=1)
 
 
 def variances(params: Params) -> Array:

@@ -25,15 +25,15 @@ from fusem.families.gaussian import (
     scaled_operands,
     weighted_means,
 )
-from fusem.kernels import mixture_sweep
 from fusem.kernels.axes import distances, first_moments, square_totals, weight_totals
-from fusem.kernels.policy import Kernel, helper
+from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.policy import helper
 
 NAME = "gaussian_spherical"
 MATRICES = False  # covariances are no matrices: collinear columns do not matter
 
 
-class Operands(NamedTuple):
+class SphericalOperands(NamedTuple):
     """What the kernels read: flat arrays in the dtype of the rows, constants in float64."""
 
     high: NDArray[Any]  # (K · d) means
@@ -64,11 +64,11 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
     return Stats(counts, first.reshape(n_components, d), squares)
 
 
-def operands(params: Params, dtype: DTypeLike) -> Operands:
+def operands(params: Params, dtype: DTypeLike) -> SphericalOperands:
     d = params.means.shape[1]
     constant = d * np.log(params.whitening) - 0.5 * d * LOG_2PI
     high, shift, scale = scaled_operands(params.means, params.whitening[:, None], dtype)
-    return Operands(high, shift, scale, constant)
+    return SphericalOperands(high, shift, scale, constant)
 
 
 @helper
@@ -91,15 +91,13 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     square_totals(scratch, operands.scale, resp, stats, squares, n_components, tile, stride)
 
 
-sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
-sweep_about = Kernel(
-    mixture_sweep.sweep,
-    f"{NAME}_sweep_about",
-    log_density=log_density,
-    accumulate=accumulate,
-    recentre=log_density,
-)
-evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+@helper
+def only(operands, k, d):
+    high, shift = operands.high[k * d : (k + 1) * d], operands.shift[k * d : (k + 1) * d]
+    return SphericalOperands(high, shift, operands.scale[k : k + 1], operands.constant[k : k + 1])
+
+
+kernels = mixture_kernels(NAME, log_density, accumulate, only)
 
 
 def moved(params: Params, flat: Array) -> Params:
@@ -152,6 +150,22 @@ def from_precisions(means: Array, precisions: Array) -> Params:
 def squared_distances(params: Params, points: Array) -> Array:
     """Squared distance of every mean from a point of its own, in units of its variance, (K,)."""
     return np.asarray(((points - params.means) ** 2).sum(axis=1) * params.whitening**2)
+
+
+def separations(params: Params, components: range) -> tuple[Array, Array]:
+    """How far each mean is from some components, and how wide its own component is in that direction.
+
+    Both (components, K), in standard deviations of the first along the line from its mean to the other.
+    """
+    chosen = slice(components.start, components.stop, components.step)
+    precision = params.whitening[chosen, None]
+    z = (params.means - params.means[chosen, None]) * precision[:, :, None]
+    return np.sqrt(np.einsum("mki,mki->mk", z, z)), precision / params.whitening
+
+
+def within(params: Params, weights: Array) -> Array:
+    """Variances of the rows about the means of their components, (d,)."""
+    return np.full(params.means.shape[1], weights @ params.covariances)
 
 
 def variances(params: Params) -> Array:

@@ -33,9 +33,9 @@ from fusem.families.gaussian import (
     weighted_means,
     whitening_of_precision,
 )
-from fusem.kernels import mixture_sweep
 from fusem.kernels.axes import distances, first_moments, weight_totals
-from fusem.kernels.policy import Kernel, helper
+from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
 
@@ -46,7 +46,7 @@ MATRICES = True  # covariances are matrices: collinear columns matter
 SPREAD = 1024.0
 
 
-class Operands(NamedTuple):
+class TiedOperands(NamedTuple):
     """What the kernels read: flat arrays in the dtype of the rows, constants in float64."""
 
     high: NDArray[Any]  # (d) centre c
@@ -93,11 +93,11 @@ def centred(params: Params) -> tuple[Array, Array]:
     return centre, (params.means - centre) @ params.whitening.T
 
 
-def operands(params: Params, dtype: DTypeLike) -> Operands:
+def operands(params: Params, dtype: DTypeLike) -> TiedOperands:
     n_components, d = params.means.shape
     centre, centres = centred(params)
     log_det = np.log(np.diag(params.whitening)).sum()
-    return Operands(
+    return TiedOperands(
         *in_two_parts(centre, dtype),
         params.whitening.astype(dtype).ravel(),
         *scaled_operands(centres, np.ones((n_components, 1)), dtype),
@@ -159,15 +159,7 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile, stride)
 
 
-sweep = Kernel(mixture_sweep.sweep, f"{NAME}_sweep", log_density=log_density, accumulate=accumulate)
-sweep_about = Kernel(
-    mixture_sweep.sweep,
-    f"{NAME}_sweep_about",
-    log_density=log_density,
-    accumulate=accumulate,
-    recentre=log_density,
-)
-evaluate = Kernel(mixture_sweep.evaluate, f"{NAME}_evaluate", log_density=log_density)
+kernels = mixture_kernels(NAME, log_density, accumulate)
 
 
 def moved(params: Params, flat: Array) -> Params:

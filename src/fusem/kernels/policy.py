@@ -154,6 +154,19 @@ class _KernelCache(FunctionCache):
         Path(self._cache_file._index_path).unlink(missing_ok=True)
 
 
+def rebound(template: Callable[..., Any], name: str, helpers: dict[str, Any]) -> Callable[..., Any]:
+    """A copy of a template whose global names stand for these helpers."""
+    scope = {**template.__globals__, **helpers}
+    function = types.FunctionType(template.__code__, scope, name, template.__defaults__)
+    function.__module__, function.__qualname__ = template.__module__, name
+    return function
+
+
+def bind(template: Callable[..., Any], **helpers: Any) -> Any:
+    """A helper made of a template: compiled into its caller as all helpers are."""
+    return helper(rebound(template, template.__name__, helpers))
+
+
 class Kernel:
     """A compiled function that Python calls: one template, one machine code per floating dtype.
 
@@ -180,11 +193,7 @@ class Kernel:
         return self._compiled[dtype]
 
     def _dispatcher(self, name: str) -> Any:
-        scope = {**self.template.__globals__, **self.helpers}
-        function = types.FunctionType(
-            self.template.__code__, scope, name, self.template.__defaults__
-        )
-        function.__module__, function.__qualname__ = self.template.__module__, name
+        function = rebound(self.template, name, self.helpers)
         dispatcher = numba.njit(**OPTIONS)(function)
         directory = cache_directory()
         try:

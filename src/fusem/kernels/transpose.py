@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fusem.kernels.simd import IR_TYPES, converted, pointer_to, shuffle
+from fusem.kernels.simd import I32, IR_TYPES, converted, pointer_to, shuffle
 
 GROUP = 8  # rows that are transposed together
 
@@ -53,50 +53,74 @@ def copy_group(typing_context, address, kind, array, index):
     return types.none(types.intp, kind, array, types.intp), codegen
 
 
+def _turned(builder, rows):
+    """Transpose a square of vectors in registers."""
+    rows, step = list(rows), 1
+    while step < len(rows):  # swap the off-diagonal quarters of ever larger squares
+        low = [i if not i & step else i - step + len(rows) for i in range(len(rows))]
+        high = [i + step if not i & step else i + len(rows) for i in range(len(rows))]
+        for i in (i for i in range(len(rows)) if not i & step):
+            a, b = rows[i], rows[i + step]
+            rows[i] = shuffle(builder, a, b, low)
+            rows[i + step] = shuffle(builder, a, b, high)
+        step *= 2
+    return rows
+
+
+def _store_columns(context, builder, columns, target, array, place, stride):
+    """Store vectors to a flat array, `stride` elements apart."""
+    wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
+    for value in columns:
+        pointer, size = pointer_to(context, builder, target, array, place, GROUP)
+        builder.store(converted(builder, value, wanted), pointer).align = size
+        place = builder.add(place, stride)
+
+
 @intrinsic
 def transpose_group(typing_context, address, row_stride, kind, array, index, stride):
     """GROUP rows by GROUP columns, rows contiguous at an address, to columns `stride` elements apart."""
 
     def codegen(context, builder, signature, arguments):
-        where, row_bytes, _, array_value, place, column = arguments
-        target = signature.args[3]
+        where, row_bytes, _, *given = arguments
         rows = []
         for _ in range(GROUP):
             rows.append(_read(builder, kind, where, GROUP))
             where = builder.add(where, row_bytes)
-        step = 1
-        while step < GROUP:  # swap the off-diagonal quarters of ever larger squares
-            low = [i if not i & step else i - step + GROUP for i in range(GROUP)]
-            high = [i + step if not i & step else i + GROUP for i in range(GROUP)]
-            for i in (i for i in range(GROUP) if not i & step):
-                a, b = rows[i], rows[i + step]
-                rows[i] = shuffle(builder, a, b, low)
-                rows[i + step] = shuffle(builder, a, b, high)
-            step *= 2
-        wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
-        for value in rows:
-            pointer, size = pointer_to(context, builder, target, array_value, place, GROUP)
-            builder.store(converted(builder, value, wanted), pointer).align = size
-            place = builder.add(place, column)
+        _store_columns(context, builder, _turned(builder, rows), signature.args[3], *given)
         return context.get_dummy_value()
 
     return types.none(types.intp, types.intp, kind, array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def transpose_chosen(typing_context, address, row_stride, chosen, place, array, index, stride):
+    """`transpose_group` of the rows whose numbers stand in `chosen` from `place` on."""
+
+    def codegen(context, builder, signature, arguments):
+        where, row_bytes, numbers, place, *given = arguments
+        first = builder.gep(context.make_array(chosen)(context, builder, numbers).data, [place])
+        rows = []
+        for lane in range(GROUP):
+            number = builder.load(builder.gep(first, [ir.Constant(I32, lane)]))
+            step = builder.mul(builder.sext(number, row_bytes.type), row_bytes)
+            rows.append(_read(builder, array, builder.add(where, step), GROUP))
+        _store_columns(context, builder, _turned(builder, rows), array, *given)
+        return context.get_dummy_value()
+
+    return types.none(
+        types.intp, types.intp, chosen, types.intp, array, types.intp, types.intp
+    ), codegen
 
 
 def _deal(columns):
     @intrinsic
     def function(typing_context, address, kind, array, index, stride):
         def codegen(context, builder, signature, arguments):
-            where, _, array_value, place, column = arguments
-            target = signature.args[2]
+            where, _, *given = arguments
             value = _read(builder, kind, where, GROUP * columns)
-            wanted = ir.VectorType(IR_TYPES[target.dtype], GROUP)
-            for j in range(columns):
-                lanes_of_column = [j + i * columns for i in range(GROUP)]
-                one = converted(builder, shuffle(builder, value, value, lanes_of_column), wanted)
-                pointer, size = pointer_to(context, builder, target, array_value, place, GROUP)
-                builder.store(one, pointer).align = size
-                place = builder.add(place, column)
+            places = ([j + i * columns for i in range(GROUP)] for j in range(columns))
+            dealt = [shuffle(builder, value, value, lanes) for lanes in places]
+            _store_columns(context, builder, dealt, signature.args[2], *given)
             return context.get_dummy_value()
 
         return types.none(types.intp, kind, array, types.intp, types.intp), codegen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,11 @@ from fusem.em.sweep import segment_rows, sweep
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.kernels import mixture_sweep
+from fusem.kernels.pairs import LEAF as PRUNED_LEAF
+from fusem.kernels.pairs import Pairs, pairs
+from fusem.kernels.pruned_sweep import PrunedSpace
 from fusem.kernels.tile import LEAF, Workspace, workspace
+from fusem.mixture.pruning import neighbourhood, spare_operations
 
 Array = NDArray[np.float64]
 HEADER = mixture_sweep.HEADER
@@ -87,15 +92,28 @@ class Engine:
         self._spaces: dict[np.dtype[Any], queue.SimpleQueue[Workspace]] = {
             np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
         }
+        self._lists: queue.SimpleQueue[Pairs] = queue.SimpleQueue()
         self._levels = 1
+
+    @property
+    def operations(self) -> float:
+        """Arithmetic of one E-step per row, about: exp, squared distances, one per number summed."""
+        return float(self.n_components * (20.0 + 2.0 * self.d) + self.size)
+
+    @property
+    def spare_operations(self) -> float:
+        """What a pruned sweep saves of these per row, if no row has neighbours."""
+        if self.family.kernels.sweep_pruned is None:
+            return -math.inf
+        return spare_operations(self.operations, self.n_components, self.d)
 
     def segment_rows(self, rows: Rows, workers: Workers) -> int:
         """Rows per segment for this model and source."""
-        family_columns = self.family.tile_columns(self.n_components, self.d)
-        operations = self.n_components * (20.0 + 2.0 * self.d) + self.d * family_columns
         row_bytes = self.d * self.dtype.itemsize
-        length = segment_rows(operations, row_bytes, rows.n_rows, workers.n_jobs)
-        self._levels = (length // LEAF).bit_length() + 1
+        length = segment_rows(self.operations, row_bytes, rows.n_rows, workers.n_jobs)
+        # any sweep may be pruned, and its leaves dense again
+        longest = max(length, PRUNED_LEAF) if self.spare_operations >= 0.0 else length
+        self._levels = (longest // LEAF).bit_length() + 1
         return length
 
     @contextmanager
@@ -114,6 +132,20 @@ class Engine:
         finally:
             spaces.put(space)
 
+    @contextmanager
+    def space_and_pairs(self, dtype: np.dtype[Any]) -> Iterator[PrunedSpace]:
+        """`space` with the lists of a pruned sweep."""
+        try:
+            lists = self._lists.get_nowait()
+        except queue.Empty:
+            each = self.family.statistic_size(1, self.d)
+            lists = pairs(self.n_components, each, self.size, self._levels, dtype)
+        with self.space(dtype) as space:
+            try:
+                yield PrunedSpace(space, lists)
+            finally:
+                self._lists.put(lists)
+
     def statistic(
         self,
         model: Model,
@@ -126,22 +158,20 @@ class Engine:
 
         Its sums are about the means of `about`, where these components are given, else about the model's own.
         """
-        length = self.segment_rows(rows, workers)
-        operands = origin = self.family.operands(model.components, self.dtype)
-        kernel, log_weights = self.family.sweep[self.dtype], model.log_weights
-        if about is not None:
-            kernel = self.family.sweep_about[self.dtype]
-            origin = self.family.operands(about, self.dtype)
+        log_weights = model.log_weights
+        operands = self.family.operands(model.components, self.dtype)
+        kernel, origin, space_of, leaf = self._way(model, operands, about)
+        length = max(leaf, self.segment_rows(rows, workers))
         given = log_weights, operands, origin
         if not kernel.signatures:  # compile in this thread, where Ctrl-C can interrupt it
-            with self.space(self.dtype) as space:
+            with space_of(self.dtype) as space:
                 kernel(0, 0, 0, 0, self.d, NO_WEIGHTS, *given, space, np.empty(self.size))
 
         def work(first: int, X: NDArray[Any], w: Array | None) -> Array:
             if w is not None:
                 check_weights(w, first)
             out = np.empty(self.size)
-            with self.space(self.dtype) as space:
+            with space_of(self.dtype) as space:
                 kernel(*location(X), self.d, NO_WEIGHTS if w is None else w, *given, space, out)
             return out
 
@@ -150,6 +180,22 @@ class Engine:
             counts = total[HEADER : HEADER + self.n_components]
             total[0] += counts @ rounding(log_weights + operands.constant, self.dtype)
         return total
+
+    def _way(
+        self, model: Model, operands: Any, about: Any
+    ) -> tuple[Any, Any, Callable[..., Any], int]:
+        """How to sweep: the kernel, what else it reads, its memory, the rows of its leaves."""
+        kernels = self.family.kernels
+        if about is not None:
+            origin = self.family.operands(about, self.dtype)
+            return kernels.sweep_about[self.dtype], origin, self.space, LEAF
+        near = None
+        if self.spare_operations >= 0.0:
+            with one_thread(max(self.d, self.n_components)):
+                near = neighbourhood(self.family, *model, self.dtype, self.operations)
+        if near is None:
+            return kernels.sweep[self.dtype], operands, self.space, LEAF
+        return kernels.sweep_pruned[self.dtype], near, self.space_and_pairs, PRUNED_LEAF
 
     def maximize(
         self,
@@ -232,7 +278,7 @@ class Engine:
         """
         length = self.segment_rows(rows, workers)
         operands = self.family.operands(model.components, self.dtype)
-        kernel, log_weights = self.family.evaluate[self.dtype], model.log_weights
+        kernel, log_weights = self.family.kernels.evaluate[self.dtype], model.log_weights
         nothing = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=self.dtype)
         exact = np.dtype(np.float64)
         if not kernel.signatures:

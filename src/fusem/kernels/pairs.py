@@ -1,0 +1,189 @@
+"""Pairs of a row and a component that is near it: lists of them, sorted by component, and their posterior.
+
+A leaf's pairs stand in flat lists: first one for every row, with the component it was guessed to belong to,
+from place `spare` on those with other components that may have a share of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fusem.kernels.exp_log import exp, log
+from fusem.kernels.lane_sums import total
+from fusem.kernels.policy import helper
+from fusem.kernels.posterior import NEGLIGIBLE
+from fusem.kernels.simd import (
+    add,
+    convert,
+    div,
+    double,
+    filled,
+    fma,
+    lanes,
+    load,
+    load_as,
+    store,
+    zero_below,
+    zeros,
+)
+from fusem.kernels.tile import aligned
+from fusem.kernels.transpose import GROUP, read, transpose_chosen
+
+LEAF = 4096  # rows: enough of every component for the sums at the end of a tile to be worth it
+FEWEST, MOST = 2, 16  # pairs per row beside its guess: a quarter of the components, within these
+DONE = -1  # in place of the component of a pair whose sums are taken
+WIDTH = 64  # rows of one component are padded to so many
+
+
+class Pairs(NamedTuple):
+    """Lists of one thread for one leaf; flat arrays, reused for every leaf."""
+
+    row: NDArray[np.int32]  # (spare + most) row within the leaf
+    component: NDArray[np.int32]  # (spare + most)
+    logp: NDArray[Any]  # (spare + most) log weight + log density, dtype of the rows
+    share: NDArray[Any]  # (spare + most) weight · responsibility
+    sorted_pair: NDArray[np.int32]  # (spare + most + K · WIDTH) places in the lists, by component
+    sorted_row: NDArray[np.int32]  # the rows of those, padded by a row of the same component
+    begin: NDArray[np.int64]  # (K + 1) where a component's begin in the sorted lists
+    counts: NDArray[np.int64]  # (K) how many it has
+    top: NDArray[Any]  # (spare) largest logp of each row
+    mass: NDArray[Any]  # (spare) sum of its shares
+    w: NDArray[np.float64]  # (spare) weights of the rows, 0 past the end
+    sums: NDArray[np.float64]  # (K · sums of one component) of the leaf, component by component
+    tree: NDArray[np.float64]  # (levels · statistic) of leaves, not yet merged
+
+
+def pairs(n_components: int, each: int, whole: int, levels: int, dtype: DTypeLike) -> Pairs:
+    """Lists of one thread for K components with `each` so many sums, in a statistic of size `whole`."""
+    room = LEAF * (1 + min(MOST, max(FEWEST, n_components // 4)))
+    entries = room + n_components * WIDTH
+    return Pairs(
+        row=aligned(room, np.int32),
+        component=aligned(room, np.int32),
+        logp=aligned(room, dtype),
+        share=aligned(room, dtype),
+        sorted_pair=aligned(entries, np.int32),
+        sorted_row=aligned(entries, np.int32),
+        begin=aligned(n_components + 1, np.int64),
+        counts=aligned(n_components, np.int64),
+        top=aligned(LEAF, dtype),
+        mass=aligned(LEAF, dtype),
+        w=aligned(LEAF, np.float64),
+        sums=aligned(n_components * each, np.float64),
+        tree=aligned(levels * whole, np.float64),
+    )
+
+
+@helper
+def sort_pairs(lists, rows, spare, end, n_components):
+    """Sort pairs by component: the first `rows` of the lists, then those from `spare` to `end`."""
+    counts, begin = lists.counts, lists.begin
+    for k in range(n_components):
+        counts[k] = 0
+    for p in range(rows):
+        if lists.share[p] != 0.0 and lists.component[p] != DONE:
+            counts[lists.component[p]] += 1
+    for p in range(spare, end):
+        if lists.share[p] != 0.0 and lists.component[p] != DONE:
+            counts[lists.component[p]] += 1
+    place = 0
+    for k in range(n_components):
+        begin[k] = place
+        place += (counts[k] + WIDTH - 1) // WIDTH * WIDTH
+        counts[k] = 0
+    for p in range(rows):
+        put(lists, p)
+    for p in range(spare, end):
+        put(lists, p)
+    for k in range(n_components):
+        last = begin[k] + counts[k]
+        for place in range(last, begin[k] + (counts[k] + WIDTH - 1) // WIDTH * WIDTH):
+            lists.sorted_row[place] = lists.sorted_row[last - 1]
+
+
+@helper
+def put(lists, p):
+    """Put one pair behind the others of its component."""
+    if lists.share[p] != 0.0 and lists.component[p] != DONE:
+        k = lists.component[p]
+        place = lists.begin[k] + lists.counts[k]
+        lists.sorted_pair[place] = p
+        lists.sorted_row[place] = lists.row[p]
+        lists.counts[k] += 1
+
+
+@helper
+def gather_rows(
+    address,  # IN  of the leaf's first row
+    row_stride,  # IN  bytes
+    column_stride,  # IN  bytes
+    chosen,  # IN  rows of the leaf, from place `first` on
+    first,
+    x,  # OUT (d × stride)
+    d,
+    width,  # IN  how many, a multiple of GROUP
+    stride,
+):
+    """Transpose chosen rows into the tile."""
+    size = x.itemsize
+    if column_stride == size and d >= GROUP:
+        for r in range(0, width, GROUP):
+            for j in range(0, d - GROUP + 1, GROUP):
+                transpose_chosen(
+                    address + j * size, row_stride, chosen, first + r, x, j * stride + r, stride
+                )
+            if d % GROUP > 0:  # the last columns, some of them once more
+                j = d - GROUP
+                transpose_chosen(
+                    address + j * size, row_stride, chosen, first + r, x, j * stride + r, stride
+                )
+    else:
+        for j in range(d):
+            column = address + j * column_stride
+            for r in range(width):
+                x[j * stride + r] = read(column + chosen[first + r] * row_stride, x)
+
+
+@helper
+def pair_posterior(lists, rows, spare, end, weighted):
+    """Shares of all pairs of a leaf from their log-densities; returns Σ w · log Σ_k exp(logp)."""
+    logp, share, top, mass, w = lists.logp, lists.share, lists.top, lists.mass, lists.w
+    v = lanes(logp)
+    padded = (rows + v - 1) // v * v
+    for r in range(rows, padded):
+        logp[r], w[r] = 0.0, 0.0
+    for r in range(padded):
+        top[r] = logp[r]
+    for p in range(spare, end):
+        row = lists.row[p]
+        if logp[p] > top[row]:
+            top[row] = logp[p]
+    for r in range(padded):
+        share[r] = logp[r] - top[r]
+    for p in range(spare, end):
+        share[p] = logp[p] - top[lists.row[p]]
+    bound = filled(NEGLIGIBLE, load(logp, 0))
+    for r in range(0, padded, v):
+        below = load(share, r)
+        part = zero_below(exp(below), below, bound)
+        store(share, r, part)
+        store(mass, r, part)
+    for p in range(spare, end, v):  # lists are padded
+        below = load(share, p)
+        store(share, p, zero_below(exp(below), below, bound))
+    for p in range(spare, end):
+        mass[lists.row[p]] += share[p]
+    loglik = double(zeros(logp))
+    for r in range(0, padded, v):
+        m = load(mass, r)
+        weight = load_as(w, r, loglik)
+        loglik = fma(weight, add(double(load(top, r)), log(double(m))), loglik)
+        store(mass, r, div(convert(weight, m), m))
+    for r in range(rows):
+        share[r] *= mass[r]
+    for p in range(spare, end):
+        share[p] *= mass[lists.row[p]]
+    return total(loglik)
