@@ -83,6 +83,8 @@ def test_starts_have_no_array_of_rows_times_components(case, init_params):
 def test_answers_take_their_own_size(case, tmp_path):
     X = case.data(N, K, D)
     model = stepped(case, X[:2000], steps=1, start=case.start(K, D))
+    model.predict(X[:2000])  # compiles
+    model.statistics(X[:2000])
     rows = 8 * N
     slack = FORBIDDEN / 8
     assert peak(lambda: model.score_samples(X)) < rows + slack

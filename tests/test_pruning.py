@@ -14,7 +14,7 @@ from fusem.kernels.pairs import LEAF
 from fusem.kernels.posterior import NEGLIGIBLE
 from fusem.mixture import engine as engine_module
 from fusem.mixture.engine import HEADER, Engine, Model
-from fusem.mixture.pruning import neighbourhood, reaches
+from fusem.mixture.pruning import LISTED, nearest, neighbourhood, reaches
 from tests.cases import CASES, DTYPES
 from tests.comparison import assert_bit_identical, assert_same_model
 from tests.models import fit_quietly, model_at
@@ -25,7 +25,7 @@ PRUNED = [case for case in CASES if FAMILIES[case.family].kernels.sweep_pruned i
 CASE = {case.family: case for case in CASES}
 by_family = pytest.mark.parametrize("family", [case.family for case in PRUNED])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
-SEED, K, D, N = 0, 26, 20, 2 * LEAF + 1000  # K and D in no multiples of blocks
+SEED, K, D, N = 0, 90, 20, 2 * LEAF + 1000  # K and D in no multiples of blocks
 APART, TOGETHER = 12.0, 0.3  # standard deviation of the means, in those of the components
 BOUND = {np.float64: 1e-12, np.float32: 2e-5}
 
@@ -66,8 +66,8 @@ def drawn(family, model, n=N, dtype=np.float64, offset=0.0):
 def near(family, model, dtype=np.float64):
     """What a sweep of the model knows of neighbours."""
     shape = model.components.means.shape
-    operations = Engine(FAMILIES[family], *shape, dtype).operations
-    return neighbourhood(FAMILIES[family], *model, np.dtype(dtype), operations)
+    most = Engine(FAMILIES[family], *shape, dtype).most_neighbours
+    return neighbourhood(FAMILIES[family], *model, np.dtype(dtype), most)
 
 
 def statistic(family, model, X, weights=None, n_jobs=2, dense=False):
@@ -119,13 +119,14 @@ def test_another_statistic_is_seen(family):
 @by_family
 @by_dtype
 def test_rows_between_components_have_neighbours(family, dtype):
-    """Half of the rows lie where two components, or five, have a share."""
+    """Half of the rows lie where two components, or five, have a share; a few are far from all."""
     model = mixture(family)
     means = model.components.means
     rng, X = np.random.default_rng(2), drawn(family, model)
     for first, count in ((0, 2), (1, 5)):
         chosen = rng.integers(0, K, (len(X[first::4]), count))
         X[first::4] = means[chosen].mean(axis=1) + rng.normal(size=X[first::4].shape)
+    X[2::300] = 30.0 * rng.normal(size=X[2::300].shape)  # near nobody: neighbours of all
     X = X.astype(dtype)
     expected = statistic(family, model, X, dense=True)
     assert_equal_statistics(family, statistic(family, model, X), expected, dtype)
@@ -138,8 +139,14 @@ def test_leaves_with_many_neighbours_go_the_dense_way(family):
     X = drawn(family, model)
     X[LEAF // 2 : 2 * LEAF] = np.random.default_rng(3).normal(size=D) * 40.0
     X[LEAF // 2 : 2 * LEAF] += np.random.default_rng(4).normal(size=(LEAF * 3 // 2, D)) * 9.0
-    expected = statistic(family, model, X, dense=True)
-    assert_equal_statistics(family, statistic(family, model, X), expected, np.float64)
+    weights = np.random.default_rng(5).uniform(size=len(X))
+    for w in (None, weights):
+        expected = statistic(family, model, X, w, dense=True)
+        assert_equal_statistics(family, statistic(family, model, X, w), expected, np.float64)
+    many = X[LEAF : 2 * LEAF].copy()  # the dense sweep of a leaf leaves its mark: the same bits
+    assert_bit_identical(
+        statistic(family, model, many), statistic(family, model, many, dense=True), ""
+    )
 
 
 @by_family
@@ -227,7 +234,7 @@ def test_an_infinite_row_does_not_pass(family):
 def test_overlap_is_seen_before_the_sweep(family):
     assert near(family, mixture(family, TOGETHER)) is None
     for n_components, d in ((4, 64), (10, 2)):  # whatever the model
-        assert Engine(FAMILIES[family], n_components, d, float).spare_operations < 0.0
+        assert Engine(FAMILIES[family], n_components, d, float).most_neighbours < 0.0
 
 
 def test_tied_components_cannot_be_taken_one_by_one():
@@ -244,8 +251,7 @@ def test_no_component_within_reach_is_left_out(family, spread):
     model, case = mixture(family, spread), CASE[family]
     params, rng = model.components, np.random.default_rng(5)
     level = np.log(model.weights) + FAMILIES[family].operands(params, np.float64).constant
-    distance, width = FAMILIES[family].separations(params, range(K))
-    reach = reaches(distance, width, level, range(K)).T
+    reach = reaches(FAMILIES[family], params, level, range(K))
     start = Parameters(model.weights, params.means, params.covariances)
     left_out = 0
     for j in range(K):
@@ -261,13 +267,45 @@ def test_no_component_within_reach_is_left_out(family, spread):
     assert left_out > 0
 
 
+def test_nearly_singular_covariances_leave_none_out():
+    """Thin components far apart: the width of another, in their units, is mostly rounding."""
+    rng, d, thin = np.random.default_rng(6), 12, 1e-7
+    axes = np.linalg.qr(rng.normal(size=(K, d, d)) * 1e-3 + np.eye(d))[0]
+    covariances = (axes * np.r_[thin**2, np.ones(d - 1)]) @ np.swapaxes(axes, 1, 2)
+    means = np.arange(K)[:, None] * 3000.0 * thin * axes[:, :, 0]
+    family = FAMILIES["gaussian_full"]
+    params = family.from_covariances(means, covariances)
+    distance, width = family.separations(params, range(K))
+    exact = np.empty((K, K))
+    for k in range(K):
+        y = (means - means[k]) @ params.whitening[k].T
+        direction = y / np.maximum(distance[k], 1e-300)[:, None] @ params.whitening[k]
+        solved = [np.linalg.solve(w.T, u) for w, u in zip(params.whitening, direction)]
+        exact[k] = np.linalg.norm(solved, axis=1)
+    away = ~np.eye(K, dtype=bool)
+    assert (width >= exact)[away].all()
+
+
+@pytest.mark.parametrize("size", [5, 100])
+def test_nearest_are_in_order(size):
+    reach = np.random.default_rng(7).uniform(size=(size, size))
+    kept, order = (part.reshape(size, -1) for part in nearest(reach))
+    assert (np.diff(kept, axis=1) >= 0.0).all()
+    assert kept.shape[1] == min(size, LISTED)
+    for row, values, columns in zip(reach, kept, order):
+        assert values.tolist() == sorted(row)[: len(values)]
+        whole = len(columns) - (size > LISTED)
+        assert row[columns[:whole]].tolist() == values[:whole].tolist()
+        assert size <= LISTED or columns[-1] == -1
+
+
 def test_a_reach_too_long_is_seen():
     """The bound is sharp where covariances are equal and the row lies between two means."""
     family = "gaussian_spherical"
     pair = FAMILIES[family].from_covariances(np.array([[0.0], [20.0]]), np.ones(2))
     level = np.log([0.5, 0.5]) + FAMILIES[family].operands(pair, np.float64).constant
-    reach = reaches(*FAMILIES[family].separations(pair, range(2)), level, range(2))
-    x = math.sqrt(reach[1, 0])
+    reach = reaches(FAMILIES[family], pair, level, range(2))
+    x = math.sqrt(reach[0, 1])
     assert -0.5 * (x - 20.0) ** 2 + 0.5 * x**2 == pytest.approx(NEGLIGIBLE, rel=1e-12)
 
 

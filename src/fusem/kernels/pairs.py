@@ -33,7 +33,10 @@ from fusem.kernels.tile import aligned
 from fusem.kernels.transpose import GROUP, read, transpose_chosen
 
 LEAF = 4096  # rows: enough of every component for the sums at the end of a tile to be worth it
-FEWEST, MOST = 2, 16  # pairs per row beside its guess: a quarter of the components, within these
+FEWEST, MOST = (
+    2,
+    8,
+)  # room for pairs per row beside its guess: a quarter of the components, within these
 DONE = -1  # in place of the component of a pair whose sums are taken
 WIDTH = 64  # rows of one component are padded to so many
 
@@ -49,7 +52,7 @@ class Pairs(NamedTuple):
     sorted_row: NDArray[np.int32]  # the rows of those, padded by a row of the same component
     begin: NDArray[np.int64]  # (K + 1) where a component's begin in the sorted lists
     counts: NDArray[np.int64]  # (K) how many it has
-    top: NDArray[Any]  # (spare) largest logp of each row
+    top: NDArray[Any]  # (spare) number of the guess, then largest logp of each row
     mass: NDArray[Any]  # (spare) sum of its shares
     w: NDArray[np.float64]  # (spare) weights of the rows, 0 past the end
     sums: NDArray[np.float64]  # (K · sums of one component) of the leaf, component by component
@@ -148,7 +151,7 @@ def gather_rows(
 
 
 @helper
-def pair_posterior(lists, rows, spare, end, weighted):
+def pair_posterior(lists, rows, spare, end):
     """Shares of all pairs of a leaf from their log-densities; returns Σ w · log Σ_k exp(logp)."""
     logp, share, top, mass, w = lists.logp, lists.share, lists.top, lists.mass, lists.w
     v = lanes(logp)

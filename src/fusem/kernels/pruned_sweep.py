@@ -27,9 +27,12 @@ GUESSES, NEIGHBOURS, SHARES = range(3)  # what is computed of a leaf, one after 
 class Neighbourhood(NamedTuple):
     """Which other components may have a share of a row of component j that is so far from its mean."""
 
+    most: float  # neighbours per row, beyond which the dense sweep is faster
     guess: Discriminant
-    reach: NDArray[np.float64]  # (K · K) squared distances from mean j, ascending, beyond which
-    neighbour: NDArray[np.int32]  # (K · K) this component may have a share
+    reach: NDArray[
+        np.float64
+    ]  # (K · listed) squared distances from mean j, ascending, beyond which
+    neighbour: NDArray[np.int32]  # (K · listed) this component may have a share; -1: all may
 
 
 class PrunedSpace(NamedTuple):
@@ -86,6 +89,8 @@ def take_pairs(
                     resp[r] = 0.0
                     if whole and end == before:
                         resp[r], lists.component[p] = lists.w[lists.row[p]], DONE
+            if end < 0:
+                return end
             if whole and stage != NEIGHBOURS:
                 for r in range(m, width):
                     resp[r] = 0.0
@@ -120,13 +125,20 @@ def pair_rows(
 @helper
 def add_neighbours(lists, p, square, near, k, n_components, end):
     """Pair a row with the components that may have a share beside k; the new end, -1 for too many."""
-    for n in range(k * n_components, (k + 1) * n_components):
-        if end < 0 or not square > near.reach[n]:
-            return end
-        if end == lists.row.size:
-            return -1
-        lists.row[end], lists.component[end] = lists.row[p], near.neighbour[n]
-        lists.share[end] = 1.0
+    listed = near.reach.size // n_components
+    first, last = k * listed, (k + 1) * listed
+    found = first
+    while found < last and square > near.reach[found]:
+        found += 1
+    count = found - first
+    everyone = count > 0 and near.neighbour[found - 1] < 0
+    if everyone:
+        count = n_components - 1
+    if end < 0 or end + count > lists.row.size:
+        return -1
+    for n in range(count):
+        other = n + (n >= k) if everyone else near.neighbour[first + n]
+        lists.row[end], lists.component[end], lists.share[end] = lists.row[p], other, 1.0
         end += 1
     return end
 
@@ -168,7 +180,6 @@ def sweep(
     space, lists = spaces.space, spaces.lists
     tree, n_components, tile = lists.tree, log_weights.size, space.w.size
     stride, spare, size, nodes = tile + PADDING, lists.w.size, out.size, 0
-    room = lists.row.size - spare
     for leaf in range((rows + LEAF - 1) // LEAF):
         start, first = nodes * size, leaf * LEAF
         count, place = min(LEAF, rows - first), address + first * row_stride
@@ -180,7 +191,7 @@ def sweep(
             for stage in range(3 if whole else 1):
                 if end >= 0:
                     if stage == SHARES:
-                        loglik = pair_posterior(lists, count, spare, end, weighted)
+                        loglik = pair_posterior(lists, count, spare, end)
                     guesses = n if stage != NEIGHBOURS else 0
                     last = end if stage != GUESSES else spare
                     sort_pairs(lists, guesses, spare, last, n_components)
@@ -190,7 +201,7 @@ def sweep(
                     )  # fmt: skip
             if whole:
                 break
-            if (end - spare) * LEAF > room * n:
+            if end - spare > near.most * n:
                 end = -1
             n = count
         if end >= 0:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from fusem.kernels.pairs import LEAF as PRUNED_LEAF
 from fusem.kernels.pairs import Pairs, pairs
 from fusem.kernels.pruned_sweep import PrunedSpace
 from fusem.kernels.tile import LEAF, Workspace, workspace
-from fusem.mixture.pruning import neighbourhood, spare_operations
+from fusem.mixture.pruning import cost, neighbourhood
 
 Array = NDArray[np.float64]
 HEADER = mixture_sweep.HEADER
@@ -82,9 +82,19 @@ class Engine:
         Components and columns.
     dtype : dtype
         float64 or float32, that of the rows.
+    n_rows : int, optional
+        Rows of a sweep, where their number is known from all sources alike.
     """
 
-    def __init__(self, family: ModuleType, n_components: int, d: int, dtype: DTypeLike) -> None:
+    def __init__(
+        self,
+        family: ModuleType,
+        n_components: int,
+        d: int,
+        dtype: DTypeLike,
+        n_rows: int | None = None,
+    ) -> None:
+        self.n_rows = n_rows
         self.family, self.n_components, self.d = family, n_components, d
         self.dtype = np.dtype(dtype)
         self.size = HEADER + family.statistic_size(n_components, d)
@@ -93,27 +103,27 @@ class Engine:
             np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
         }
         self._lists: queue.SimpleQueue[Pairs] = queue.SimpleQueue()
-        self._levels = 1
+        self._levels = self._pruned_levels = 1
 
     @property
     def operations(self) -> float:
         """Arithmetic of one E-step per row, about: exp, squared distances, one per number summed."""
         return float(self.n_components * (20.0 + 2.0 * self.d) + self.size)
 
-    @property
-    def spare_operations(self) -> float:
-        """What a pruned sweep saves of these per row, if no row has neighbours."""
-        if self.family.kernels.sweep_pruned is None:
-            return -math.inf
-        return spare_operations(self.operations, self.n_components, self.d)
+    @cached_property
+    def most_neighbours(self) -> float:
+        """Neighbours per row up to which a pruned sweep pays; less than 0 where it never does."""
+        given = self.operations, self.n_components, self.d, self.dtype, self.n_rows
+        return cost(self.family, *given).most_neighbours
 
     def segment_rows(self, rows: Rows, workers: Workers) -> int:
         """Rows per segment for this model and source."""
         row_bytes = self.d * self.dtype.itemsize
         length = segment_rows(self.operations, row_bytes, rows.n_rows, workers.n_jobs)
-        # any sweep may be pruned, and its leaves dense again
-        longest = max(length, PRUNED_LEAF) if self.spare_operations >= 0.0 else length
+        # any sweep may be pruned, and a leaf of it is dense after all
+        longest = max(length, PRUNED_LEAF) if self.most_neighbours >= 0.0 else length
         self._levels = (longest // LEAF).bit_length() + 1
+        self._pruned_levels = (longest // PRUNED_LEAF).bit_length() + 1
         return length
 
     @contextmanager
@@ -139,7 +149,7 @@ class Engine:
             lists = self._lists.get_nowait()
         except queue.Empty:
             each = self.family.statistic_size(1, self.d)
-            lists = pairs(self.n_components, each, self.size, self._levels, dtype)
+            lists = pairs(self.n_components, each, self.size, self._pruned_levels, dtype)
         with self.space(dtype) as space:
             try:
                 yield PrunedSpace(space, lists)
@@ -190,9 +200,9 @@ class Engine:
             origin = self.family.operands(about, self.dtype)
             return kernels.sweep_about[self.dtype], origin, self.space, LEAF
         near = None
-        if self.spare_operations >= 0.0:
+        if self.most_neighbours >= 0.0:
             with one_thread(max(self.d, self.n_components)):
-                near = neighbourhood(self.family, *model, self.dtype, self.operations)
+                near = neighbourhood(self.family, *model, self.dtype, self.most_neighbours)
         if near is None:
             return kernels.sweep[self.dtype], operands, self.space, LEAF
         return kernels.sweep_pruned[self.dtype], near, self.space_and_pairs, PRUNED_LEAF

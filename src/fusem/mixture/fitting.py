@@ -68,7 +68,9 @@ class Fit:
         self.workers, self.listener = workers, listener
         self.summary = summarise(rows, weights, workers)
         self._check_size()
-        self.engine = Engine(family, settings.n_components, rows.n_columns, rows.dtype)
+        self.engine = Engine(
+            family, settings.n_components, rows.n_columns, rows.dtype, self.summary.n_rows
+        )
         self.reg = self._regularisation()
         self._sample: tuple[Array, Array | None] | None = None
         self.counts = np.ones(settings.n_components)

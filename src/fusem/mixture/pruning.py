@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusem.families.gaussian import in_two_parts
 from fusem.kernels.discriminant import BLOCK, Discriminant
+from fusem.kernels.pairs import MOST
 from fusem.kernels.posterior import NEGLIGIBLE
 from fusem.kernels.pruned_sweep import Neighbourhood
 
@@ -26,69 +27,114 @@ COLUMNS_TO_GUESS = 16  # or a quarter of them, where columns are independent
 # What a row, and each neighbour of one, cost beside their densities; in operations of `Engine.operations`.
 ROW, ROW_COLUMN, ROW_COMPONENT, ROW_GUESS = 300.0, 40.0, 8.0, 0.7
 NEIGHBOUR, NEIGHBOUR_COLUMN = 300.0, 12.0
+MOST_OPERATIONS = 1e6  # per row: a leaf that is dense after all still answers Ctrl-C soon
+PAIR, PAIR_COLUMN = 600.0, 120.0  # operations that look at a pair of components
+ROWS = 1 << 17  # that are assumed where their number is not known
+LISTED = 4 * MOST  # neighbours of a component that are kept
 
 
-def neighbourhood(
+class Cost(NamedTuple):
+    """Operations per row: of the dense sweep, of the pruned one without neighbours, of each neighbour."""
+
+    dense: float
+    pruned: float
+    neighbour: float
+
+    @property
+    def most_neighbours(self) -> float:
+        """Neighbours per row up to which pruning pays; less than 0 where it never does."""
+        return (self.dense - self.pruned) / self.neighbour
+
+
+def cost(
     family: ModuleType,
-    weights: Array,
-    components: Any,
-    dtype: np.dtype[Any],
     operations: float,
-) -> Neighbourhood | None:
-    """What the pruned sweep has to know of a model; None where it would not pay.
-
-    It pays where few components are near a row that is rather far from its mean, as far as one in 40 of the
-    model's own. A few components are looked at first: overlap is seen at little cost.
+    K: int,
+    d: int,
+    dtype: np.dtype[Any],
+    n_rows: int | None = None,
+) -> Cost:
+    """What sweeps of n_rows rows cost for K components of d columns.
 
     Parameters
     ----------
     operations : float
-        Arithmetic of the dense sweep, per row.
+        Arithmetic of the dense sweep per row, in lanes of float64: lists gain nothing by float32.
+    """
+    dense = operations * dtype.itemsize / 8.0
+    search = K * K * (PAIR + PAIR_COLUMN * d)  # by one thread, before the sweep
+    worth = 4.0 * search < dense * (ROWS if n_rows is None else n_rows)
+    if (
+        family.kernels.sweep_pruned is None
+        or K < BATCH
+        or operations > MOST_OPERATIONS
+        or not worth
+    ):
+        return Cost(dense, math.inf, 1.0)
+    columns = d if family.MATRICES else min(d, max(COLUMNS_TO_GUESS, d // 4))
+    search = K * (ROW_COMPONENT + ROW_GUESS * columns)
+    pruned = ROW + ROW_COLUMN * d + search + 1.3 * dense / K
+    return Cost(dense, pruned, NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * dense / K)
+
+
+def neighbourhood(
+    family: ModuleType, weights: Array, components: Any, dtype: np.dtype[Any], most: float
+) -> Neighbourhood | None:
+    """What the pruned sweep has to know of a model; None where a row has too many neighbours.
+
+    Looked at are rows that are rather far from their mean, as far as one in 40 of the model's own, and a few
+    components first: overlap is seen at little cost.
+
+    Parameters
+    ----------
+    most : float
+        Neighbours of a row up to which pruning pays.
     """
     K, d = components.means.shape
-    most = spare_operations(operations, K, d) / (
-        NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * operations / K
-    )
-    with np.errstate(divide="ignore"):
+    with np.errstate(all="ignore"):  # what is no number is a neighbour
         level = np.log(weights) + family.operands(components, np.float64).constant
-    far, reach = d + 2.0 * np.sqrt(2.0 * d), np.empty((K, K))
-    sample = range(0, K, K // BATCH)
-    for part in (sample, *(range(k, min(k + BATCH, K)) for k in range(0, K, BATCH))):
-        distance, width = family.separations(components, part)
-        reach[:, part] = reaches(distance, width, level, part).T
-        if part is sample and K * (weights @ (reach[:, part] <= far)).mean() > most:
+        far = d + 2.0 * np.sqrt(2.0 * d)
+        some = reaches(family, components, level, range(0, K, K // BATCH))
+        if K * (weights @ (some <= far)).mean() > most:
             return None
-    order = np.argsort(reach, axis=1, kind="stable")
-    guess = discriminant(weights, components.means, family.within(components, weights), dtype)
-    nearest = np.take_along_axis(reach, order, axis=1)
-    return Neighbourhood(guess, nearest.ravel(), order.astype(np.int32).ravel())
+        batches = (range(k, min(k + BATCH, K)) for k in range(0, K, BATCH))
+        reach = np.hstack([reaches(family, components, level, batch) for batch in batches])
+        guess = discriminant(weights, components.means, family.within(components, weights), dtype)
+    return Neighbourhood(most, guess, *nearest(reach))
 
 
-def spare_operations(operations: float, n_components: int, d: int) -> float:
-    """What pruning saves of the operations per row of a dense sweep, where no row has neighbours."""
-    if n_components < BATCH:
-        return -math.inf
-    columns = min(d, max(COLUMNS_TO_GUESS, d // 4))
-    search = n_components * (ROW_COMPONENT + ROW_GUESS * columns)
-    return operations - (ROW + ROW_COLUMN * d + search + 1.3 * operations / n_components)
+def nearest(reach: Array) -> tuple[Array, NDArray[Any]]:
+    """The neighbours with the shortest reach, in order; −1 ends a list that is cut off there.
+
+    Rows beyond the end are few: their guess was wrong, and they are neighbours of all.
+    """
+    K, last = len(reach), min(len(reach), LISTED) - 1
+    order = np.argpartition(reach, last, axis=1)[:, : last + 1]
+    kept = np.take_along_axis(reach, order, axis=1)
+    places = np.lexsort((order, kept), axis=1)
+    order = np.take_along_axis(order, places, axis=1).astype(np.int32)
+    if last + 1 < K:
+        order[:, -1] = -1
+    return np.take_along_axis(kept, places, axis=1).ravel(), order.ravel()
 
 
-def reaches(distance: Array, width: Array, level: Array, components: range) -> Array:
-    """Squared distances from each mean beyond which some components may have a share, (components, K).
+@np.errstate(all="ignore")
+def reaches(family: ModuleType, components: Any, level: Array, chosen: range) -> Array:
+    """Squared distances from each mean beyond which the chosen components may have a share, (K, chosen).
 
     The smallest δ with (D − V δ)² ≤ δ² + g or D ≤ V δ; `level` is log weight + log normalisation.
     """
-    chosen = np.asarray(components)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        gap = 2.0 * (level[chosen, None] - level - NEGLIGIBLE)
-        excess = distance**2 - gap
-        cross = distance * width
-        root = excess / (cross + np.sqrt(cross**2 + (1.0 - width**2) * excess))
-        # else the row is past the mean of k before k may have a share: its level is far below
-        met = np.where(root * width <= distance, root**2, -gap)
-        reach = np.where(excess > 0.0, met, -1.0)
-    reach[np.arange(len(chosen)), chosen] = np.inf
-    return np.asarray(reach)
+    distance, width = family.separations(components, chosen)
+    k = np.asarray(chosen)
+    gap = 2.0 * (level[k, None] - level - NEGLIGIBLE)
+    excess = distance**2 - gap
+    cross = distance * width
+    root = excess / (cross + np.sqrt(cross**2 + (1.0 - width**2) * excess))
+    # past the mean of k, and wherever there is no root, δ² > −g is needed whatever the distance from it
+    met = np.where(root * width <= distance, root**2, -gap)
+    reach = np.where(excess > 0.0, met, -1.0)
+    reach[np.arange(len(k)), k] = np.inf
+    return np.asarray(reach.T)
 
 
 def discriminant(weights: Array, means: Array, within: Array, dtype: np.dtype[Any]) -> Discriminant:
@@ -105,8 +151,7 @@ def discriminant(weights: Array, means: Array, within: Array, dtype: np.dtype[An
         columns = np.sort(np.argsort(-between)[: max(COLUMNS_TO_GUESS, d // 4)])
         centre, offsets = centre[columns], offsets[:, columns]
         slope = offsets / within[columns]
-    with np.errstate(divide="ignore"):
-        intercept = np.log(weights) - 0.5 * (slope * offsets).sum(axis=1)
+    intercept = np.log(weights) - 0.5 * (slope * offsets).sum(axis=1)
     padding = -K % BLOCK
     return Discriminant(
         columns,
