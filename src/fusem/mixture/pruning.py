@@ -62,8 +62,8 @@ def cost(
         Arithmetic of the dense sweep per row, in lanes of float64: lists gain nothing by float32.
     """
     dense = operations * dtype.itemsize / 8.0
-    search = K * K * (PAIR + PAIR_COLUMN * d)  # by one thread, before the sweep
-    worth = 4.0 * search < dense * (ROWS if n_rows is None else n_rows)
+    before = K * K * (PAIR + PAIR_COLUMN * d)  # the sweep, by one thread
+    worth = 4.0 * before < dense * (ROWS if n_rows is None else n_rows)
     if (
         family.kernels.sweep_pruned is None
         or K < BATCH
