@@ -25,11 +25,8 @@ BOUND = {"float64": 1e-13, "float32": 1e-5}
 FAR = 60.0
 FORMS = [*((family, 0.0) for family in CASE), ("gaussian_tied", FAR)]
 USUAL = 200, 3, 3  # rows, components, columns
-OTHER = (
-    300,
-    2,
-    7,
-)  # two tiles; the exp of two components; blocks of four columns and what is left of them
+# Two tiles; the exp of two components; blocks of four columns and what is left of them.
+OTHER = 300, 2, 7
 
 exact = np.frompyfunc(mp.mpf, 1, 1)
 exp = np.frompyfunc(mp.exp, 1, 1)

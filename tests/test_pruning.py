@@ -82,12 +82,16 @@ def statistic(family, model, X, weights=None, n_jobs=2, dense=False):
 
 def assert_equal_statistics(family, given, expected, dtype):
     """Equal in units of what each component's sums add up."""
-    d, bound = D, BOUND[dtype]
+    assert_equal_sums(family, given, expected, (K, D), BOUND[dtype])
+
+
+def assert_equal_sums(family, given, expected, shape, bound):
+    n_components, d = shape
     assert given[0] == pytest.approx(expected[0], rel=bound)
     assert given[1:HEADER].tolist() == pytest.approx(expected[1:HEADER].tolist(), rel=1e-14)
-    counts = expected[HEADER : HEADER + K]
+    counts = expected[HEADER : HEADER + n_components]
     stats = FAMILIES[family].stats_of
-    for mine, theirs in zip(stats(given[HEADER:], K, d), stats(expected[HEADER:], K, d)):
+    for mine, theirs in zip(stats(given[HEADER:], *shape), stats(expected[HEADER:], *shape)):
         unit = d * np.maximum(counts, 1e-300).reshape(-1, *([1] * (mine.ndim - 1)))
         assert np.abs((mine - theirs) / unit).max() < bound
 
@@ -102,6 +106,22 @@ def test_equals_the_dense_sweep(family, dtype, weighted):
     assert near(family, model, dtype) is not None
     expected = statistic(family, model, X, weights, dense=True)
     assert_equal_statistics(family, statistic(family, model, X, weights), expected, dtype)
+
+
+@by_family
+@pytest.mark.parametrize(
+    ("n_components", "d"),
+    [(200, 4), (64, 8), (40, 70)],
+    ids=["scalars", "one group", "small tiles"],
+)
+def test_other_shapes(family, n_components, d):
+    model = mixture(family, n_components=n_components, d=d, spread=60.0)
+    X = drawn(family, model, LEAF + 700)
+    assert near(family, model) is not None
+    for rows in (X, strided(X)):
+        expected = statistic(family, model, rows, dense=True)
+        given = statistic(family, model, rows)
+        assert_equal_sums(family, given, expected, (n_components, d), 1e-12)
 
 
 @by_family

@@ -1,7 +1,7 @@
 """Pairs of a row and a component that is near it: lists of them, sorted by component, and their posterior.
 
 A leaf's pairs stand in flat lists: first one for every row, with the component it was guessed to belong to,
-from place `spare` on those with other components that may have a share of it.
+from place `spare` (LEAF) on those with other components that may have a share of it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,10 @@ from fusem.kernels.simd import (
     zeros,
 )
 from fusem.kernels.tile import aligned
-from fusem.kernels.transpose import GROUP, read, transpose_chosen
 
 LEAF = 4096  # rows: enough of every component for the sums at the end of a tile to be worth it
-FEWEST, MOST = (
-    2,
-    8,
-)  # room for pairs per row beside its guess: a quarter of the components, within these
+# Room for pairs per row beside its guess: a quarter of the components, within these.
+FEWEST, MOST = 2, 8
 DONE = -1  # in place of the component of a pair whose sums are taken
 WIDTH = 64  # rows of one component are padded to so many
 
@@ -44,11 +41,11 @@ WIDTH = 64  # rows of one component are padded to so many
 class Pairs(NamedTuple):
     """Lists of one thread for one leaf; flat arrays, reused for every leaf."""
 
-    row: NDArray[np.int32]  # (spare + most) row within the leaf
-    component: NDArray[np.int32]  # (spare + most)
-    logp: NDArray[Any]  # (spare + most) log weight + log density, dtype of the rows
-    share: NDArray[Any]  # (spare + most) weight · responsibility
-    sorted_pair: NDArray[np.int32]  # (spare + most + K · WIDTH) places in the lists, by component
+    row: NDArray[np.int32]  # (room) row within the leaf
+    component: NDArray[np.int32]  # (room)
+    logp: NDArray[Any]  # (room) log weight + log density, dtype of the rows
+    share: NDArray[Any]  # (room) weight · responsibility
+    sorted_pair: NDArray[np.int32]  # (room + K · WIDTH) places in the lists, by component
     sorted_row: NDArray[np.int32]  # the rows of those, padded by a row of the same component
     begin: NDArray[np.int64]  # (K + 1) where a component's begin in the sorted lists
     counts: NDArray[np.int64]  # (K) how many it has
@@ -87,10 +84,10 @@ def sort_pairs(lists, rows, spare, end, n_components):
     for k in range(n_components):
         counts[k] = 0
     for p in range(rows):
-        if lists.share[p] != 0.0 and lists.component[p] != DONE:
+        if waits(lists, p):
             counts[lists.component[p]] += 1
     for p in range(spare, end):
-        if lists.share[p] != 0.0 and lists.component[p] != DONE:
+        if waits(lists, p):
             counts[lists.component[p]] += 1
     place = 0
     for k in range(n_components):
@@ -108,46 +105,20 @@ def sort_pairs(lists, rows, spare, end, n_components):
 
 
 @helper
+def waits(lists, p):
+    """Whether a pair has a share that is not summed yet."""
+    return lists.share[p] != 0.0 and lists.component[p] != DONE
+
+
+@helper
 def put(lists, p):
     """Put one pair behind the others of its component."""
-    if lists.share[p] != 0.0 and lists.component[p] != DONE:
+    if waits(lists, p):
         k = lists.component[p]
         place = lists.begin[k] + lists.counts[k]
         lists.sorted_pair[place] = p
         lists.sorted_row[place] = lists.row[p]
         lists.counts[k] += 1
-
-
-@helper
-def gather_rows(
-    address,  # IN  of the leaf's first row
-    row_stride,  # IN  bytes
-    column_stride,  # IN  bytes
-    chosen,  # IN  rows of the leaf, from place `first` on
-    first,
-    x,  # OUT (d × stride)
-    d,
-    width,  # IN  how many, a multiple of GROUP
-    stride,
-):
-    """Transpose chosen rows into the tile."""
-    size = x.itemsize
-    if column_stride == size and d >= GROUP:
-        for r in range(0, width, GROUP):
-            for j in range(0, d - GROUP + 1, GROUP):
-                transpose_chosen(
-                    address + j * size, row_stride, chosen, first + r, x, j * stride + r, stride
-                )
-            if d % GROUP > 0:  # the last columns, some of them once more
-                j = d - GROUP
-                transpose_chosen(
-                    address + j * size, row_stride, chosen, first + r, x, j * stride + r, stride
-                )
-    else:
-        for j in range(d):
-            column = address + j * column_stride
-            for r in range(width):
-                x[j * stride + r] = read(column + chosen[first + r] * row_stride, x)
 
 
 @helper

@@ -16,9 +16,17 @@ from fusem.kernels.axes import weight_total
 from fusem.kernels.discriminant import Discriminant, guess
 from fusem.kernels.mixture_sweep import HEADER, accumulate, log_density
 from fusem.kernels.mixture_sweep import sweep as dense
-from fusem.kernels.pairs import DONE, LEAF, WIDTH, Pairs, gather_rows, pair_posterior, sort_pairs
+from fusem.kernels.pairs import DONE, LEAF, WIDTH, Pairs, pair_posterior, sort_pairs
 from fusem.kernels.policy import helper
-from fusem.kernels.tile import PADDING, Workspace, close_leaf, fold, load_rows, load_weights
+from fusem.kernels.tile import (
+    PADDING,
+    Workspace,
+    close_leaf,
+    fold,
+    gather_rows,
+    load_rows,
+    load_weights,
+)
 
 PROBE = 256  # rows of a leaf that are tried first
 GUESSES, NEIGHBOURS, SHARES = range(3)  # what is computed of a leaf, one after the other
@@ -29,10 +37,9 @@ class Neighbourhood(NamedTuple):
 
     most: float  # neighbours per row, beyond which the dense sweep is faster
     guess: Discriminant
-    reach: NDArray[
-        np.float64
-    ]  # (K · listed) squared distances from mean j, ascending, beyond which
-    neighbour: NDArray[np.int32]  # (K · listed) this component may have a share; -1: all may
+    # (K · listed) squared distances from mean j, ascending, beyond which ...
+    reach: NDArray[np.float64]
+    neighbour: NDArray[np.int32]  # ... this component may have a share; -1: all may
 
 
 class PrunedSpace(NamedTuple):

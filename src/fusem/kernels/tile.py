@@ -19,6 +19,7 @@ from fusem.kernels.transpose import (
     deal_3,
     deal_4,
     read,
+    transpose_chosen,
     transpose_group,
 )
 
@@ -101,10 +102,8 @@ def load_rows(
     elif column_stride == size and d >= GROUP:
         for r in range(0, whole, GROUP):
             row = start + r * row_stride
-            for j in range(0, d - GROUP + 1, GROUP):
-                transpose_group(row + j * size, row_stride, kind, x, j * stride + r, stride)
-            if d % GROUP > 0:  # the last columns, some of them once more
-                j = d - GROUP
+            for column in range(0, d, GROUP):
+                j = min(column, d - GROUP)  # of the last columns some once more
                 transpose_group(row + j * size, row_stride, kind, x, j * stride + r, stride)
     elif column_stride == size and row_stride == d * size and d <= 4:
         for r in range(0, whole, GROUP):
@@ -125,6 +124,34 @@ def load_rows(
         row = r if r < count else 0
         for j in range(d):
             x[j * stride + r] = read(start + row * row_stride + j * column_stride, kind)
+
+
+@helper
+def gather_rows(
+    address,  # IN  of the leaf's first row
+    row_stride,  # IN  bytes
+    column_stride,  # IN  bytes
+    chosen,  # IN  rows of the leaf, from place `first` on
+    first,
+    x,  # OUT (d × stride)
+    d,
+    width,  # IN  how many, a multiple of GROUP
+    stride,
+):
+    """Transpose chosen rows into the tile, as `load_rows` does with consecutive ones."""
+    size = x.itemsize
+    if column_stride == size and d >= GROUP:
+        for r in range(0, width, GROUP):
+            for column in range(0, d, GROUP):
+                j = min(column, d - GROUP)  # of the last columns some once more
+                transpose_chosen(
+                    address + j * size, row_stride, chosen, first + r, x, j * stride + r, stride
+                )
+    else:
+        for j in range(d):
+            column = address + j * column_stride
+            for r in range(width):
+                x[j * stride + r] = read(column + chosen[first + r] * row_stride, x)
 
 
 @helper

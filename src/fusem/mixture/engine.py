@@ -23,7 +23,7 @@ from fusem.kernels.pairs import LEAF as PRUNED_LEAF
 from fusem.kernels.pairs import Pairs, pairs
 from fusem.kernels.pruned_sweep import PrunedSpace
 from fusem.kernels.tile import LEAF, Workspace, workspace
-from fusem.mixture.pruning import cost, neighbourhood
+from fusem.mixture.pruning import most_neighbours, neighbourhood
 
 Array = NDArray[np.float64]
 HEADER = mixture_sweep.HEADER
@@ -114,7 +114,7 @@ class Engine:
     def most_neighbours(self) -> float:
         """Neighbours per row up to which a pruned sweep pays; less than 0 where it never does."""
         given = self.operations, self.n_components, self.d, self.dtype, self.n_rows
-        return cost(self.family, *given).most_neighbours
+        return most_neighbours(self.family, *given)
 
     def segment_rows(self, rows: Rows, workers: Workers) -> int:
         """Rows per segment for this model and source."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,28 +33,15 @@ ROWS = 1 << 17  # that are assumed where their number is not known
 LISTED = 4 * MOST  # neighbours of a component that are kept
 
 
-class Cost(NamedTuple):
-    """Operations per row: of the dense sweep, of the pruned one without neighbours, of each neighbour."""
-
-    dense: float
-    pruned: float
-    neighbour: float
-
-    @property
-    def most_neighbours(self) -> float:
-        """Neighbours per row up to which pruning pays; less than 0 where it never does."""
-        return (self.dense - self.pruned) / self.neighbour
-
-
-def cost(
+def most_neighbours(
     family: ModuleType,
     operations: float,
     K: int,
     d: int,
     dtype: np.dtype[Any],
     n_rows: int | None = None,
-) -> Cost:
-    """What sweeps of n_rows rows cost for K components of d columns.
+) -> float:
+    """Neighbours per row up to which pruning pays for K components of d columns; less than 0: never.
 
     Parameters
     ----------
@@ -64,17 +51,17 @@ def cost(
     dense = operations * dtype.itemsize / 8.0
     before = K * K * (PAIR + PAIR_COLUMN * d)  # the sweep, by one thread
     worth = 4.0 * before < dense * (ROWS if n_rows is None else n_rows)
-    if (
-        family.kernels.sweep_pruned is None
-        or K < BATCH
-        or operations > MOST_OPERATIONS
-        or not worth
-    ):
-        return Cost(dense, math.inf, 1.0)
-    columns = d if family.MATRICES else min(d, max(COLUMNS_TO_GUESS, d // 4))
-    search = K * (ROW_COMPONENT + ROW_GUESS * columns)
+    possible = family.kernels.sweep_pruned is not None and K >= BATCH
+    if not (possible and worth and operations <= MOST_OPERATIONS):
+        return -math.inf
+    search = K * (ROW_COMPONENT + ROW_GUESS * columns_to_guess(family, d))
     pruned = ROW + ROW_COLUMN * d + search + 1.3 * dense / K
-    return Cost(dense, pruned, NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * dense / K)
+    return (dense - pruned) / (NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * dense / K)
+
+
+def columns_to_guess(family: ModuleType, d: int) -> int:
+    """How many columns the guess reads: all where their covariances have to be known anyway."""
+    return d if family.MATRICES else min(d, max(COLUMNS_TO_GUESS, d // 4))
 
 
 def neighbourhood(
@@ -99,7 +86,7 @@ def neighbourhood(
             return None
         batches = (range(k, min(k + BATCH, K)) for k in range(0, K, BATCH))
         reach = np.hstack([reaches(family, components, level, batch) for batch in batches])
-        guess = discriminant(weights, components.means, family.within(components, weights), dtype)
+        guess = discriminant(family, weights, components, dtype)
     return Neighbourhood(most, guess, *nearest(reach))
 
 
@@ -137,18 +124,20 @@ def reaches(family: ModuleType, components: Any, level: Array, chosen: range) ->
     return np.asarray(reach.T)
 
 
-def discriminant(weights: Array, means: Array, within: Array, dtype: np.dtype[Any]) -> Discriminant:
+def discriminant(
+    family: ModuleType, weights: Array, components: Any, dtype: np.dtype[Any]
+) -> Discriminant:
     """The linear functions that tell components of equal covariance apart (Fisher 1936)."""
-    K, d = means.shape
-    centre = weights @ means
-    offsets = means - centre
-    columns = np.arange(d)
-    if within.ndim == 2:
-        scale = np.sqrt(np.diag(within))
+    K, d = components.means.shape
+    within = family.within(components, weights)
+    centre = weights @ components.means
+    offsets = components.means - centre
+    if family.MATRICES:
+        columns, scale = np.arange(d), np.sqrt(np.diag(within))
         slope = np.linalg.solve(within / np.outer(scale, scale), (offsets / scale).T).T / scale
     else:
         between = weights @ (offsets / np.sqrt(within)) ** 2
-        columns = np.sort(np.argsort(-between)[: max(COLUMNS_TO_GUESS, d // 4)])
+        columns = np.sort(np.argsort(-between)[: columns_to_guess(family, d)])
         centre, offsets = centre[columns], offsets[:, columns]
         slope = offsets / within[columns]
     intercept = np.log(weights) - 0.5 * (slope * offsets).sum(axis=1)
