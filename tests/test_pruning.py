@@ -10,7 +10,7 @@ import pytest
 from fusem.data import open_rows, open_weights
 from fusem.em.workers import Workers
 from fusem.families.registry import FAMILIES
-from fusem.kernels.pairs import LEAF
+from fusem.kernels.pairs import LEAF, neighbours_per_row
 from fusem.kernels.posterior import NEGLIGIBLE
 from fusem.mixture import engine as engine_module
 from fusem.mixture.engine import HEADER, Engine, Model
@@ -255,6 +255,16 @@ def test_overlap_is_seen_before_the_sweep(family):
     assert near(family, mixture(family, TOGETHER)) is None
     for n_components, d in ((4, 64), (10, 2)):  # whatever the model
         assert Engine(FAMILIES[family], n_components, d, float).most_neighbours < 0.0
+
+
+@by_dtype
+@pytest.mark.parametrize("shape", [(8, 200), (16, 64), (16, 128), (64, 32), (200, 64)])
+@by_family
+def test_rows_with_so_many_neighbours_have_room(family, shape, dtype):
+    """Pairs that overflow the lists are computed in vain: the few rows tried first must tell."""
+    n_components, d = shape
+    most = Engine(FAMILIES[family], n_components, d, dtype).most_neighbours
+    assert most <= 0.75 * neighbours_per_row(n_components)
 
 
 def test_tied_components_cannot_be_taken_one_by_one():

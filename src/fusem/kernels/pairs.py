@@ -56,9 +56,14 @@ class Pairs(NamedTuple):
     tree: NDArray[np.float64]  # (levels · statistic) of leaves, not yet merged
 
 
+def neighbours_per_row(n_components: int) -> int:
+    """Pairs for which there is room, per row, beside that with its guess."""
+    return min(MOST, max(FEWEST, n_components // 4))
+
+
 def pairs(n_components: int, each: int, whole: int, levels: int, dtype: DTypeLike) -> Pairs:
     """Lists of one thread for K components with `each` so many sums, in a statistic of size `whole`."""
-    room = LEAF * (1 + min(MOST, max(FEWEST, n_components // 4)))
+    room = LEAF * (1 + neighbours_per_row(n_components))
     entries = room + n_components * WIDTH
     return Pairs(
         row=aligned(room, np.int32),

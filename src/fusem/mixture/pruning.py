@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fusem.families.gaussian import in_two_parts
 from fusem.kernels.discriminant import BLOCK, Discriminant
-from fusem.kernels.pairs import MOST
+from fusem.kernels.pairs import MOST, neighbours_per_row
 from fusem.kernels.posterior import NEGLIGIBLE
 from fusem.kernels.pruned_sweep import Neighbourhood
 
@@ -30,6 +30,7 @@ NEIGHBOUR, NEIGHBOUR_COLUMN = 300.0, 12.0
 MOST_OPERATIONS = 1e6  # per row: a leaf that is dense after all still answers Ctrl-C soon
 PAIR, PAIR_COLUMN = 600.0, 120.0  # operations that look at a pair of components
 ROWS = 1 << 17  # that are assumed where their number is not known
+ROOM = 0.75  # share of the lists that the rows tried first may fill, in proportion
 LISTED = 4 * MOST  # neighbours of a component that are kept
 
 
@@ -56,7 +57,9 @@ def most_neighbours(
         return -math.inf
     search = K * (ROW_COMPONENT + ROW_GUESS * columns_to_guess(family, d))
     pruned = ROW + ROW_COLUMN * d + search + 1.3 * dense / K
-    return (dense - pruned) / (NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * dense / K)
+    paying = (dense - pruned) / (NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * dense / K)
+    # a leaf whose lists overflow is dense after all, and its pairs were in vain
+    return min(paying, ROOM * neighbours_per_row(K))
 
 
 def columns_to_guess(family: ModuleType, d: int) -> int:
