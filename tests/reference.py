@@ -197,6 +197,16 @@ TWINS: dict[str, Twin] = {
 }
 
 
+def next_matrix(
+    mean: Array, covariance: Array, count: float, first: Array, second: Array, reg: Array
+) -> tuple[Array, Array]:
+    """Mean and covariance of rows of which count, Σ r y and Σ r y yᵀ are known, y = L⁻¹ (x − mean)."""
+    factor = cholesky(covariance, lower=True)
+    shift = first / count
+    inner = second / count - np.outer(shift, shift)
+    return mean + factor @ shift, factor @ inner @ factor.T + np.diag(reg)
+
+
 def tree_sum(values):
     """Sum in the fixed order of the reduction tree: complete halves first, the rest to their right.
 

@@ -15,10 +15,12 @@ import pytest
 from numba.core.runtime import _nrt_python, rtsys
 
 from fusem.families.registry import FAMILIES
+from fusem.kernels import covariances
 from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.simd import LANES
 from fusem.kernels.tile import LEAF, workspace
 from fusem.mixture.engine import Engine
+from tests import test_m_step
 from tests.cases import CASES, DTYPES
 from tests.processes import run
 from tests.test_pruning import mixture, near
@@ -34,6 +36,7 @@ BOUND = {"float64": 1e-11, "float32": 1e-4}
 LIBM = r"_?((?:exp2?|expm1|log|log2|log10|log1p|fma|pow)f?)"
 MANY = 50
 COLUMN = 256 * 8  # bytes of a tile's column, the least that a kernel could want
+M_STEP = f"({'f8[::1], ' * 7} f8, i8, i8, {'f8[::1], ' * 4} b1[::1])"  # its arguments
 LOOPS = {"memset", "memcpy", "memmove"}  # calls that the compiler makes of plain loops
 
 
@@ -122,6 +125,18 @@ def print_pruned(families, runs):
             kernel.compile(tuple(map(numba.typeof, arguments)))
         sweeps.append({"family": family, "dtype": "float64"} | machine_code(kernel))
     print(json.dumps({"lanes": LANES, "sweeps": sweeps}))
+
+
+def print_m_step(families, runs):
+    """`print_sweeps` of the M-step of matrices, which all forms that have them share."""
+    compiled = covariances.kernel[float]
+    if runs:
+        test_m_step.test_equals_its_twin(5)
+        test_m_step.test_equals_its_twin(33)
+    else:
+        compiled.compile(M_STEP)
+    code = {"family": "gaussian_full", "dtype": "float64"} | machine_code(compiled)
+    print(json.dumps({"lanes": LANES, "sweeps": [code]}))
 
 
 def sweeps_for(processor, folder, printer=print_sweeps):
@@ -343,9 +358,12 @@ def test_vectors_fill_the_registers(processor, tmp_path):
 
 @on_x86
 @pytest.mark.slow
-def test_pruned_sweeps_are_vectors_too(tmp_path):
-    processor = AVX2._replace(families=MATRIX_AND_AXES)
-    lanes, sweeps = sweeps_for(processor, tmp_path, print_pruned)
+@pytest.mark.parametrize(
+    ("printer", "families"), [(print_pruned, MATRIX_AND_AXES), (print_m_step, ("gaussian_full",))]
+)
+def test_pruned_sweeps_and_m_steps_are_vectors_too(tmp_path, printer, families):
+    processor = AVX2._replace(families=families)
+    lanes, sweeps = sweeps_for(processor, tmp_path, printer)
     assert (lanes, len(sweeps)) == (processor.lanes, len(processor.families))
     for sweep in sweeps:
         check_registers(sweep["asm"], sweep["dtype"], processor)

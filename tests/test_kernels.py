@@ -8,14 +8,25 @@ from scipy.special import logsumexp
 from fusem.data import open_rows
 from fusem.em.subsample import keys, subsample
 from fusem.em.tree import Tree
-from fusem.kernels import axes, exp_log, whiten
+from fusem.kernels import axes, exp_log, posterior, tile, whiten
 from fusem.kernels.policy import OPTIONS
-from fusem.kernels.posterior import posterior
 from fusem.kernels.simd import lanes, load, store
-from fusem.kernels.tile import LEAF, PADDING, aligned, close_leaf, fold, load_rows, tile_rows
+from fusem.kernels.tile import LEAF, PADDING, aligned, tile_rows
 from tests import reference
 
 compiled = njit(**OPTIONS)
+
+
+def called(helper):
+    """A helper as Python can call it."""
+    return compiled(helper.py_func)
+
+
+whiten_tile, scatter = called(whiten.whiten), called(whiten.scatter)
+two_moments, weight_total = called(axes.two_moments), called(axes.weight_total)
+posterior_of = called(posterior.posterior)
+load_rows, close_leaf, fold = called(tile.load_rows), called(tile.close_leaf), called(tile.fold)
+
 TILE = 64
 STRIDE = TILE + PADDING
 DTYPES = [np.float64, np.float32]
@@ -83,9 +94,9 @@ def test_log_is_within_two_units_in_the_last_place():
 
 def tile_of(values, dtype):
     """A (columns × rows) matrix as a flat tile."""
-    tile = aligned(len(values) * STRIDE, dtype)
-    tile.reshape(len(values), STRIDE)[:, :TILE] = values
-    return tile
+    flat = aligned(len(values) * STRIDE, dtype)
+    flat.reshape(len(values), STRIDE)[:, :TILE] = values
+    return flat
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -99,7 +110,7 @@ def test_whiten_and_scatter(d, dtype):
     low = (mean - high).astype(dtype)
     y, logp = aligned(d * STRIDE, dtype), aligned(TILE, np.float64)
     for r in range(0, TILE, 4 * lanes_of(y)):
-        whiten.whiten(
+        whiten_tile(
             tile_of(x, dtype), high, low, 0, matrix.astype(dtype).ravel(), 0, y, 0,
             1.25, logp, 0, r, d, STRIDE,
         )  # fmt: skip
@@ -112,7 +123,7 @@ def test_whiten_and_scatter(d, dtype):
 
     stats = np.zeros(d + d * d)
     product = aligned(4 * STRIDE, dtype)
-    n = whiten.scatter(y, 0, weights.astype(dtype), 0, product, stats, 0, d, d, TILE, STRIDE)
+    n = scatter(y, 0, weights.astype(dtype), 0, product, stats, 0, d, d, TILE, STRIDE)
     assert n == pytest.approx(weights.sum(), rel=BOUND[dtype] * 10)
     np.testing.assert_allclose(stats[:d], expected @ weights, atol=BOUND[dtype] * 100)
     lower = np.tril(stats[d:].reshape(d, d))
@@ -128,13 +139,11 @@ def test_moments_along_the_axes(dtype):
     x, weights = rng.normal(size=(d, TILE)), rng.random(TILE).astype(dtype)
     centre, scale = rng.normal(size=d).astype(dtype), rng.random(d).astype(dtype)
     nothing, stats = np.zeros(d, dtype), np.zeros(2 * d)
-    axes.two_moments(
-        tile_of(x, dtype), centre, nothing, scale, weights, stats, 0, d, d, 1, TILE, STRIDE
-    )
+    two_moments(tile_of(x, dtype), centre, nothing, scale, weights, stats, 0, d, d, 1, TILE, STRIDE)
     z = (x.astype(dtype).astype(float) - centre[:, None]) * scale[:, None]
     np.testing.assert_allclose(stats[:d], z @ weights, rtol=BOUND[dtype] * 10)
     np.testing.assert_allclose(stats[d:], z**2 @ weights, rtol=BOUND[dtype] * 10)
-    assert axes.weight_total(weights, 0, TILE) == pytest.approx(weights.sum(), rel=BOUND[dtype])
+    assert weight_total(weights, 0, TILE) == pytest.approx(weights.sum(), rel=BOUND[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -146,7 +155,7 @@ def test_posterior(K, dtype, weighted):
     weights = rng.random(TILE) if weighted else np.ones(TILE)
     weights[-3:] = 0.0
     resp = aligned(K * STRIDE, dtype)
-    total = posterior(tile_of(logp, np.float64), weights, resp, K, TILE, STRIDE, weighted)
+    total = posterior_of(tile_of(logp, np.float64), weights, resp, K, TILE, STRIDE, weighted)
     evidence = logsumexp(logp, axis=0)
     assert total == pytest.approx(weights @ evidence, rel=1e-13)
     expected = np.exp(logp - evidence) * weights
@@ -167,11 +176,11 @@ ORDERS = {
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 7, 8, 9, 16, 19])
 @pytest.mark.parametrize(
-    ("dtype", "tile"), [(np.float64,) * 2, (np.float32,) * 2, (np.float32, float)]
+    ("dtype", "kind"), [(np.float64,) * 2, (np.float32,) * 2, (np.float32, float)]
 )
-def test_load_rows_pads_with_the_first_row(order, d, dtype, tile):
+def test_load_rows_pads_with_the_first_row(order, d, dtype, kind):
     X = ORDERS[order](np.arange(100.0 * d).reshape(100, d).astype(dtype))
-    x = aligned(X.shape[1] * STRIDE, tile)
+    x = aligned(X.shape[1] * STRIDE, kind)
     load_rows(X.ctypes.data, *X.strides, X, 5, 29, x, X.shape[1], TILE, STRIDE)
     found = x.reshape(X.shape[1], STRIDE)
     np.testing.assert_array_equal(found[:, :29], X[5:34].T)

@@ -12,7 +12,6 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 import fusem
-from fusem.families import gaussian_full
 from tests.cases import CASES
 from tests.comparison import assert_same_parameters, assert_within, parameters_of
 from tests.models import fit_quietly, model_at, stepped
@@ -300,25 +299,3 @@ def test_converges_where_it_says(case):
     changes = np.diff(model.lower_bounds_)
     assert 0.0 <= changes[-1] < 1e-6
     assert np.all(changes[:-1] >= 1e-6)
-
-
-def test_m_steps_in_parts_are_the_same(monkeypatch):
-    """A few components at a time; those that are singular are named by their own numbers."""
-    rng, d, n_components = np.random.default_rng(0), 3, 7
-    factors = np.eye(d) + 0.1 * rng.normal(size=(n_components, d, d))
-    params = gaussian_full.from_covariances(
-        rng.normal(size=(n_components, d)), factors @ np.swapaxes(factors, 1, 2)
-    )
-    counts, first = rng.uniform(50.0, 60.0, n_components), rng.normal(size=(n_components, d))
-    second = np.broadcast_to(np.eye(d), (n_components, d, d)) * counts[:, None, None]
-    second = second + 0.1 * rng.normal(size=second.shape)
-    flat = np.concatenate([counts, first.ravel(), second.ravel()])
-    together = gaussian_full.maximize(params, flat, np.zeros(d))
-    second[[2, 5]] = 0.0
-    monkeypatch.setattr(gaussian_full, "PART", 2 * d * d)
-    for mine, theirs in zip(gaussian_full.maximize(params, flat, np.zeros(d)), together):
-        np.testing.assert_array_equal(mine, theirs)
-    flat = np.concatenate([counts, 0.0 * first.ravel(), second.ravel()])
-    with pytest.raises(gaussian_full.SingularComponents) as caught:
-        gaussian_full.maximize(params, flat, np.zeros(d))
-    assert caught.value.components == [2, 5]

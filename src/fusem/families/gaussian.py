@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.linalg.lapack import dtrtri
 
+from fusem.kernels.covariances import maximize as maximize_covariances
+
 Array = NDArray[np.float64]
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -124,15 +126,18 @@ def symmetric(factor: Array) -> Array:
     return np.asarray(0.5 * (product + np.swapaxes(product, -1, -2)))
 
 
-def update_triangles(lower: Array, whitening: Array, inner: Array) -> tuple[Array, Array]:
-    """(L G, G⁻¹ W) for inner = G Gᵀ: the next covariance factors, from a matrix of order one."""
-    factor = cholesky(inner)
-    return lower @ factor, np.tril(inverse_triangles(factor) @ whitening)
+def renewed(params: Params, counts: Array, first: Array, second: Array, reg: Array) -> Params:
+    """The M-step of matrices; components without any responsibility keep their parameters.
 
-
-def regularisation(whitening: Array, reg: Array) -> Array:
-    """W diag(reg) Wᵀ: what adding `reg` to the diagonal of Σ adds in whitened coordinates."""
-    return np.asarray((whitening * reg) @ np.swapaxes(whitening, -1, -2))
+    Parameters
+    ----------
+    counts, first, second : arrays
+        N (K,), m (K · d), S (K · d · d, lower triangle) about `params`.
+    """
+    *new, singular = maximize_covariances(*params, counts, first, second, reg)
+    if singular.any():
+        raise SingularComponents(np.flatnonzero(singular).tolist())
+    return Params(*new)
 
 
 Blocks = Iterable[tuple[Array, Array, Array]]  # rows (m, d), responsibilities (m, K), weights (m,)

@@ -26,10 +26,9 @@ from fusem.families.gaussian import (
     in_two_parts,
     inverse_triangles,
     known,
-    regularisation,
+    renewed,
     scaled_operands,
     symmetric,
-    update_triangles,
     weighted_means,
     whitening_of_precision,
 )
@@ -185,10 +184,11 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
         scatter_within = scatter_within - cross - cross.T - (stats.counts * centres.T) @ centres
     shift = stats.first / known(stats.counts)[:, None]
     inner = (scatter_within - (stats.counts * shift.T) @ shift) / stats.counts.sum()
-    inner += regularisation(params.whitening, reg)
-    lower = inverse_triangles(params.whitening[None])
-    factor, whitening = update_triangles(lower, params.whitening[None], inner[None])
-    return Params(moved_means(params, lower[0], shift), symmetric(factor[0]), whitening[0])
+    nowhere, one = np.zeros((1, len(inner))), np.ones(1)
+    about = Params(nowhere, params.covariances[None], params.whitening[None])
+    new = renewed(about, one, nowhere, inner, reg)
+    lower = inverse_triangles(params.whitening[None])[0]
+    return Params(moved_means(params, lower, shift), new.covariances[0], new.whitening[0])
 
 
 def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:

@@ -60,7 +60,9 @@ COMPILED = ("kernels", "families")  # the folders whose edits make new machine c
 PATIENCE = 2.0  # seconds
 logger = logging.getLogger("fusem")
 
-helper = numba.njit(**OPTIONS, forceinline=True)
+# Nothing but compiled code calls a helper: without its wrappers for Python a sweep compiles in four fifths of
+# the time.
+helper = numba.njit(**OPTIONS, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def processor() -> tuple[str, str]:
