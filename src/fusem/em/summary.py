@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows, segments
-from fusem.em.sweep import segment_rows, sweep
+from fusem.em.sweep import longest_segment, segment_rows, sweep
 from fusem.em.workers import Workers
 from fusem.kernels.scan import HEADER, scan
-from fusem.kernels.tile import LEAF, Workspace, workspace
+from fusem.kernels.tile import LEAF, Workspace, levels_of, workspace
 
 Array = NDArray[np.float64]
 
@@ -36,11 +36,12 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
         and column; at negative or all-zero weights.
     """
     d = rows.n_columns
-    length = segment_rows(30.0 + 5.0 * d, d * rows.dtype.itemsize, rows.n_rows, workers.n_jobs)
+    row_bytes = d * rows.dtype.itemsize
+    length = segment_rows(30.0 + 5.0 * d, row_bytes, rows.n_rows, workers.n_jobs)
     shift = _first_row(rows, weights)
     unit, nothing = np.ones(d), np.zeros(d)
     kernel, kind = scan[rows.dtype], np.empty(0, dtype=rows.dtype)
-    levels = (length // LEAF).bit_length() + 1
+    levels = levels_of(longest_segment(row_bytes))
     spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
     for _ in range(workers.n_jobs):
         spaces.put(workspace(d, 1, 0, HEADER + 2 * d, levels, np.float64))

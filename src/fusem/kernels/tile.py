@@ -57,6 +57,11 @@ def tile_rows(columns: int, dtype: DTypeLike) -> int:
     return next((rows for rows in TILES if rows * row_bytes <= CACHE), TILES[-1])
 
 
+def levels_of(rows: int, leaf: int = LEAF) -> int:
+    """Nodes of the reduction tree that can wait at a time while so many rows are summed."""
+    return (-(-rows // leaf)).bit_length() + 1
+
+
 def workspace(
     d: int,
     n_components: int,

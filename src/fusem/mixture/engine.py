@@ -15,14 +15,14 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.data import Rows, segments
 from fusem.em.blas import one_thread
 from fusem.em.summary import bad_value, check_weights
-from fusem.em.sweep import segment_rows, sweep
+from fusem.em.sweep import longest_segment, segment_rows, sweep
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.kernels import mixture_sweep
 from fusem.kernels.pairs import LEAF as PRUNED_LEAF
 from fusem.kernels.pairs import Pairs, pairs
 from fusem.kernels.pruned_sweep import PrunedSpace
-from fusem.kernels.tile import LEAF, Workspace, workspace
+from fusem.kernels.tile import LEAF, Workspace, levels_of, workspace
 from fusem.mixture.pruning import most_neighbours, neighbourhood
 
 Array = NDArray[np.float64]
@@ -103,7 +103,6 @@ class Engine:
             np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
         }
         self._lists: queue.SimpleQueue[Pairs] = queue.SimpleQueue()
-        self._levels = self._pruned_levels = 1
 
     @property
     def operations(self) -> float:
@@ -118,13 +117,17 @@ class Engine:
 
     def segment_rows(self, rows: Rows, workers: Workers) -> int:
         """Rows per segment for this model and source."""
-        row_bytes = self.d * self.dtype.itemsize
-        length = segment_rows(self.operations, row_bytes, rows.n_rows, workers.n_jobs)
-        # any sweep may be pruned, and a leaf of it is dense after all
-        longest = max(length, PRUNED_LEAF) if self.most_neighbours >= 0.0 else length
-        self._levels = (longest // LEAF).bit_length() + 1
-        self._pruned_levels = (longest // PRUNED_LEAF).bit_length() + 1
-        return length
+        return segment_rows(self.operations, self._row_bytes, rows.n_rows, workers.n_jobs)
+
+    @property
+    def _row_bytes(self) -> int:
+        return self.d * self.dtype.itemsize
+
+    @cached_property
+    def _longest(self) -> int:
+        """Rows of the longest segment; any sweep may be pruned, and a leaf of it is dense after all."""
+        longest = longest_segment(self._row_bytes)
+        return max(longest, PRUNED_LEAF) if self.most_neighbours >= 0.0 else longest
 
     @contextmanager
     def space(self, logp_dtype: np.dtype[Any]) -> Iterator[Workspace]:
@@ -134,9 +137,8 @@ class Engine:
             space = spaces.get_nowait()
         except queue.Empty:
             columns = self.family.tile_columns(self.n_components, self.d)
-            space = workspace(
-                self.d, self.n_components, columns, self.size, self._levels, self.dtype, logp_dtype
-            )
+            shape = self.d, self.n_components, columns, self.size, levels_of(self._longest)
+            space = workspace(*shape, self.dtype, logp_dtype)
         try:
             yield space
         finally:
@@ -149,7 +151,8 @@ class Engine:
             lists = self._lists.get_nowait()
         except queue.Empty:
             each = self.family.statistic_size(1, self.d)
-            lists = pairs(self.n_components, each, self.size, self._pruned_levels, dtype)
+            levels = levels_of(self._longest, PRUNED_LEAF)
+            lists = pairs(self.n_components, each, self.size, levels, dtype)
         with self.space(dtype) as space:
             try:
                 yield PrunedSpace(space, lists)
