@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from fusem import GaussianMixture
 from fusem.em import blas
 from fusem.families import gaussian_full
 from tests.cases import CASES
@@ -25,9 +28,9 @@ def _two_threads():
         yield
 
 
-@pytest.mark.parametrize(("columns", "expected"), [(blas.SINGLE, 2), (blas.SINGLE + 1, 1)])
-def test_wide_matrices_alone_hold_blas_to_one_thread(columns, expected):
-    with blas.one_thread(columns):
+@pytest.mark.parametrize(("elements", "expected"), [(blas.SINGLE, 2), (blas.SINGLE + 1, 1)])
+def test_large_arrays_alone_hold_blas_to_one_thread(elements, expected):
+    with blas.one_thread(elements):
         assert threads() == {expected}
     assert threads() == {2}
 
@@ -44,7 +47,18 @@ def test_the_m_step_is_made_in_one_thread(monkeypatch):
     monkeypatch.setattr(
         gaussian_full, "maximize", lambda *given: (seen.append(threads()), maximize(*given))[1]
     )
-    d = blas.SINGLE + 1
+    d = math.isqrt(blas.SINGLE) + 1
     stepped(case, case.data(5 * d, 1, d), steps=2, start=case.start(1, d))
     assert seen == [{1}, {1}]
     assert threads() == {2}
+
+
+def test_the_end_of_a_fit_is_made_in_one_thread(monkeypatch):
+    """Its checks multiply matrices: the next fit's first sweep would share a core with what they woke."""
+    case, seen = CASES[0], []
+    monkeypatch.setattr(
+        GaussianMixture, "_diagnose", lambda *given: seen.append(threads()), raising=True
+    )
+    d = math.isqrt(blas.SINGLE) + 1
+    stepped(case, case.data(5 * d, 1, d), steps=2, start=case.start(1, d))
+    assert seen == [{1}]

@@ -94,9 +94,15 @@ def test_log_is_within_two_units_in_the_last_place():
 
 def tile_of(values, dtype):
     """A (columns × rows) matrix as a flat tile."""
-    flat = aligned(len(values) * STRIDE, dtype)
-    flat.reshape(len(values), STRIDE)[:, :TILE] = values
+    flat = aligned(values.size, dtype)
+    strip = 4 * lanes_of(flat)
+    flat[:] = values.reshape(len(values), -1, strip).swapaxes(0, 1).ravel()
     return flat
+
+
+def columns_of(flat, d):
+    """A flat tile as a (columns × rows) matrix."""
+    return flat.reshape(-1, d, 4 * lanes_of(flat)).swapaxes(0, 1).reshape(d, -1)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -108,23 +114,20 @@ def test_whiten_and_scatter(d, dtype):
     weights = rng.random(TILE)
     high = mean.astype(dtype)
     low = (mean - high).astype(dtype)
-    y, logp = aligned(d * STRIDE, dtype), aligned(TILE, np.float64)
+    y, logp = aligned(d * TILE, dtype), aligned(TILE, np.float64)
     for r in range(0, TILE, 4 * lanes_of(y)):
         whiten_tile(
             tile_of(x, dtype), high, low, 0, matrix.astype(dtype).ravel(), 0, y, 0,
-            1.25, logp, 0, r, d, STRIDE,
+            1.25, logp, 0, r, d,
         )  # fmt: skip
     expected = matrix @ (x - mean[:, None])
-    found = y.reshape(d, STRIDE)[:, :TILE]
-    np.testing.assert_allclose(found, expected, atol=BOUND[dtype] * 10)
+    np.testing.assert_allclose(columns_of(y, d), expected, atol=BOUND[dtype] * 10)
     np.testing.assert_allclose(
         logp, 1.25 - 0.5 * (expected**2).sum(axis=0), rtol=BOUND[dtype], atol=BOUND[dtype]
     )
 
     stats = np.zeros(d + d * d)
-    product = aligned(4 * STRIDE, dtype)
-    n = scatter(y, 0, weights.astype(dtype), 0, product, stats, 0, d, d, TILE, STRIDE)
-    assert n == pytest.approx(weights.sum(), rel=BOUND[dtype] * 10)
+    scatter(y, 0, weights.astype(dtype), 0, aligned(4 * TILE, dtype), stats, 0, d, d, TILE)
     np.testing.assert_allclose(stats[:d], expected @ weights, atol=BOUND[dtype] * 100)
     lower = np.tril(stats[d:].reshape(d, d))
     np.testing.assert_allclose(
@@ -155,7 +158,8 @@ def test_posterior(K, dtype, weighted):
     weights = rng.random(TILE) if weighted else np.ones(TILE)
     weights[-3:] = 0.0
     resp = aligned(K * STRIDE, dtype)
-    total = posterior_of(tile_of(logp, np.float64), weights, resp, K, TILE, STRIDE, weighted)
+    given = np.pad(logp, ((0, 0), (0, PADDING))).ravel()
+    total = posterior_of(given, weights, resp, K, TILE, STRIDE, weighted)
     evidence = logsumexp(logp, axis=0)
     assert total == pytest.approx(weights @ evidence, rel=1e-13)
     expected = np.exp(logp - evidence) * weights
@@ -180,11 +184,11 @@ ORDERS = {
 )
 def test_load_rows_pads_with_the_first_row(order, d, dtype, kind):
     X = ORDERS[order](np.arange(100.0 * d).reshape(100, d).astype(dtype))
-    x = aligned(X.shape[1] * STRIDE, kind)
-    load_rows(X.ctypes.data, *X.strides, X, 5, 29, x, X.shape[1], TILE, STRIDE)
-    found = x.reshape(X.shape[1], STRIDE)
+    x = aligned(X.shape[1] * TILE, kind)
+    load_rows(X.ctypes.data, *X.strides, X, 5, 29, x, X.shape[1], TILE)
+    found = columns_of(x, X.shape[1])
     np.testing.assert_array_equal(found[:, :29], X[5:34].T)
-    np.testing.assert_array_equal(found[:, 29:TILE], np.repeat(X[5:6].T, TILE - 29, axis=1))
+    np.testing.assert_array_equal(found[:, 29:], np.repeat(X[5:6].T, TILE - 29, axis=1))
 
 
 def test_tiles_divide_a_leaf():
@@ -206,10 +210,10 @@ def test_leaves_merge_as_the_reference_tree(leaves):
     np.testing.assert_array_equal(out, expected)
 
     for run in (1, 2, 4):  # the same bits from segments of any power of two, in any order
-        upper = Tree()
+        upper = Tree(2)
         parts = [reference.tree_sum(list(values[i : i + run])) for i in range(0, leaves, run)]
         for i in rng.permutation(len(parts)):
-            upper.add(int(i), parts[i])
+            upper.add(int(i), parts[i].copy())
         assert np.array_equal(expected, upper.total()) if leaves else upper.total() is None
 
 
@@ -235,3 +239,15 @@ def test_a_subsample_has_no_row_of_weight_zero():
 def test_keys_belong_to_row_numbers():
     whole = keys(3, 0, 4096)
     np.testing.assert_array_equal(whole[1024:2048], keys(3, 1024, 1024))
+
+
+def test_a_tree_uses_memory_again():
+    """As many statistics as wait at a time, not one for every segment."""
+    tree, seen = Tree(1), set()
+    for segment in range(64):
+        statistic = tree.blank()
+        seen.add(statistic.ctypes.data)
+        statistic[:] = segment
+        tree.add(segment, statistic)
+    assert len(seen) <= 8
+    assert tree.total() == [sum(range(64))]

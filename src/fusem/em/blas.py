@@ -1,6 +1,6 @@
-"""BLAS held to the caller's thread while an M-step solves its small matrix problems.
+"""BLAS held to the caller's thread while small matrix problems are solved between sweeps.
 
-OpenBLAS's threads go on spinning for about 100 ms after they helped, on cores that the next sweep needs: at
+OpenBLAS's threads go on spinning for 30 to 100 ms after they helped, on cores that the next sweep needs: at
 d = 128 that took a quarter of an iteration.
 """
 
@@ -14,7 +14,7 @@ from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-SINGLE = 64  # rows and columns; up to here OpenBLAS calls no other thread
+SINGLE = 8192  # elements; up to here OpenBLAS calls no other thread, not even for a matrix times a vector
 _lock = threading.RLock()  # the limit is the process's: who sets it must be who takes it back
 
 
@@ -34,9 +34,9 @@ def _controller() -> ThreadpoolController:
 
 
 @contextmanager
-def one_thread(order: int) -> Iterator[None]:
-    """Hold BLAS to one thread, where matrices of this order would wake more."""
-    if order <= SINGLE:
+def one_thread(elements: int) -> Iterator[None]:
+    """Hold BLAS to one thread, where arrays of so many elements would wake more."""
+    if elements <= SINGLE:
         yield
         return
     with _lock, _controller().limit(limits=1, user_api="blas"):

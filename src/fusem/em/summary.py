@@ -41,28 +41,26 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     shift = _first_row(rows, weights)
     unit, nothing = np.ones(d), np.zeros(d)
     kernel, kind = scan[rows.dtype], np.empty(0, dtype=rows.dtype)
-    levels = levels_of(longest_segment(row_bytes))
+    levels, size = levels_of(longest_segment(row_bytes)), HEADER + 2 * d
     spaces: queue.SimpleQueue[Workspace] = queue.SimpleQueue()
     for _ in range(workers.n_jobs):
-        spaces.put(workspace(d, 1, 0, HEADER + 2 * d, levels, np.float64))
+        spaces.put(workspace(d, 1, 0, size, levels, np.float64))
 
-    nowhere = np.empty(HEADER + 2 * d)
+    nowhere = np.empty(size)
     with_space = spaces.get()  # compiles in this thread, where Ctrl-C can interrupt it
     kernel(0, 0, 0, 0, d, np.empty(0), kind, shift, nothing, unit, with_space, nowhere)
     spaces.put(with_space)
 
-    def work(first: int, X: NDArray[Any], w: Array | None) -> Array:
+    def work(first: int, X: NDArray[Any], w: Array | None, out: Array) -> None:
         if w is not None:
             check_weights(w, first)
-        out = np.empty(HEADER + 2 * d)
         given = np.empty(0) if w is None else w
         place = X.ctypes.data, X.strides[0], X.strides[1], len(X)
         space = spaces.get()
         kernel(*place, d, given, kind, shift, nothing, unit, space, out)
         spaces.put(space)
-        return out
 
-    total = sweep(rows, weights, length, work, workers)
+    total = sweep(rows, weights, length, size, work, workers)
     if total is None:
         raise ValueError(
             f"Found array with 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required."

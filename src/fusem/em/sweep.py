@@ -20,7 +20,7 @@ SEGMENT_SECONDS = 2e-3
 LEAST_SECONDS = 2e-4  # of a segment: less is not worth a second thread
 SECONDS_PER_OPERATION = 5e-11
 
-Work = Callable[[int, NDArray[Any], NDArray[np.float64] | None], Statistic]
+Work = Callable[[int, NDArray[Any], NDArray[np.float64] | None, Statistic], None]
 
 
 def segment_rows(operations: float, row_bytes: int, n_rows: int | None, n_jobs: int) -> int:
@@ -51,14 +51,24 @@ def longest_segment(row_bytes: int) -> int:
 
 
 def sweep(
-    rows: Rows, weights: Rows | None, rows_per_segment: int, work: Work, workers: Workers
+    rows: Rows,
+    weights: Rows | None,
+    rows_per_segment: int,
+    size: int,
+    work: Work,
+    workers: Workers,
 ) -> Statistic | None:
-    """Sum of ``work(first_row, X, w)`` over all segments, in a fixed order; None without rows."""
-    tree = Tree()
+    """Sum of the statistics of all segments, in a fixed order; None without rows.
+
+    ``work(first_row, X, w, out)`` fills `out`, of `size` elements, with the statistic of a segment.
+    """
+    tree = Tree(size)
 
     def task(segment: tuple[int, NDArray[Any], NDArray[np.float64] | None]) -> None:
         first, X, w = segment
-        tree.add(first // rows_per_segment, work(first, X, w))
+        statistic = tree.blank()
+        work(first, X, w, statistic)
+        tree.add(first // rows_per_segment, statistic)
 
     workers.run(segments(rows, weights, rows_per_segment), task)
     return tree.total()

@@ -18,19 +18,33 @@ class Tree:
     """Merges statistics of consecutive segments, given in any order.
 
     Two complete neighbours of the same height merge at once, so it holds about log2 of the
-    number of segments at any time, and those that are early.
+    number of segments at any time, and those that are early. Their memory is used again: new pages
+    for statistics of many columns cost more than their arithmetic.
+
+    Parameters
+    ----------
+    size : int
+        Elements of a statistic.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._nodes: dict[tuple[int, int], Statistic] = {}
+        self._spare: list[Statistic] = []
         self._lock = threading.Lock()
 
+    def blank(self) -> Statistic:
+        """Memory for a statistic, with anything in it."""
+        with self._lock:
+            return self._spare.pop() if self._spare else np.empty(self._size)
+
     def add(self, index: int, statistic: Statistic) -> None:
-        """Put the statistic of segment `index` in its place."""
+        """Put the statistic of segment `index` in its place; its memory is the tree's from now on."""
         height = 0
         with self._lock:
             while (sibling := self._nodes.pop((height, index ^ 1), None)) is not None:
-                statistic = statistic + sibling if index & 1 == 0 else sibling + statistic
+                statistic += sibling
+                self._spare.append(sibling)
                 height, index = height + 1, index >> 1
             self._nodes[height, index] = statistic
 

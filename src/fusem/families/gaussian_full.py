@@ -28,6 +28,8 @@ from fusem.families.gaussian import (
     weighted_means,
     whitening_of_precision,
 )
+from fusem.kernels.axes import weight_totals
+from fusem.kernels.compact import compact
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
@@ -85,7 +87,7 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
             constant = log_weights[k] + operands.constant[k]
             whiten(
                 x, operands.high, operands.low, k * d, operands.matrix, k * d * d,
-                scratch, k * d * stride, constant, logp, k * stride, r, d, stride,
+                scratch, k * d * tile, constant, logp, k * stride, r, d,
             )  # fmt: skip
 
 
@@ -93,12 +95,12 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     first = start + n_components
     second = first + n_components * d
-    product = scratch[n_components * d * stride :]
+    product = scratch[n_components * d * tile :]
+    weight_totals(resp, stats, start, n_components, tile, stride)
     for k in range(n_components):
-        stats[start + k] += scatter(
-            scratch, k * d * stride, resp, k * stride, product,
-            stats, first + k * d, second + k * d * d, d, tile, stride,
-        )  # fmt: skip
+        y, r = k * d * tile, k * stride
+        width = compact(scratch, y, resp, r, product, d, tile)
+        scatter(scratch, y, resp, r, product, stats, first + k * d, second + k * d * d, d, width)
 
 
 @helper

@@ -114,13 +114,13 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
             for r in range(0, tile, 4 * lanes(x)):
                 whiten(
                     x, operands.means, operands.means_low, k * d, operands.matrix, 0,
-                    scratch, 0, constant, logp, k * stride, r, d, stride,
+                    scratch, 0, constant, logp, k * stride, r, d,
                 )  # fmt: skip
         return
     for r in range(0, tile, 4 * lanes(x)):
         whiten(
             x, operands.high, operands.low, 0, operands.matrix, 0,
-            scratch, 0, 0.0, logp, 0, r, d, stride,
+            scratch, 0, 0.0, logp, 0, r, d,
         )  # fmt: skip
     distances(
         scratch, operands.centres, operands.centres_shift, operands.unit, log_weights,
@@ -134,28 +134,26 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     form = first + n_components * d
     unused = form + 1
     second = unused + d
-    weights = d * stride
-    product = scratch[weights + stride :]
+    weights = d * tile
+    product = scratch[weights + tile :]
+    weight_totals(resp, stats, start, n_components, tile, stride)
     if operands.apart:
         stats[form] += 1.0
         for k in range(n_components):
             for r in range(0, tile, 4 * lanes(x)):
                 whiten(
                     x, operands.means, operands.means_low, k * d, operands.matrix, 0,
-                    scratch, 0, 0.0, logp, 0, r, d, stride,
+                    scratch, 0, 0.0, logp, 0, r, d,
                 )  # fmt: skip
-            stats[start + k] += scatter(
-                scratch, 0, resp, k * stride, product, stats, first + k * d, second, d, tile, stride
-            )
+            scatter(scratch, 0, resp, k * stride, product, stats, first + k * d, second, d, tile)
         return
-    weight_totals(resp, stats, start, n_components, tile, stride)
     first_moments(
         scratch, operands.centres, operands.centres_shift, operands.unit, resp, stats, first,
         d, n_components, tile, stride,
     )  # fmt: skip
     for r in range(tile):
         scratch[weights + r] = w[r]
-    scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile, stride)
+    scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile)
 
 
 kernels = mixture_kernels(NAME, log_density, accumulate)

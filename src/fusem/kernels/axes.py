@@ -12,6 +12,7 @@ from fusem.kernels.lane_sums import add_totals, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
+    element,
     fma,
     lanes,
     load,
@@ -30,7 +31,7 @@ from fusem.kernels.simd import (
 
 @helper
 def scaled_distances(
-    x,  # IN  (d × stride) tile
+    x,  # IN  (d columns) tile
     high,  # IN  (K · d) centres
     shift,  # IN  (K · d) −scale · what rounding the centres to the tile's dtype lost
     scale,  # IN  (K · d) 1 / standard deviation
@@ -42,34 +43,40 @@ def scaled_distances(
     stride,
 ):
     """Log-densities of components that have a scale for every column."""
-    n_components = log_weights.size
-    for r in range(0, tile, 4 * lanes(x)):
+    n_components, strip = log_weights.size, 4 * lanes(x)
+    for r in range(0, tile, strip):
         k = 0
         while k + 2 <= n_components:
             a = b = zeros_wide(x)
             for j in range(d):
-                row, i = load_wide(x, j * stride + r), k * d + j
-                z = standardised(row, high[i], scale[i], shift[i])
+                row, i = load_wide(x, r * d + j * strip), k * d + j
+                z = standardised(row, high, scale, shift, i)
                 a = fma(z, z, a)
                 i += d
-                z = standardised(row, high[i], scale[i], shift[i])
+                z = standardised(row, high, scale, shift, i)
                 b = fma(z, z, b)
-            store_affine(logp, k * stride + r, a, -0.5, log_weights[k] + constant[k])
+            store_affine(
+                logp, k * stride + r, a, -0.5, element(log_weights, k) + element(constant, k)
+            )
             k += 1
-            store_affine(logp, k * stride + r, b, -0.5, log_weights[k] + constant[k])
+            store_affine(
+                logp, k * stride + r, b, -0.5, element(log_weights, k) + element(constant, k)
+            )
             k += 1
         if k < n_components:
             a = zeros_wide(x)
             for j in range(d):
-                row, i = load_wide(x, j * stride + r), k * d + j
-                z = standardised(row, high[i], scale[i], shift[i])
+                row, i = load_wide(x, r * d + j * strip), k * d + j
+                z = standardised(row, high, scale, shift, i)
                 a = fma(z, z, a)
-            store_affine(logp, k * stride + r, a, -0.5, log_weights[k] + constant[k])
+            store_affine(
+                logp, k * stride + r, a, -0.5, element(log_weights, k) + element(constant, k)
+            )
 
 
 @helper
 def distances(
-    x,  # IN  (d × stride) tile
+    x,  # IN  (d columns) tile
     high,  # IN  (K · d) centres
     shift,  # IN  (K · d) −scale · what rounding the centres to the tile's dtype lost
     scale,  # IN  (K) 1 / standard deviation
@@ -82,17 +89,17 @@ def distances(
     stride,
 ):
     """Log-densities of components that have one scale for all columns."""
-    n_components = log_weights.size
-    for r in range(0, tile, 4 * lanes(x)):
+    n_components, strip = log_weights.size, 4 * lanes(x)
+    for r in range(0, tile, strip):
         k = 0
         while k + 2 <= n_components:
             a = b = zeros_wide(x)
             for j in range(d):
-                row, i = load_wide(x, j * stride + r), k * d + j
-                z = offset(row, high[i], scale[k], shift[i])
+                row, i = load_wide(x, r * d + j * strip), k * d + j
+                z = offset(row, high, shift, i, element(scale, k))
                 a = fma(z, z, a)
                 i += d
-                z = offset(row, high[i], scale[k + 1], shift[i])
+                z = offset(row, high, shift, i, element(scale, k + 1))
                 b = fma(z, z, b)
             density(a, k, r, scale, log_weights, constant, squares, logp, stride)
             density(b, k + 1, r, scale, log_weights, constant, squares, logp, stride)
@@ -100,8 +107,8 @@ def distances(
         if k < n_components:
             a = zeros_wide(x)
             for j in range(d):
-                row, i = load_wide(x, j * stride + r), k * d + j
-                z = offset(row, high[i], scale[k], shift[i])
+                row, i = load_wide(x, r * d + j * strip), k * d + j
+                z = offset(row, high, shift, i, element(scale, k))
                 a = fma(z, z, a)
             density(a, k, r, scale, log_weights, constant, squares, logp, stride)
 
@@ -114,12 +121,14 @@ def density(square, k, r, scale, log_weights, constant, squares, logp, stride):
         store(squares, k * stride + r, square)
     # one factor after the other: rest² would overflow before the variance underflows
     square = scaled(rest, square)
-    store_affine(logp, k * stride + r, square, -0.5 * rest, log_weights[k] + constant[k])
+    store_affine(
+        logp, k * stride + r, square, -0.5 * rest, element(log_weights, k) + element(constant, k)
+    )
 
 
 @helper
 def first_moments(
-    x,  # IN  (d × stride) tile
+    x,  # IN  (d columns) tile
     high,  # IN  as for `distances`
     shift,
     scale,
@@ -132,26 +141,27 @@ def first_moments(
     stride,
 ):
     """Add Σ r z over a tile: four columns of two components at a time, then one of one."""
-    j = 0
+    j, strip = 0, 4 * lanes(x)
     while j + 4 <= d:
         k = 0
         while k + 2 <= n_components:
             a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zeros(x)
-            s, t, i, o = scale[k], scale[k + 1], k * d + j, (k + 1) * d + j
-            for r in range(0, tile, lanes(x)):
-                p = j * stride + r
-                x0, x1 = load(x, p), load(x, p + stride)
-                x2, x3 = load(x, p + 2 * stride), load(x, p + 3 * stride)
-                w = load(resp, k * stride + r)
-                a0 = fma(w, offset(x0, high[i], s, shift[i]), a0)
-                a1 = fma(w, offset(x1, high[i + 1], s, shift[i + 1]), a1)
-                a2 = fma(w, offset(x2, high[i + 2], s, shift[i + 2]), a2)
-                a3 = fma(w, offset(x3, high[i + 3], s, shift[i + 3]), a3)
-                w = load(resp, (k + 1) * stride + r)
-                b0 = fma(w, offset(x0, high[o], t, shift[o]), b0)
-                b1 = fma(w, offset(x1, high[o + 1], t, shift[o + 1]), b1)
-                b2 = fma(w, offset(x2, high[o + 2], t, shift[o + 2]), b2)
-                b3 = fma(w, offset(x3, high[o + 3], t, shift[o + 3]), b3)
+            s, t, i, o = element(scale, k), element(scale, k + 1), k * d + j, (k + 1) * d + j
+            for row in range(0, tile, strip):
+                for r in range(row, row + strip, lanes(x)):
+                    p = row * (d - 1) + j * strip + r
+                    x0, x1 = load(x, p), load(x, p + strip)
+                    x2, x3 = load(x, p + 2 * strip), load(x, p + 3 * strip)
+                    w = load(resp, k * stride + r)
+                    a0 = fma(w, offset(x0, high, shift, i, s), a0)
+                    a1 = fma(w, offset(x1, high, shift, i + 1, s), a1)
+                    a2 = fma(w, offset(x2, high, shift, i + 2, s), a2)
+                    a3 = fma(w, offset(x3, high, shift, i + 3, s), a3)
+                    w = load(resp, (k + 1) * stride + r)
+                    b0 = fma(w, offset(x0, high, shift, o, t), b0)
+                    b1 = fma(w, offset(x1, high, shift, o + 1, t), b1)
+                    b2 = fma(w, offset(x2, high, shift, o + 2, t), b2)
+                    b3 = fma(w, offset(x3, high, shift, o + 3, t), b3)
             s, t = rest_of_scale(scale, k), rest_of_scale(scale, k + 1)
             add_totals(stats, first + i, scaled(s, a0), scaled(s, a1), scaled(s, a2), scaled(s, a3))
             add_totals(stats, first + o, scaled(t, b0), scaled(t, b1), scaled(t, b2), scaled(t, b3))
@@ -169,16 +179,16 @@ def first_moments(
 @helper
 def first_moment(x, high, shift, scale, resp, k, j, stats, first, d, tile, stride):
     """Add Σ r z of one column and component."""
-    t, i = zeros_wide(x), k * d + j
-    for r in range(0, tile, 4 * lanes(x)):
-        z = offset(load_wide(x, j * stride + r), high[i], scale[k], shift[i])
+    t, i, strip = zeros_wide(x), k * d + j, 4 * lanes(x)
+    for r in range(0, tile, strip):
+        z = offset(load_wide(x, r * d + j * strip), high, shift, i, element(scale, k))
         t = fma(load_wide(resp, k * stride + r), z, t)
     stats[first + i] += total(scaled(rest_of_scale(scale, k), t))
 
 
 @helper
 def two_moments(
-    x,  # IN  (d × stride) tile
+    x,  # IN  (d columns) tile
     high,  # IN  as for `scaled_distances`
     shift,
     scale,
@@ -192,21 +202,24 @@ def two_moments(
     stride,
 ):
     """Add Σ r z and Σ r z² over a tile: four columns of a component at a time, then one."""
-    j = 0
+    j, strip = 0, 4 * lanes(x)
     while j + 4 <= d:
         for k in range(n_components):
             t0 = t1 = t2 = t3 = u0 = u1 = u2 = u3 = zeros(x)
             i = k * d + j
-            s0, s1, s2, s3 = scale[i], scale[i + 1], scale[i + 2], scale[i + 3]
-            for r in range(0, tile, lanes(x)):
-                p, w = j * stride + r, load(resp, k * stride + r)
-                z0 = offset(load(x, p), high[i], s0, shift[i])
-                z1 = offset(load(x, p + stride), high[i + 1], s1, shift[i + 1])
-                z2 = offset(load(x, p + 2 * stride), high[i + 2], s2, shift[i + 2])
-                z3 = offset(load(x, p + 3 * stride), high[i + 3], s3, shift[i + 3])
-                w0, w1, w2, w3 = mul(w, z0), mul(w, z1), mul(w, z2), mul(w, z3)
-                t0, t1, t2, t3 = add(t0, w0), add(t1, w1), add(t2, w2), add(t3, w3)
-                u0, u1, u2, u3 = fma(z0, w0, u0), fma(z1, w1, u1), fma(z2, w2, u2), fma(z3, w3, u3)
+            s0, s1 = element(scale, i), element(scale, i + 1)
+            s2, s3 = element(scale, i + 2), element(scale, i + 3)
+            for row in range(0, tile, strip):
+                for r in range(row, row + strip, lanes(x)):
+                    p, w = row * (d - 1) + j * strip + r, load(resp, k * stride + r)
+                    z0 = offset(load(x, p), high, shift, i, s0)
+                    z1 = offset(load(x, p + strip), high, shift, i + 1, s1)
+                    z2 = offset(load(x, p + 2 * strip), high, shift, i + 2, s2)
+                    z3 = offset(load(x, p + 3 * strip), high, shift, i + 3, s3)
+                    w0, w1, w2, w3 = mul(w, z0), mul(w, z1), mul(w, z2), mul(w, z3)
+                    t0, t1, t2, t3 = add(t0, w0), add(t1, w1), add(t2, w2), add(t3, w3)
+                    u0, u1 = fma(z0, w0, u0), fma(z1, w1, u1)
+                    u2, u3 = fma(z2, w2, u2), fma(z3, w3, u3)
             s0, s1 = rest_of_scale(scale, i), rest_of_scale(scale, i + 1)
             s2, s3 = rest_of_scale(scale, i + 2), rest_of_scale(scale, i + 3)
             t0, t1, t2, t3 = scaled(s0, t0), scaled(s1, t1), scaled(s2, t2), scaled(s3, t3)
@@ -218,8 +231,8 @@ def two_moments(
     while j < d:
         for k in range(n_components):
             t, u, i = zeros_wide(x), zeros_wide(x), k * d + j
-            for r in range(0, tile, 4 * lanes(x)):
-                z = offset(load_wide(x, j * stride + r), high[i], scale[i], shift[i])
+            for r in range(0, tile, strip):
+                z = offset(load_wide(x, r * d + j * strip), high, shift, i, element(scale, i))
                 w = mul(load_wide(resp, k * stride + r), z)
                 t, u = add(t, w), fma(z, w, u)
             s = rest_of_scale(scale, i)

@@ -38,17 +38,17 @@ class Discriminant(NamedTuple):
 
 @helper
 def guess(
-    x,  # IN  (d × stride) tile
+    x,  # IN  (d columns) tile
     functions,  # IN  Discriminant
     number,  # OUT which function of each row is largest, at [first + r], dtype of the rows
     first,
+    d,
     tile,
-    stride,
 ):
     """Guess the component of every row of a tile; 0 where no function is a number."""
     columns, slope, intercept = functions.columns, functions.slope, functions.intercept
-    c = columns.size
-    for r in range(0, tile, 4 * lanes(x)):
+    c, strip = columns.size, 4 * lanes(x)
+    for r in range(0, tile, strip):
         best, which = filled(-math.inf, zeros_wide(x)), zeros_wide(x)
         for k in range(0, intercept.size, BLOCK):
             s0, s1 = filled(intercept[k], best), filled(intercept[k + 1], best)
@@ -56,10 +56,10 @@ def guess(
             o0 = k * c
             o1, o2, o3 = o0 + c, o0 + 2 * c, o0 + 3 * c
             for j in range(c):
-                row = load_wide(x, columns[j] * stride + r)
-                z = residual(row, functions.high[j], functions.low[j])
-                s0, s1 = add_scaled(slope[o0 + j], z, s0), add_scaled(slope[o1 + j], z, s1)
-                s2, s3 = add_scaled(slope[o2 + j], z, s2), add_scaled(slope[o3 + j], z, s3)
+                row = load_wide(x, r * d + columns[j] * strip)
+                z = residual(row, functions.high, functions.low, j)
+                s0, s1 = add_scaled(slope, o0 + j, z, s0), add_scaled(slope, o1 + j, z, s1)
+                s2, s3 = add_scaled(slope, o2 + j, z, s2), add_scaled(slope, o3 + j, z, s3)
             which = where_less(best, s0, filled(k, best), which)
             best = where_less(best, s0, s0, best)
             which = where_less(best, s1, filled(k + 1.0, best), which)

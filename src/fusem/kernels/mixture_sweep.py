@@ -59,7 +59,7 @@ def sweep(
         end = min((leaf + 1) * LEAF, rows)
         for first in range(leaf * LEAF, end, tile):
             count = min(tile, end - first)
-            load_rows(address, row_stride, column_stride, x, first, count, x, d, tile, stride)
+            load_rows(address, row_stride, column_stride, x, first, count, x, d, tile)
             if weights.size > 0 or count < tile or not ones:
                 weighted = load_weights(weights, first, count, w, tile)
                 ones = not weighted and count == tile
@@ -107,7 +107,7 @@ def evaluate(
         w[r] = 1.0
     for first in range(0, rows, tile):
         count = min(tile, rows - first)
-        load_rows(address, row_stride, column_stride, x, first, count, x, d, tile, stride)
+        load_rows(address, row_stride, column_stride, x, first, count, x, d, tile)
         log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
         if labels.size > 0:
             for r in range(count):

@@ -80,9 +80,7 @@ def take_pairs(
         for i in range(0, lists.counts[k], tile):
             m, begin = min(tile, lists.counts[k] - i), lists.begin[k] + i
             width = (m + WIDTH - 1) // WIDTH * WIDTH
-            gather_rows(
-                address, row_stride, column_stride, lists.sorted_row, begin, x, d, width, stride
-            )
+            gather_rows(address, row_stride, column_stride, lists.sorted_row, begin, x, d, width)
             log_density(x, one, log_weight, logp, space.scratch, d, width, stride)
             for r in range(m):
                 p = lists.sorted_pair[begin + r]
@@ -113,18 +111,17 @@ def pair_rows(
     row_stride,
     column_stride,
     near,  # IN  Neighbourhood
-    x,  # SCRATCH (d × stride)
+    x,  # SCRATCH (d columns)
     lists,  # OUT a pair for every row
     n,
     d,
     tile,
-    stride,
 ):
     """Pair the first `n` rows of a leaf with the components they may belong to."""
     for first in range(0, n, tile):
         m = min(tile, n - first)
-        load_rows(address, row_stride, column_stride, x, first, m, x, d, tile, stride)
-        guess(x, near.guess, lists.top, first, tile, stride)
+        load_rows(address, row_stride, column_stride, x, first, m, x, d, tile)
+        guess(x, near.guess, lists.top, first, d, tile)
     for r in range(n):
         lists.row[r], lists.component[r], lists.share[r] = r, int(lists.top[r]), 1.0
 
@@ -186,7 +183,7 @@ def sweep(
     """
     space, lists = spaces.space, spaces.lists
     tree, n_components, tile = lists.tree, log_weights.size, space.w.size
-    stride, spare, size, nodes = tile + PADDING, lists.w.size, out.size, 0
+    spare, size, nodes = lists.w.size, out.size, 0
     for leaf in range((rows + LEAF - 1) // LEAF):
         start, first = nodes * size, leaf * LEAF
         count, place = min(LEAF, rows - first), address + first * row_stride
@@ -194,7 +191,7 @@ def sweep(
         n, end, loglik = min(PROBE, count), 0, 0.0
         while end >= 0:
             whole, end = n == count, spare
-            pair_rows(place, row_stride, column_stride, near, space.x, lists, n, d, tile, stride)
+            pair_rows(place, row_stride, column_stride, near, space.x, lists, n, d, tile)
             for stage in range(3 if whole else 1):
                 if end >= 0:
                     if stage == SHARES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fusem.kernels.axes import two_moments, weight_total
 from fusem.kernels.policy import Kernel
-from fusem.kernels.tile import LEAF, PADDING, close_leaf, fold, load_rows, load_weights
+from fusem.kernels.tile import LEAF, close_leaf, fold, load_rows, load_weights
 
 HEADER = 3  # a place kept for the log-likelihood, weight, rows: as in every statistic
 
@@ -26,7 +26,6 @@ def _scan(
     """Sums about the shift; not finite where a value, or its square, is not."""
     x, w, tree = space.x, space.w, space.tree
     size, tile = out.size, w.size
-    stride = tile + PADDING
     nodes = 0
     for leaf in range((rows + LEAF - 1) // LEAF):
         start = nodes * size
@@ -35,14 +34,12 @@ def _scan(
         end = min((leaf + 1) * LEAF, rows)
         for first in range(leaf * LEAF, end, tile):
             count = min(tile, end - first)
-            load_rows(address, row_stride, column_stride, kind, first, count, x, d, tile, stride)
+            load_rows(address, row_stride, column_stride, kind, first, count, x, d, tile)
             load_weights(weights, first, count, w, tile)
             tree[start + 1] += weight_total(w, 0, tile)
             tree[start + 2] += count
             first_sum = start + HEADER
-            two_moments(
-                x, shift, nothing, unit, w, tree, first_sum, first_sum + d, d, 1, tile, stride
-            )
+            two_moments(x, shift, nothing, unit, w, tree, first_sum, first_sum + d, d, 1, tile, 0)
         nodes = close_leaf(tree, leaf, nodes, size)
     fold(tree, nodes, size, out)
 

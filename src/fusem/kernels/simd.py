@@ -117,6 +117,22 @@ load = _loader(VECTORS, "The vector at element `index` of a flat array.")
 load_wide = _loader(WIDE, "Four vectors from element `index` of a flat array on.")
 
 
+def _read(context, builder, array_type, array, index):
+    """The element at an index ≥ 0: numba's own indexing allows for negative ones, three instructions each."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.load(builder.gep(data, [index]))
+
+
+@intrinsic
+def element(typing_context, array, index):
+    """array[index] for index ≥ 0."""
+
+    def codegen(context, builder, signature, arguments):
+        return _read(context, builder, array, *arguments)
+
+    return array.dtype(array, types.intp), codegen
+
+
 @intrinsic
 def store(typing_context, array, index, vector):
     """Store a vector at element `index`, converted to the array's dtype."""
@@ -230,15 +246,23 @@ def scaled(typing_context, scalar, x):
     return x(scalar, x), codegen
 
 
-@intrinsic
-def add_scaled(typing_context, scalar, x, c):
-    """scalar · x + c, rounded once where the processor can."""
+def _adder(sign, doc):
+    @intrinsic
+    def function(typing_context, factors, index, x, c):
+        def codegen(context, builder, signature, arguments):
+            array, place, value, rest = arguments
+            factor = _read(context, builder, factors, array, place)
+            factor = _splat(builder, factor if sign > 0 else builder.fneg(factor), x.lanes)
+            return call(builder, "fmuladd", x.ir, (factor, value, rest))
 
-    def codegen(context, builder, signature, arguments):
-        factor = _splat(builder, arguments[0], x.lanes)
-        return call(builder, "fmuladd", x.ir, (factor, *arguments[1:]))
+        return x(factors, types.intp, x, x), codegen
 
-    return x(scalar, x, x), codegen
+    function.__doc__ = doc
+    return function
+
+
+add_scaled = _adder(1, "c + factors[index] · x, rounded once where the processor can.")
+less_scaled = _adder(-1, "c − factors[index] · x, rounded once where the processor can.")
 
 
 @intrinsic
@@ -266,10 +290,6 @@ def _larger(builder, kind, a, b):  # maxsd semantics: b where either is NaN; one
     return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
-def _residual(builder, kind, x, high):
-    return builder.fsub(x, high)
-
-
 add = _elementwise(lambda builder, kind, a, b: builder.fadd(a, b))
 sub = _elementwise(lambda builder, kind, a, b: builder.fsub(a, b))
 mul = _elementwise(lambda builder, kind, a, b: builder.fmul(a, b))
@@ -278,44 +298,51 @@ larger = _elementwise(_larger)
 
 
 @intrinsic
-def residual(typing_context, x, high, low):
-    """x − (high + low): float32 rows need the centre in two parts, for float64 `low` is nothing."""
+def residual(typing_context, x, high, low, index):
+    """x − (high + low) at an index: float32 needs the centre in two parts, for float64 `low` is nothing."""
 
     def codegen(context, builder, signature, arguments):
-        difference = builder.fsub(arguments[0], _splat(builder, arguments[1], x.lanes))
-        if x.scalar == types.float64:
-            return difference
-        return builder.fsub(difference, _splat(builder, arguments[2], x.lanes))
+        value, *parts, place = arguments
+        for part in parts if x.scalar == types.float32 else parts[:1]:
+            number = _read(context, builder, high, part, place)
+            value = builder.fsub(value, _splat(builder, number, x.lanes))
+        return value
 
-    return x(x, high, low), codegen
+    return x(x, high, high, types.intp), codegen
 
 
 @intrinsic
-def standardised(typing_context, x, high, scale, shift):
-    """(x − high) · scale + shift; for float64 `shift` is nothing."""
+def standardised(typing_context, x, high, scale, shift, index):
+    """(x − high) · scale + shift at an index; for float64 `shift` is nothing."""
 
     def codegen(context, builder, signature, arguments):
-        high, scale, shift = (_splat(builder, value, x.lanes) for value in arguments[1:])
-        difference = builder.fsub(arguments[0], high)
+        value, *arrays, place = arguments
+        kinds = zip((high, scale, shift), arrays)
+        numbers = (_read(context, builder, *array, place) for array in kinds)
+        centre, factor, rest = (_splat(builder, number, x.lanes) for number in numbers)
+        value = builder.fsub(value, centre)
         if x.scalar == types.float64:
-            return builder.fmul(difference, scale)
-        return call(builder, "fmuladd", x.ir, (difference, scale, shift))
+            return builder.fmul(value, factor)
+        return call(builder, "fmuladd", x.ir, (value, factor, rest))
 
-    return x(x, high, scale, shift), codegen
+    return x(x, high, scale, shift, types.intp), codegen
 
 
 @intrinsic
-def offset(typing_context, x, high, scale, shift):
-    """x − high in float64; standardised in float32, where its square would soon overflow."""
+def offset(typing_context, x, high, shift, index, scale):
+    """x − high in float64; (x − high) · scale + shift in float32, where its square would soon overflow."""
 
     def codegen(context, builder, signature, arguments):
-        high, scale, shift = (_splat(builder, value, x.lanes) for value in arguments[1:])
-        difference = builder.fsub(arguments[0], high)
+        value, *arrays, place, factor = arguments
+        kinds = zip((high, shift), arrays)
+        numbers = (_read(context, builder, *array, place) for array in kinds)
+        centre, rest = (_splat(builder, number, x.lanes) for number in numbers)
+        value = builder.fsub(value, centre)
         if x.scalar == types.float64:
-            return difference
-        return call(builder, "fmuladd", x.ir, (difference, scale, shift))
+            return value
+        return call(builder, "fmuladd", x.ir, (value, _splat(builder, factor, x.lanes), rest))
 
-    return x(x, high, scale, shift), codegen
+    return x(x, high, shift, types.intp, scale), codegen
 
 
 @intrinsic
@@ -325,10 +352,7 @@ def rest_of_scale(typing_context, scale, index):
     def codegen(context, builder, signature, arguments):
         if scale.dtype == types.float32:
             return ir.Constant(ir.FloatType(), 1.0)
-        array, place = arguments
-        return builder.load(
-            builder.gep(context.make_array(scale)(context, builder, array).data, [place])
-        )
+        return _read(context, builder, scale, *arguments)
 
     return scale.dtype(scale, types.intp), codegen
 

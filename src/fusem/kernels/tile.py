@@ -1,7 +1,10 @@
 """Tiles: a few hundred rows at a time, transposed so that vector lanes run over rows.
 
-A tile is a flat array of shape (columns × stride); column j of row r stands at [j · stride + r].
-The stride is a little longer than the tile, so that columns do not fall on the same cache sets.
+A tile of d columns is cut into *strips* of four vectors of rows, one strip after the other, in a strip one
+column after the other: row r of column j stands at [(r − r mod s) · d + j · s + r mod s], s rows in a strip.
+What works on some rows reads and writes consecutive memory. What there is of every component (log-densities,
+responsibilities) stands component by component instead, `stride` elements apart: a little longer than the
+tile, so that components do not fall on the same cache sets.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.policy import helper
+from fusem.kernels.simd import lanes
 from fusem.kernels.transpose import (
     GROUP,
     copy_group,
@@ -24,22 +28,26 @@ from fusem.kernels.transpose import (
 )
 
 LEAF = 1024  # rows summed before the reduction tree: part of the promise of bit-identity
-# Bytes a tile and what is computed from it may take. Long tiles beat staying in L2: with d = 64, K = 16
-# tiles of 64, 128, 256 rows took 219, 207, 190 ns per row and component (sums at the end of a tile).
-CACHE = 3 * 1024 * 1024
-TILES = (256, 128, 64)  # rows; all divide LEAF and hold whole groups of four vectors
-PADDING = 16  # elements between columns
+# Bytes of a tile's column. Longer ones make the sums over lanes at the end of a tile cheaper. Where the tile
+# and what is computed from it then leave the second cache, half as long is better if it does not (d = 64,
+# K = 16: 6 %); if even that does, it is not (d = 128: 4 to 10 %).
+COLUMN = 2048
+CACHE = 2 * 1024 * 1024
+MOST = (
+    16 * 1024 * 1024
+)  # bytes of a tile, beyond which memory counts for more: a quarter of the column
+PADDING = 16  # elements between components
 ALIGNMENT = 64
 
 
 class Workspace(NamedTuple):
     """Memory of one thread for one sweep; flat arrays, reused for every tile."""
 
-    x: NDArray[Any]  # (d × stride) the tile, dtype of the rows
+    x: NDArray[Any]  # (d columns) the tile, dtype of the rows
     w: NDArray[np.float64]  # (tile) weights of the rows, 0 past the end
     logp: NDArray[Any]  # (K × stride) log weight + log density; float64 where it is the result
     resp: NDArray[Any]  # (K × stride) weight · responsibility, dtype of the rows
-    scratch: NDArray[Any]  # the family's own
+    scratch: NDArray[Any]  # the family's own columns
     tree: NDArray[np.float64]  # (levels × size) statistics not yet merged
 
 
@@ -53,8 +61,10 @@ def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
 
 def tile_rows(columns: int, dtype: DTypeLike) -> int:
     """Rows per tile for so many columns of tile and scratch; depends on nothing of the machine."""
-    row_bytes = columns * np.dtype(dtype).itemsize
-    return next((rows for rows in TILES if rows * row_bytes <= CACHE), TILES[-1])
+    rows, taken = COLUMN // np.dtype(dtype).itemsize, columns * COLUMN
+    if taken > MOST:
+        return rows // 4
+    return rows // 2 if CACHE < taken <= 2 * CACHE else rows
 
 
 def levels_of(rows: int, leaf: int = LEAF) -> int:
@@ -85,6 +95,13 @@ def workspace(
 
 
 @helper
+def place(x, r, d):
+    """Where row r of the first of d columns stands; those of the next are a strip further."""
+    within = r & (4 * lanes(x) - 1)
+    return (r - within) * d + within
+
+
+@helper
 def load_rows(
     address,  # IN  address of the caller's rows
     row_stride,  # IN  bytes between rows
@@ -92,43 +109,44 @@ def load_rows(
     kind,  # IN  array whose dtype the caller's rows have
     first,  # IN  row the tile begins with
     count,  # IN  rows in the tile
-    x,  # OUT (d × stride)
+    x,  # OUT (d columns)
     d,
     tile,
-    stride,
 ):
     """Transpose `count` rows into the tile; lanes past the end repeat the first row (their weight is 0)."""
-    start, size = address + first * row_stride, kind.itemsize
+    start, size, strip = address + first * row_stride, kind.itemsize, 4 * lanes(x)
     whole = count - count % GROUP
     if row_stride == size:  # columns lie whole in memory
         for j in range(d):
             for r in range(0, whole, GROUP):
-                copy_group(start + j * column_stride + r * size, kind, x, j * stride + r)
+                source = start + j * column_stride + r * size
+                copy_group(source, kind, x, place(x, r, d) + j * strip)
     elif column_stride == size and d >= GROUP:
         for r in range(0, whole, GROUP):
-            row = start + r * row_stride
+            row, target = start + r * row_stride, place(x, r, d)
             for column in range(0, d, GROUP):
                 j = min(column, d - GROUP)  # of the last columns some once more
-                transpose_group(row + j * size, row_stride, kind, x, j * stride + r, stride)
+                transpose_group(row + j * size, row_stride, kind, x, target + j * strip, strip)
     elif column_stride == size and row_stride == d * size and d <= 4:
         for r in range(0, whole, GROUP):
-            row = start + r * row_stride
+            row, target = start + r * row_stride, place(x, r, d)
             if d == 2:
-                deal_2(row, kind, x, r, stride)
+                deal_2(row, kind, x, target, strip)
             elif d == 3:
-                deal_3(row, kind, x, r, stride)
+                deal_3(row, kind, x, target, strip)
             else:
-                deal_4(row, kind, x, r, stride)
+                deal_4(row, kind, x, target, strip)
     else:
         for r in range(0, whole, GROUP):
+            target = place(x, r, d)
             for j in range(d):
                 source = start + r * row_stride + j * column_stride
                 for lane in range(GROUP):
-                    x[j * stride + r + lane] = read(source + lane * row_stride, kind)
+                    x[target + j * strip + lane] = read(source + lane * row_stride, kind)
     for r in range(whole, tile):
-        row = r if r < count else 0
+        row, target = r if r < count else 0, place(x, r, d)
         for j in range(d):
-            x[j * stride + r] = read(start + row * row_stride + j * column_stride, kind)
+            x[target + j * strip] = read(start + row * row_stride + j * column_stride, kind)
 
 
 @helper
@@ -138,25 +156,25 @@ def gather_rows(
     column_stride,  # IN  bytes
     chosen,  # IN  rows of the leaf, from place `first` on
     first,
-    x,  # OUT (d × stride)
+    x,  # OUT (d columns)
     d,
     width,  # IN  how many, a multiple of GROUP
-    stride,
 ):
     """Transpose chosen rows into the tile, as `load_rows` does with consecutive ones."""
-    size = x.itemsize
+    size, strip = x.itemsize, 4 * lanes(x)
     if column_stride == size and d >= GROUP:
         for r in range(0, width, GROUP):
+            target = place(x, r, d)
             for column in range(0, d, GROUP):
                 j = min(column, d - GROUP)  # of the last columns some once more
                 transpose_chosen(
-                    address + j * size, row_stride, chosen, first + r, x, j * stride + r, stride
+                    address + j * size, row_stride, chosen, first + r, x, target + j * strip, strip
                 )
     else:
-        for j in range(d):
-            column = address + j * column_stride
-            for r in range(width):
-                x[j * stride + r] = read(column + chosen[first + r] * row_stride, x)
+        for r in range(width):
+            row, target = address + chosen[first + r] * row_stride, place(x, r, d)
+            for j in range(d):
+                x[target + j * strip] = read(row + j * column_stride, x)
 
 
 @helper

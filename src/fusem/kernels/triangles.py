@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import LANES, add_scaled, load_wide, scaled, store
+from fusem.kernels.simd import LANES, less_scaled, load_wide, scaled, store
 
 ROWS, COLUMNS = 4, 4 * LANES  # of a block
 PADDING = LANES  # elements between rows, so that a column does not fall on few cache sets
@@ -49,9 +49,9 @@ def less_products(m, factors, down, along, rows, begin, end, width, a, b, c, e):
     """Four rows less Σ_q factor_q · row q; the factors of the i-th at [factors + i · down + q · along]."""
     for q in range(begin, end):
         v, f = load_wide(m, rows + q * width), factors + q * along
-        a, b = add_scaled(-m[f], v, a), add_scaled(-m[f + down], v, b)
+        a, b = less_scaled(m, f, v, a), less_scaled(m, f + down, v, b)
         f += 2 * down
-        c, e = add_scaled(-m[f], v, c), add_scaled(-m[f + down], v, e)
+        c, e = less_scaled(m, f, v, c), less_scaled(m, f + down, v, e)
     return a, b, c, e
 
 
@@ -60,11 +60,11 @@ def solved(m, block, down, along, a, b, c, e):
     """T⁻¹ applied to four rows, T a lower triangle of order four at `block`."""
     r1, r2, r3 = block + down, block + 2 * down, block + 3 * down
     a = scaled(1.0 / m[block], a)
-    b = scaled(1.0 / m[r1 + along], add_scaled(-m[r1], a, b))
-    c = add_scaled(-m[r2 + along], b, add_scaled(-m[r2], a, c))
+    b = scaled(1.0 / m[r1 + along], less_scaled(m, r1, a, b))
+    c = less_scaled(m, r2 + along, b, less_scaled(m, r2, a, c))
     c = scaled(1.0 / m[r2 + 2 * along], c)
-    e = add_scaled(-m[r3 + along], b, add_scaled(-m[r3], a, e))
-    e = scaled(1.0 / m[r3 + 3 * along], add_scaled(-m[r3 + 2 * along], c, e))
+    e = less_scaled(m, r3 + along, b, less_scaled(m, r3, a, e))
+    e = scaled(1.0 / m[r3 + 3 * along], less_scaled(m, r3 + 2 * along, c, e))
     return a, b, c, e
 
 

@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fusem.data import Rows
+from fusem.em.blas import one_thread
 from fusem.em.history import Sweep, as_array
 from fusem.em.workers import Workers
 from fusem.mixture import diagnose
@@ -99,7 +100,8 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             listener = Listener(self.verbose, self.verbose_interval, on_iteration)
             fit = Fit(self._family, settings, rows, weights, workers, listener)
             fitted = fit.best_of(given, getattr(self, "lower_bound_", -np.inf))
-        self._diagnose(fitted, names)  # first: a warning may be an error
+        with one_thread(self.n_components * rows.n_columns**2):
+            self._diagnose(fitted, names)  # first: a warning may be an error
         self._keep(fitted, rows, names)
         return self
 

@@ -180,15 +180,13 @@ class Engine:
             with space_of(self.dtype) as space:
                 kernel(0, 0, 0, 0, self.d, NO_WEIGHTS, *given, space, np.empty(self.size))
 
-        def work(first: int, X: NDArray[Any], w: Array | None) -> Array:
+        def work(first: int, X: NDArray[Any], w: Array | None, out: Array) -> None:
             if w is not None:
                 check_weights(w, first)
-            out = np.empty(self.size)
             with space_of(self.dtype) as space:
                 kernel(*location(X), self.d, NO_WEIGHTS if w is None else w, *given, space, out)
-            return out
 
-        total = sweep(rows, weights, length, work, workers)
+        total = sweep(rows, weights, length, self.size, work, workers)
         if total is not None:
             counts = total[HEADER : HEADER + self.n_components]
             total[0] += counts @ rounding(log_weights + operands.constant, self.dtype)
@@ -204,7 +202,7 @@ class Engine:
             return kernels.sweep_about[self.dtype], origin, self.space, LEAF
         near = None
         if self.most_neighbours >= 0.0:
-            with one_thread(max(self.d, self.n_components)):
+            with one_thread(self.n_components * self.d**2):
                 near = neighbourhood(self.family, *model, self.dtype, self.most_neighbours)
         if near is None:
             return kernels.sweep[self.dtype], operands, self.space, LEAF
@@ -235,7 +233,7 @@ class Engine:
                 "No row has any responsibility left: the sample weights are too small for the dtype of "
                 "the rows. Divide them by their mean."
             )
-        with one_thread(max(self.d, self.n_components)):
+        with one_thread(self.n_components * self.d**2):
             components = self._components(model.components, sums, reg, statistic_about)
         return Model(counts / counts.sum(), components)
 
