@@ -25,7 +25,8 @@ def called(helper):
 whiten_tile, scatter = called(whiten.whiten), called(whiten.scatter)
 two_moments, weight_total = called(axes.two_moments), called(axes.weight_total)
 posterior_of = called(posterior.posterior)
-load_rows, close_leaf, fold = called(tile.load_rows), called(tile.close_leaf), called(tile.fold)
+load_rows, clear = called(tile.load_rows), called(tile.clear)
+close_leaf, fold = called(tile.close_leaf), called(tile.fold)
 
 TILE = 64
 STRIDE = TILE + PADDING
@@ -126,13 +127,11 @@ def test_whiten_and_scatter(d, dtype):
         logp, 1.25 - 0.5 * (expected**2).sum(axis=0), rtol=BOUND[dtype], atol=BOUND[dtype]
     )
 
-    stats = np.zeros(d + d * d)
+    stats = np.zeros(d + d * (d + 1) // 2)
     scatter(y, 0, weights.astype(dtype), 0, aligned(4 * TILE, dtype), stats, 0, d, d, TILE)
     np.testing.assert_allclose(stats[:d], expected @ weights, atol=BOUND[dtype] * 100)
-    lower = np.tril(stats[d:].reshape(d, d))
-    np.testing.assert_allclose(
-        lower, np.tril((expected * weights) @ expected.T), atol=BOUND[dtype] * 300
-    )
+    lower = ((expected * weights) @ expected.T)[np.tril_indices(d)]
+    np.testing.assert_allclose(stats[d:], lower, atol=BOUND[dtype] * 300)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -159,7 +158,7 @@ def test_posterior(K, dtype, weighted):
     weights[-3:] = 0.0
     resp = aligned(K * STRIDE, dtype)
     given = np.pad(logp, ((0, 0), (0, PADDING))).ravel()
-    total = posterior_of(given, weights, resp, K, TILE, STRIDE, weighted)
+    total = posterior_of(given, weights, resp, K, TILE, STRIDE, weighted, 0, 0)
     evidence = logsumexp(logp, axis=0)
     assert total == pytest.approx(weights @ evidence, rel=1e-13)
     expected = np.exp(logp - evidence) * weights
@@ -200,12 +199,12 @@ def test_tiles_divide_a_leaf():
 def test_leaves_merge_as_the_reference_tree(leaves):
     rng = np.random.default_rng(leaves)
     values = rng.normal(size=(leaves, 2)) * 10.0 ** rng.integers(-8, 8, size=(leaves, 1))
-    tree, nodes = np.zeros(2 * 20), 0
+    tree, out, nodes = np.zeros(2 * 20), np.full(2, np.nan), 0
     for leaf, value in enumerate(values):
-        tree[2 * nodes : 2 * nodes + 2] = value
-        nodes = close_leaf(tree, leaf, nodes, 2)
-    out = np.empty(2)
-    fold(tree, nodes, 2, out)
+        stats, start = clear(tree, out, nodes, 2)
+        stats[start : start + 2] = value
+        nodes = close_leaf(tree, out, leaf, nodes, 2)
+    fold(tree, out, nodes, 2)
     expected = reference.tree_sum(list(values)) if leaves else np.zeros(2)
     np.testing.assert_array_equal(out, expected)
 

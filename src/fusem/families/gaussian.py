@@ -57,6 +57,19 @@ def scaled_operands(
     return high, (-low * factor).astype(dtype), scale.astype(dtype).ravel()
 
 
+def triangle_size(d: int) -> int:
+    """Elements of a lower triangle of order d."""
+    return d * (d + 1) // 2
+
+
+def symmetric_of(triangles: Array, d: int) -> Array:
+    """Symmetric matrices (…, d, d) whose lower triangles are given row by row, (… · d (d + 1) / 2)."""
+    row, column = np.tril_indices(d)
+    matrices = np.empty((triangles.size // triangle_size(d), d, d))
+    matrices[:, row, column] = matrices[:, column, row] = triangles.reshape(len(matrices), -1)
+    return matrices
+
+
 def known(counts: Array) -> Array:
     """N to divide by: 1 for components without any responsibility, whose sums are 0."""
     return np.where(counts > 0.0, counts, 1.0)
@@ -132,7 +145,7 @@ def renewed(params: Params, counts: Array, first: Array, second: Array, reg: Arr
     Parameters
     ----------
     counts, first, second : arrays
-        N (K,), m (K · d), S (K · d · d, lower triangle) about `params`.
+        N (K,), m (K · d), S (K lower triangles, row by row) about `params`.
     """
     *new, singular = maximize_covariances(*params, counts, first, second, reg)
     if singular.any():

@@ -25,6 +25,8 @@ from fusem.families.gaussian import (
     known,
     renewed,
     symmetric,
+    symmetric_of,
+    triangle_size,
     weighted_means,
     whitening_of_precision,
 )
@@ -49,15 +51,15 @@ class FullOperands(NamedTuple):
 
 
 class Stats(NamedTuple):
-    """Views into a flat statistic, after its header."""
+    """What a flat statistic holds after its header; of S the lower triangle, row by row."""
 
     counts: Array  # (K) N
     first: Array  # (K, d) m
-    second: Array  # (K, d, d) S, lower triangle
+    second: Array  # (K, d, d) S
 
 
 def statistic_size(n_components: int, d: int) -> int:
-    return n_components * (1 + d + d * d)
+    return n_components * (1 + d + triangle_size(d))
 
 
 def tile_columns(n_components: int, d: int) -> int:
@@ -67,10 +69,7 @@ def tile_columns(n_components: int, d: int) -> int:
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
     counts, first, second = np.split(flat, np.cumsum([n_components, n_components * d]))
-    square = np.tril(second.reshape(n_components, d, d))
-    return Stats(
-        counts, first.reshape(n_components, d), square + np.swapaxes(np.tril(square, -1), 1, 2)
-    )
+    return Stats(counts, first.reshape(n_components, d), symmetric_of(second, d))
 
 
 def operands(params: Params, dtype: DTypeLike) -> FullOperands:
@@ -100,7 +99,8 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     for k in range(n_components):
         y, r = k * d * tile, k * stride
         width = compact(scratch, y, resp, r, product, d, tile)
-        scatter(scratch, y, resp, r, product, stats, first + k * d, second + k * d * d, d, width)
+        scatter(scratch, y, resp, r, product, stats, first + k * d, second, d, width)
+        second += d * (d + 1) // 2
 
 
 @helper

@@ -29,6 +29,8 @@ from fusem.families.gaussian import (
     renewed,
     scaled_operands,
     symmetric,
+    symmetric_of,
+    triangle_size,
     weighted_means,
     whitening_of_precision,
 )
@@ -61,7 +63,7 @@ class TiedOperands(NamedTuple):
 
 
 class Stats(NamedTuple):
-    """Views into a flat statistic, after its header."""
+    """What a flat statistic holds after its header; of T or S the lower triangle, row by row."""
 
     counts: Array  # (K) N
     first: Array  # (K, d) m
@@ -70,7 +72,9 @@ class Stats(NamedTuple):
 
 
 def statistic_size(n_components: int, d: int) -> int:
-    return n_components * (1 + d) + 1 + d + d * d  # d places for Σ w z, which nothing needs
+    return (
+        n_components * (1 + d) + 1 + d + triangle_size(d)
+    )  # d places for Σ w z, which nothing needs
 
 
 def tile_columns(n_components: int, d: int) -> int:
@@ -81,9 +85,8 @@ def tile_columns(n_components: int, d: int) -> int:
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
     parts = np.cumsum([n_components, n_components * d, 1, d])
     counts, first, apart, _, second = np.split(flat, parts)
-    lower = np.tril(second.reshape(d, d))
-    second = lower + np.tril(lower, -1).T
-    return Stats(counts, first.reshape(n_components, d), bool(apart[0] > 0.0), second)
+    first, second = first.reshape(n_components, d), symmetric_of(second, d)[0]
+    return Stats(counts, first, bool(apart[0] > 0.0), second)
 
 
 def centred(params: Params) -> tuple[Array, Array]:
@@ -184,7 +187,7 @@ def maximize(params: Params, flat: Array, reg: Array) -> Params:
     inner = (scatter_within - (stats.counts * shift.T) @ shift) / stats.counts.sum()
     nowhere, one = np.zeros((1, len(inner))), np.ones(1)
     about = Params(nowhere, params.covariances[None], params.whitening[None])
-    new = renewed(about, one, nowhere, inner, reg)
+    new = renewed(about, one, nowhere, inner[np.tril_indices(len(inner))], reg)
     lower = inverse_triangles(params.whitening[None])[0]
     return Params(moved_means(params, lower, shift), new.covariances[0], new.whitening[0])
 

@@ -26,7 +26,7 @@ def _maximize(
     whitening,  # IN  (K · d · d) lower triangles W
     counts,  # IN  (K) N
     first,  # IN  (K · d) m
-    second,  # IN  (K · d · d) S, lower triangle
+    second,  # IN  (K · d (d + 1) / 2) S, lower triangles row by row
     reg,  # IN  (d) what is added to the variances
     floor,  # IN  pivots of A below this times its diagonal are rounding error
     order,  # IN  of a square in the scratch, and the elements between its rows
@@ -55,11 +55,13 @@ def _maximize(
             continue
         for i in range(d):
             m[shift + i] = first[mean + i] / counts[k]
+        p = k * d * (d + 1) // 2
         for i in range(d):
             row = matrix + i * d
             for j in range(i + 1):
                 m[w + i * width + j] = m[t + j * width + i] = whitening[row + j]
-                m[a + j * width + i] = second[row + j] / counts[k] - m[shift + i] * m[shift + j]
+                m[a + j * width + i] = second[p] / counts[k] - m[shift + i] * m[shift + j]
+                p += 1
         for i in range(d, order):
             for j in range(order):
                 m[a + j * width + i] = 1.0 if i == j else 0.0

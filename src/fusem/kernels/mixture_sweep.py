@@ -13,8 +13,11 @@ import math
 from fusem.kernels.axes import weight_total
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import log_evidence, posterior
-from fusem.kernels.tile import LEAF, PADDING, close_leaf, fold, load_rows, load_weights
+from fusem.kernels.tile import LEAF, PADDING, clear, close_leaf, fold, load_rows, load_weights
 
+# Bytes of the longest rows that are fetched a tile ahead: with longer ones arithmetic takes so much more time
+# that it is not seen.
+FETCHED = 256
 HEADER = 3  # log-likelihood, weight, rows
 
 
@@ -52,10 +55,9 @@ def sweep(
     size, n_components, tile = out.size, log_weights.size, w.size
     stride = tile + PADDING
     nodes, weighted, ones = 0, False, False
+    row_bytes = row_stride if row_stride == d * column_stride <= FETCHED else 0
     for leaf in range((rows + LEAF - 1) // LEAF):
-        start = nodes * size
-        for i in range(size):
-            tree[start + i] = 0.0
+        stats, start = clear(tree, out, nodes, size)
         end = min((leaf + 1) * LEAF, rows)
         for first in range(leaf * LEAF, end, tile):
             count = min(tile, end - first)
@@ -64,9 +66,12 @@ def sweep(
                 weighted = load_weights(weights, first, count, w, tile)
                 ones = not weighted and count == tile
             log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
-            tree[start] += posterior(logp, w, resp, n_components, tile, stride, weighted)
-            tree[start + 1] += weight_total(w, 0, tile) if weighted else count
-            tree[start + 2] += count
+            ahead = address + (first + tile) * row_stride
+            stats[start] += posterior(
+                logp, w, resp, n_components, tile, stride, weighted, ahead, row_bytes
+            )
+            stats[start + 1] += weight_total(w, 0, tile) if weighted else count
+            stats[start + 2] += count
             recentre(x, about, log_weights, logp, space.scratch, d, tile, stride)
             accumulate(
                 x,
@@ -75,15 +80,15 @@ def sweep(
                 logp,
                 about,
                 space.scratch,
-                tree,
+                stats,
                 start + HEADER,
                 d,
                 n_components,
                 tile,
                 stride,
             )
-        nodes = close_leaf(tree, leaf, nodes, size)
-    fold(tree, nodes, size, out)
+        nodes = close_leaf(tree, out, leaf, nodes, size)
+    fold(tree, out, nodes, size)
 
 
 def evaluate(
@@ -124,7 +129,7 @@ def evaluate(
             for r in range(tile):
                 w[r] = 1.0
         if proba.size > 0:
-            posterior(logp, w, resp, n_components, tile, stride, False)
+            posterior(logp, w, resp, n_components, tile, stride, False, 0, 0)
             for r in range(count):
                 for k in range(n_components):
                     proba[(first + r) * n_components + k] = resp[k * stride + r]

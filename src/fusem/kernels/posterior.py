@@ -24,7 +24,9 @@ from fusem.kernels.simd import (
     zero_below,
     zeros,
 )
+from fusem.kernels.transpose import fetch
 
+LINE = 64  # bytes
 RUN = 16  # masses multiplied before a log: K^16 stays finite for any K
 NEGLIGIBLE = -46.0  # exp(-46) ≈ 1e-20 cannot change a double sum; exactly 0 keeps denormals away
 
@@ -38,17 +40,22 @@ def posterior(
     tile,
     stride,
     weighted,  # IN  whether w has other values than 0 and 1
+    ahead,  # IN  address of rows that are wanted next
+    row_bytes,  # IN  their size, 0 where they are not fetched
 ):
     """Responsibilities of a tile's rows; returns Σ w · log Σ_k exp(logp).
 
     Arithmetic is that of logp's dtype, the log-likelihood's float64. Each row's mass is between 1 and K.
-    Without weights a run of masses is multiplied and one log taken of the product.
+    Without weights a run of masses is multiplied and one log taken of the product. All is in the first cache:
+    the time to fetch the next tile.
     """
     loglik = double(zeros(logp))
     one = filled(1.0, loglik)
     product = one
     v = lanes(logp)
     for r in range(0, tile, v):
+        for line in range(r * row_bytes, (r + v) * row_bytes, LINE):
+            fetch(ahead + line)
         if n_components == 2:
             top, mass = two_shares(logp, resp, r, stride)
         else:

@@ -26,6 +26,7 @@ from fusem.kernels.tile import (
     gather_rows,
     load_rows,
     load_weights,
+    node_at,
 )
 
 PROBE = 256  # rows of a leaf that are tried first
@@ -148,18 +149,18 @@ def add_neighbours(lists, p, square, near, k, n_components, end):
 
 
 @helper
-def take_sums(lists, tree, start, d, n_components):
+def take_sums(lists, stats, start, d, n_components):
     """Move a leaf's sums into its statistic: there each sum stands for all components in turn."""
     size = lists.sums.size // n_components
     for k in range(n_components):
         own = k * size
-        tree[start + k] = lists.sums[own]
+        stats[start + k] = lists.sums[own]
         first, second = start + n_components + k * d, start + n_components * (1 + d)
         for j in range(d):
-            tree[first + j] = lists.sums[own + 1 + j]
+            stats[first + j] = lists.sums[own + 1 + j]
         rest = size - 1 - d
         for j in range(rest):
-            tree[second + k * rest + j] = lists.sums[own + 1 + d + j]
+            stats[second + k * rest + j] = lists.sums[own + 1 + d + j]
         for j in range(size):
             lists.sums[own + j] = 0.0
 
@@ -185,7 +186,8 @@ def sweep(
     tree, n_components, tile = lists.tree, log_weights.size, space.w.size
     spare, size, nodes = lists.w.size, out.size, 0
     for leaf in range((rows + LEAF - 1) // LEAF):
-        start, first = nodes * size, leaf * LEAF
+        first = leaf * LEAF
+        stats, start = node_at(tree, out, nodes, size)
         count, place = min(LEAF, rows - first), address + first * row_stride
         weighted = load_weights(weights, first, count, lists.w, spare)
         n, end, loglik = min(PROBE, count), 0, 0.0
@@ -209,16 +211,16 @@ def sweep(
                 end = -1
             n = count
         if end >= 0:
-            tree[start] = loglik
-            tree[start + 1] = weight_total(lists.w, 0, spare) if weighted else count
-            tree[start + 2] = count
-            take_sums(lists, tree, start + HEADER, d, n_components)
+            stats[start] = loglik
+            stats[start + 1] = weight_total(lists.w, 0, spare) if weighted else count
+            stats[start + 2] = count
+            take_sums(lists, stats, start + HEADER, d, n_components)
         else:
             for i in range(lists.sums.size):
                 lists.sums[i] = 0.0
             dense(
                 place, row_stride, column_stride, count, d, weights[first : first + count],
-                log_weights, operands, operands, space, tree[start : start + size],
+                log_weights, operands, operands, space, stats[start : start + size],
             )  # fmt: skip
-        nodes = close_leaf(tree, leaf, nodes, size)
-    fold(tree, nodes, size, out)
+        nodes = close_leaf(tree, out, leaf, nodes, size)
+    fold(tree, out, nodes, size)

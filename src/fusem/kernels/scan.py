@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fusem.kernels.axes import two_moments, weight_total
 from fusem.kernels.policy import Kernel
-from fusem.kernels.tile import LEAF, close_leaf, fold, load_rows, load_weights
+from fusem.kernels.tile import LEAF, clear, close_leaf, fold, load_rows, load_weights
 
 HEADER = 3  # a place kept for the log-likelihood, weight, rows: as in every statistic
 
@@ -28,20 +28,18 @@ def _scan(
     size, tile = out.size, w.size
     nodes = 0
     for leaf in range((rows + LEAF - 1) // LEAF):
-        start = nodes * size
-        for i in range(size):
-            tree[start + i] = 0.0
+        stats, start = clear(tree, out, nodes, size)
         end = min((leaf + 1) * LEAF, rows)
         for first in range(leaf * LEAF, end, tile):
             count = min(tile, end - first)
             load_rows(address, row_stride, column_stride, kind, first, count, x, d, tile)
             load_weights(weights, first, count, w, tile)
-            tree[start + 1] += weight_total(w, 0, tile)
-            tree[start + 2] += count
+            stats[start + 1] += weight_total(w, 0, tile)
+            stats[start + 2] += count
             first_sum = start + HEADER
-            two_moments(x, shift, nothing, unit, w, tree, first_sum, first_sum + d, d, 1, tile, 0)
-        nodes = close_leaf(tree, leaf, nodes, size)
-    fold(tree, nodes, size, out)
+            two_moments(x, shift, nothing, unit, w, stats, first_sum, first_sum + d, d, 1, tile, 0)
+        nodes = close_leaf(tree, out, leaf, nodes, size)
+    fold(tree, out, nodes, size)
 
 
 scan = Kernel(_scan, "scan")

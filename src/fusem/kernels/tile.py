@@ -48,7 +48,7 @@ class Workspace(NamedTuple):
     logp: NDArray[Any]  # (K × stride) log weight + log density; float64 where it is the result
     resp: NDArray[Any]  # (K × stride) weight · responsibility, dtype of the rows
     scratch: NDArray[Any]  # the family's own columns
-    tree: NDArray[np.float64]  # (levels × size) statistics not yet merged
+    tree: NDArray[np.float64]  # (levels × size) statistics not yet merged, but the first
 
 
 def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
@@ -69,7 +69,7 @@ def tile_rows(columns: int, dtype: DTypeLike) -> int:
 
 def levels_of(rows: int, leaf: int = LEAF) -> int:
     """Nodes of the reduction tree that can wait at a time while so many rows are summed."""
-    return (-(-rows // leaf)).bit_length() + 1
+    return (-(-rows // leaf)).bit_length()
 
 
 def workspace(
@@ -197,26 +197,43 @@ def load_weights(weights, first, count, w, tile):
 
 
 @helper
-def add_into(tree, target, source, size):
-    """Merge one statistic of the tree into another."""
-    for i in range(size):
-        tree[target + i] += tree[source + i]
+def node_at(tree, out, node, size):
+    """The array that holds a waiting node, and where: the first is the segment's own statistic."""
+    return (out, 0) if node == 0 else (tree, (node - 1) * size)
 
 
 @helper
-def close_leaf(tree, leaf, node, size):
+def clear(tree, out, node, size):
+    """Begin a leaf; the array that holds it, and where."""
+    stats, start = node_at(tree, out, node, size)
+    for i in range(start, start + size):
+        stats[i] = 0.0
+    return stats, start
+
+
+@helper
+def merge(tree, out, node, size):
+    """Add a node to the one before it."""
+    left, to = node_at(tree, out, node - 1, size)
+    right = (node - 1) * size
+    for i in range(size):
+        left[to + i] += tree[right + i]
+
+
+@helper
+def close_leaf(tree, out, leaf, node, size):
     """Merge the finished leaf with every complete node to its left of the same height; the nodes left."""
     while leaf & 1:
-        add_into(tree, (node - 1) * size, node * size, size)
+        merge(tree, out, node, size)
         node -= 1
         leaf >>= 1
     return node + 1
 
 
 @helper
-def fold(tree, nodes, size, out):
+def fold(tree, out, nodes, size):
     """Fold the nodes that remain, right to left, into `out`."""
     for node in range(nodes - 1, 0, -1):
-        add_into(tree, (node - 1) * size, node * size, size)
-    for i in range(size):
-        out[i] = tree[i] if nodes > 0 else 0.0
+        merge(tree, out, node, size)
+    if nodes == 0:
+        clear(tree, out, 0, size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fusem.kernels.simd import I32, IR_TYPES, converted, pointer_to, shuffle
@@ -27,6 +28,24 @@ def read(typing_context, address, dtype_of):
         return value
 
     return scalar(types.intp, dtype_of), codegen
+
+
+@intrinsic
+def fetch(typing_context, address):
+    """Ask for the cache line at a memory address, for the second cache; any address will do."""
+
+    def codegen(context, builder, signature, arguments):
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
+            "llvm.prefetch.p0",
+        )
+        read, second_cache, data = (ir.Constant(number, value) for value in (0, 2, 1))
+        builder.call(function, [builder.inttoptr(arguments[0], byte), read, second_cache, data])
+        return context.get_dummy_value()
+
+    return types.none(types.intp), codegen
 
 
 def _read(builder, kind, address, lanes):

@@ -117,7 +117,7 @@ def scatter(
     resp,  # IN  (tile) weights of the rows at r0
     r0,
     product,  # SCRATCH (four columns)
-    stats,  # INOUT Σ r y at [s1 + i], lower triangle of Σ r y yᵀ at [s2 + i·d + j]
+    stats,  # INOUT Σ r y at [s1 + i], lower triangle of Σ r y yᵀ from s2 on, row by row
     s1,
     s2,
     d,
@@ -130,12 +130,14 @@ def scatter(
     strip = 4 * lanes(y)
     i = 0
     while i + 4 <= d:
-        diagonal_block(y, y0 + i * strip, resp, r0, product, stats, s1 + i, s2 + i * d + i, d, tile)
+        row = s2 + i * (i + 1) // 2
+        diagonal_block(y, y0 + i * strip, resp, r0, product, stats, s1 + i, row + i, i, d, tile)
         for j in range(0, i, 4):
-            scatter_block(y, y0 + j * strip, product, stats, s2 + i * d + j, d, tile)
+            scatter_block(y, y0 + j * strip, product, stats, row + j, i, d, tile)
         i += 4
     while i < d:
-        scatter_row(y, y0, resp, r0, product, stats, s1 + i, s2 + i * d, i, d, tile)
+        row = s2 + i * (i + 1) // 2
+        scatter_row(y, y0, resp, r0, product, stats, s1 + i, row, i, d, tile)
         i += 1
 
 
@@ -146,9 +148,10 @@ def diagonal_block(
     resp,
     r0,
     product,  # OUT (four columns) r · y
-    stats,  # INOUT Σ r y at [s1 + i], lower triangle of a 4×4 block at o, row length d
+    stats,  # INOUT Σ r y at s1, the block's triangle at o
     s1,
     o,
+    i,  # IN  the block's first row
     d,
     tile,
 ):
@@ -170,10 +173,10 @@ def diagonal_block(
             e0, e1, e2, e3 = fma(m3, x0, e0), fma(m3, x1, e1), fma(m3, x2, e2), fma(m3, x3, e3)
     nothing = zeros(y)
     add_totals(stats, s1, t0, t1, t2, t3)
-    add_totals(stats, o, a0, nothing, nothing, nothing)
-    add_totals(stats, o + d, b0, b1, nothing, nothing)
-    add_totals(stats, o + 2 * d, c0, c1, c2, nothing)
-    add_totals(stats, o + 3 * d, e0, e1, e2, e3)
+    add_totals(stats, o, a0, nothing, nothing, nothing)  # what adds nothing stands in the next row
+    add_totals(stats, o + i + 1, b0, b1, nothing, nothing)
+    add_totals(stats, o + 2 * i + 3, c0, c1, c2, nothing)
+    add_totals(stats, o + 3 * i + 6, e0, e1, e2, e3)
 
 
 @helper
@@ -181,8 +184,9 @@ def scatter_block(
     y,  # IN  four columns at y0
     y0,
     product,  # IN  (four columns) r · y of the block's rows
-    stats,  # INOUT 4×4 block at o, row length d
+    stats,  # INOUT 4×4 block at o
     o,
+    i,  # IN  the block's first row
     d,
     tile,
 ):
@@ -204,9 +208,9 @@ def scatter_block(
             s = load(product, q + 3 * strip)
             e0, e1, e2, e3 = fma(s, x0, e0), fma(s, x1, e1), fma(s, x2, e2), fma(s, x3, e3)
     add_totals(stats, o, a0, a1, a2, a3)
-    add_totals(stats, o + d, b0, b1, b2, b3)
-    add_totals(stats, o + 2 * d, c0, c1, c2, c3)
-    add_totals(stats, o + 3 * d, e0, e1, e2, e3)
+    add_totals(stats, o + i + 1, b0, b1, b2, b3)
+    add_totals(stats, o + 2 * i + 3, c0, c1, c2, c3)
+    add_totals(stats, o + 3 * i + 6, e0, e1, e2, e3)
 
 
 @helper

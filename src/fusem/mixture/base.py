@@ -84,7 +84,9 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         self._validate_params()
         rows, weights = rows_to_fit(X, y), weights_of(sample_weight)
         names = column_names(X, rows)
-        settings = self._settings(rows.n_columns)
+        elements = self.n_components * rows.n_columns**2
+        with one_thread(elements):
+            settings = self._settings(rows.n_columns)
         given = self._model() if self.warm_start and hasattr(self, "converged_") else None
         if given is not None and given.components.means.shape[1] != rows.n_columns:
             raise ValueError(
@@ -100,9 +102,9 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             listener = Listener(self.verbose, self.verbose_interval, on_iteration)
             fit = Fit(self._family, settings, rows, weights, workers, listener)
             fitted = fit.best_of(given, getattr(self, "lower_bound_", -np.inf))
-        with one_thread(self.n_components * rows.n_columns**2):
+        with one_thread(elements):
             self._diagnose(fitted, names)  # first: a warning may be an error
-        self._keep(fitted, rows, names)
+            self._keep(fitted, rows, names)
         return self
 
     def _keep(self, fitted: Fitted, rows: Rows, names: NDArray[np.object_] | None) -> None:

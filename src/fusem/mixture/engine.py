@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -104,6 +104,10 @@ class Engine:
         }
         self._lists: queue.SimpleQueue[Pairs] = queue.SimpleQueue()
 
+    def one_thread(self) -> AbstractContextManager[None]:
+        """Hold BLAS to one thread, where the parameters' matrices would wake more."""
+        return one_thread(self.n_components * self.d**2)
+
     @property
     def operations(self) -> float:
         """Arithmetic of one E-step per row, about: exp, squared distances, one per number summed."""
@@ -202,7 +206,7 @@ class Engine:
             return kernels.sweep_about[self.dtype], origin, self.space, LEAF
         near = None
         if self.most_neighbours >= 0.0:
-            with one_thread(self.n_components * self.d**2):
+            with self.one_thread():
                 near = neighbourhood(self.family, *model, self.dtype, self.most_neighbours)
         if near is None:
             return kernels.sweep[self.dtype], operands, self.space, LEAF
@@ -233,7 +237,7 @@ class Engine:
                 "No row has any responsibility left: the sample weights are too small for the dtype of "
                 "the rows. Divide them by their mean."
             )
-        with one_thread(self.n_components * self.d**2):
+        with self.one_thread():
             components = self._components(model.components, sums, reg, statistic_about)
         return Model(counts / counts.sum(), components)
 

@@ -129,11 +129,16 @@ class Fit:
                 means = s.means_init
                 if means is None:
                     means = self.family.weighted_means(start)[1]
-                components = self.family.from_precisions(means, s.precisions_init)
+                components = self._given(means)
         else:
-            components = self.family.from_precisions(s.means_init, s.precisions_init)
+            components = self._given(s.means_init)
         assert components.means.shape == (s.n_components, d)
         return Model(np.asarray(weights, dtype=np.float64), components)
+
+    def _given(self, means: Array) -> Any:
+        """Components with the user's precisions."""
+        with self.engine.one_thread():
+            return self.family.from_precisions(means, self.settings.precisions_init)
 
     def _estimate(self, start: Start) -> Any:
         try:
@@ -208,7 +213,8 @@ class Fit:
                 model = self.draw() if given is None else given
                 run = self.run(index, model, -np.inf if given is None else lower_bound)
                 means, covariances, _ = run.params.components
-                self.family.from_covariances(means, covariances)  # must be usable as it is stored
+                with self.engine.one_thread():  # they must be usable as they are stored
+                    self.family.from_covariances(means, covariances)
             except SingularComponents as problem:
                 failure = problem
                 seconds = time.perf_counter() - began
