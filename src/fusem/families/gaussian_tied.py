@@ -34,7 +34,9 @@ from fusem.families.gaussian import (
     weighted_means,
     whitening_of_precision,
 )
+from fusem.families.shared_centre import SharedCentre, added, common_centre, shared_centre
 from fusem.kernels.axes import distances, first_moments, weight_totals
+from fusem.kernels.linear import linear_forms, linear_sums
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
@@ -60,6 +62,8 @@ class TiedOperands(NamedTuple):
     means_low: NDArray[Any]
     constant: Array  # (K) log normalisation
     apart: bool  # means lie far apart: whiten about each
+    seen: SharedCentre  # of rows whitened about c
+    added: Array  # (K) what log-densities begin with
 
 
 class Stats(NamedTuple):
@@ -90,22 +94,25 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 
 
 def centred(params: Params) -> tuple[Array, Array]:
-    """c and ν; c is the median of the means, so that a far component does not draw it away."""
-    centre = np.median(params.means, axis=0)
+    """c and ν."""
+    centre = common_centre(params.means)
     return centre, (params.means - centre) @ params.whitening.T
 
 
 def operands(params: Params, dtype: DTypeLike) -> TiedOperands:
     n_components, d = params.means.shape
     centre, centres = centred(params)
-    log_det = np.log(np.diag(params.whitening)).sum()
+    constant = np.log(np.diag(params.whitening)).sum() - np.full(n_components, 0.5 * d * LOG_2PI)
+    seen = shared_centre(np.zeros(d), np.ones(d), np.ones(n_components), centres, dtype)
     return TiedOperands(
         *in_two_parts(centre, dtype),
         params.whitening.astype(dtype).ravel(),
         *scaled_operands(centres, np.ones((n_components, 1)), dtype),
         *in_two_parts(params.means, dtype),
-        np.full(n_components, log_det - 0.5 * d * LOG_2PI),
+        constant,
         bool((centres**2).sum(axis=1).max() > SPREAD),
+        seen,
+        added(constant, seen),
     )
 
 
@@ -120,11 +127,18 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
                     scratch, 0, constant, logp, k * stride, r, d,
                 )  # fmt: skip
         return
+    halves, seen = d * tile, operands.seen
     for r in range(0, tile, 4 * lanes(x)):
         whiten(
             x, operands.high, operands.low, 0, operands.matrix, 0,
-            scratch, 0, 0.0, logp, 0, r, d,
+            scratch, 0, 0.0, scratch, halves, r, d,
         )  # fmt: skip
+    if seen.near:
+        linear_forms(
+            scratch, d, seen.coefficients, scratch, halves, seen.times, log_weights, operands.added,
+            seen.norms, None, logp, tile, stride,
+        )  # fmt: skip
+        return
     distances(
         scratch, operands.centres, operands.centres_shift, operands.unit, log_weights,
         operands.constant, None, logp, d, tile, stride,
@@ -139,8 +153,9 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     second = unused + d
     weights = d * tile
     product = scratch[weights + tile :]
-    weight_totals(resp, stats, start, n_components, tile, stride)
+    seen = operands.seen
     if operands.apart:
+        weight_totals(resp, stats, start, n_components, tile, stride)
         stats[form] += 1.0
         for k in range(n_components):
             for r in range(0, tile, 4 * lanes(x)):
@@ -150,10 +165,17 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
                 )  # fmt: skip
             scatter(scratch, 0, resp, k * stride, product, stats, first + k * d, second, d, tile)
         return
-    first_moments(
-        scratch, operands.centres, operands.centres_shift, operands.unit, resp, stats, first,
-        d, n_components, tile, stride,
-    )  # fmt: skip
+    if seen.near:
+        linear_sums(
+            scratch, resp, seen.ratio, seen.centres, stats, start, first,
+            d, n_components, tile, stride,
+        )  # fmt: skip
+    else:
+        weight_totals(resp, stats, start, n_components, tile, stride)
+        first_moments(
+            scratch, operands.centres, operands.centres_shift, operands.unit, resp, stats, first,
+            d, n_components, tile, stride,
+        )  # fmt: skip
     for r in range(tile):
         scratch[weights + r] = w[r]
     scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile)

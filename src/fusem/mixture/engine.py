@@ -193,7 +193,7 @@ class Engine:
         total = sweep(rows, weights, length, self.size, work, workers)
         if total is not None:
             counts = total[HEADER : HEADER + self.n_components]
-            total[0] += counts @ rounding(log_weights + operands.constant, self.dtype)
+            total[0] += counts @ rounding(log_weights + operands.added, self.dtype)
         return total
 
     def _way(
