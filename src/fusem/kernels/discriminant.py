@@ -22,6 +22,8 @@ from fusem.kernels.simd import (
     where_less,
     zeros_wide,
 )
+from fusem.kernels.tile import LINE
+from fusem.kernels.transpose import fetch
 
 BLOCK = 4  # components at a time
 
@@ -39,27 +41,41 @@ class Discriminant(NamedTuple):
 @helper
 def guess(
     x,  # IN  (d columns) tile
+    z,  # SCRATCH a strip of the columns that are read, about the centre
     functions,  # IN  Discriminant
     number,  # OUT which function of each row is largest, at [first + r], dtype of the rows
     first,
     d,
     tile,
+    ahead,  # IN  address of rows that are wanted next
+    row_bytes,  # IN  their size, 0 where they are not fetched
 ):
-    """Guess the component of every row of a tile; 0 where no function is a number."""
+    """Guess the component of every row of a tile; 0 where no function is a number.
+
+    Meanwhile the next tile is fetched: with many columns reading it would take as long as the guess.
+    """
     columns, slope, intercept = functions.columns, functions.slope, functions.intercept
     c, strip = columns.size, 4 * lanes(x)
+    share = strip * row_bytes * BLOCK // intercept.size // LINE + 1  # lines per block
     for r in range(0, tile, strip):
         best, which = filled(-math.inf, zeros_wide(x)), zeros_wide(x)
+        for j in range(c):
+            row = load_wide(x, r * d + columns[j] * strip)
+            store(z, j * strip, residual(row, functions.high, functions.low, j))
         for k in range(0, intercept.size, BLOCK):
             s0, s1 = filled(intercept[k], best), filled(intercept[k + 1], best)
             s2, s3 = filled(intercept[k + 2], best), filled(intercept[k + 3], best)
             o0 = k * c
             o1, o2, o3 = o0 + c, o0 + 2 * c, o0 + 3 * c
+            if row_bytes > 0:
+                line = ahead + r * row_bytes + k // BLOCK * share * LINE
+                for _ in range(share):
+                    fetch(line)
+                    line += LINE
             for j in range(c):
-                row = load_wide(x, r * d + columns[j] * strip)
-                z = residual(row, functions.high, functions.low, j)
-                s0, s1 = add_scaled(slope, o0 + j, z, s0), add_scaled(slope, o1 + j, z, s1)
-                s2, s3 = add_scaled(slope, o2 + j, z, s2), add_scaled(slope, o3 + j, z, s3)
+                row = load_wide(z, j * strip)
+                s0, s1 = add_scaled(slope, o0 + j, row, s0), add_scaled(slope, o1 + j, row, s1)
+                s2, s3 = add_scaled(slope, o2 + j, row, s2), add_scaled(slope, o3 + j, row, s3)
             which = where_less(best, s0, filled(k, best), which)
             best = where_less(best, s0, s0, best)
             which = where_less(best, s1, filled(k + 1.0, best), which)

@@ -24,9 +24,9 @@ from fusem.kernels.simd import (
     zero_below,
     zeros,
 )
+from fusem.kernels.tile import LINE
 from fusem.kernels.transpose import fetch
 
-LINE = 64  # bytes
 RUN = 16  # masses multiplied before a log: K^16 stays finite for any K
 NEGLIGIBLE = -46.0  # exp(-46) ≈ 1e-20 cannot change a double sum; exactly 0 keeps denormals away
 

@@ -22,10 +22,12 @@ from fusem.kernels.tile import (
     PADDING,
     Workspace,
     close_leaf,
+    fill_zeros,
     fold,
     gather_rows,
     load_rows,
     load_weights,
+    move,
     node_at,
 )
 
@@ -113,16 +115,18 @@ def pair_rows(
     column_stride,
     near,  # IN  Neighbourhood
     x,  # SCRATCH (d columns)
+    z,  # SCRATCH a strip of d columns
     lists,  # OUT a pair for every row
     n,
     d,
     tile,
 ):
     """Pair the first `n` rows of a leaf with the components they may belong to."""
+    row_bytes = row_stride if row_stride == d * column_stride else 0
     for first in range(0, n, tile):
-        m = min(tile, n - first)
+        m, ahead = min(tile, n - first), address + (first + tile) * row_stride
         load_rows(address, row_stride, column_stride, x, first, m, x, d, tile)
-        guess(x, near.guess, lists.top, first, d, tile)
+        guess(x, z, near.guess, lists.top, first, d, tile, ahead, row_bytes)
     for r in range(n):
         lists.row[r], lists.component[r], lists.share[r] = r, int(lists.top[r]), 1.0
 
@@ -152,17 +156,12 @@ def add_neighbours(lists, p, square, near, k, n_components, end):
 def take_sums(lists, stats, start, d, n_components):
     """Move a leaf's sums into its statistic: there each sum stands for all components in turn."""
     size = lists.sums.size // n_components
+    rest, second = size - 1 - d, start + n_components * (1 + d)
     for k in range(n_components):
         own = k * size
-        stats[start + k] = lists.sums[own]
-        first, second = start + n_components + k * d, start + n_components * (1 + d)
-        for j in range(d):
-            stats[first + j] = lists.sums[own + 1 + j]
-        rest = size - 1 - d
-        for j in range(rest):
-            stats[second + k * rest + j] = lists.sums[own + 1 + d + j]
-        for j in range(size):
-            lists.sums[own + j] = 0.0
+        move(lists.sums, own, stats, start + k, 1)
+        move(lists.sums, own + 1, stats, start + n_components + k * d, d)
+        move(lists.sums, own + 1 + d, stats, second + k * rest, rest)
 
 
 def sweep(
@@ -193,7 +192,9 @@ def sweep(
         n, end, loglik = min(PROBE, count), 0, 0.0
         while end >= 0:
             whole, end = n == count, spare
-            pair_rows(place, row_stride, column_stride, near, space.x, lists, n, d, tile)
+            pair_rows(
+                place, row_stride, column_stride, near, space.x, space.scratch, lists, n, d, tile
+            )
             for stage in range(3 if whole else 1):
                 if end >= 0:
                     if stage == SHARES:
@@ -216,8 +217,7 @@ def sweep(
             stats[start + 2] = count
             take_sums(lists, stats, start + HEADER, d, n_components)
         else:
-            for i in range(lists.sums.size):
-                lists.sums[i] = 0.0
+            fill_zeros(lists.sums, 0, lists.sums.size)
             dense(
                 place, row_stride, column_stride, count, d, weights[first : first + count],
                 log_weights, operands, operands, space, stats[start : start + size],

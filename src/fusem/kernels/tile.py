@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import lanes
+from fusem.kernels.simd import add, lanes, load_wide, store, zeros_wide
 from fusem.kernels.transpose import (
     GROUP,
     copy_group,
@@ -36,6 +36,7 @@ CACHE = 2 * 1024 * 1024
 MOST = (
     16 * 1024 * 1024
 )  # bytes of a tile, beyond which memory counts for more: a quarter of the column
+LINE = 64  # bytes of the first cache's lines
 PADDING = 16  # elements between components
 ALIGNMENT = 64
 
@@ -206,17 +207,43 @@ def node_at(tree, out, node, size):
 def clear(tree, out, node, size):
     """Begin a leaf; the array that holds it, and where."""
     stats, start = node_at(tree, out, node, size)
-    for i in range(start, start + size):
-        stats[i] = 0.0
+    fill_zeros(stats, start, size)
     return stats, start
+
+
+@helper
+def fill_zeros(values, start, size):
+    """Set `size` elements to 0."""
+    step, nothing = 4 * lanes(values), zeros_wide(values)
+    whole = size - size % step
+    for i in range(start, start + whole, step):
+        store(values, i, nothing)
+    for i in range(start + whole, start + size):
+        values[i] = 0.0
+
+
+@helper
+def move(values, start, target, to, size):
+    """Copy `size` elements and leave zeros in their place."""
+    step, nothing = 4 * lanes(values), zeros_wide(values)
+    whole = size - size % step
+    for i in range(0, whole, step):
+        store(target, to + i, load_wide(values, start + i))
+        store(values, start + i, nothing)
+    for i in range(whole, size):
+        target[to + i] = values[start + i]
+        values[start + i] = 0.0
 
 
 @helper
 def merge(tree, out, node, size):
     """Add a node to the one before it."""
     left, to = node_at(tree, out, node - 1, size)
-    right = (node - 1) * size
-    for i in range(size):
+    right, step = (node - 1) * size, 4 * lanes(tree)
+    whole = size - size % step
+    for i in range(0, whole, step):
+        store(left, to + i, add(load_wide(left, to + i), load_wide(tree, right + i)))
+    for i in range(whole, size):
         left[to + i] += tree[right + i]
 
 
