@@ -265,7 +265,7 @@ def of_family(case):
 
 
 def test_records_alike_are_seen(monkeypatch):
-    alike = namedtuple("SphericalOperands", "high shift scale constant seen added")
+    alike = namedtuple("SphericalOperands", "high shift scale constant")
     kernel = FAMILIES["gaussian_diag"].kernels.evaluate[np.float64]
     fit_every_family()
     monkeypatch.setattr(kernel, "compile", refuse)

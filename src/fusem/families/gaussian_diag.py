@@ -3,8 +3,7 @@
 Density      log N(x) = −½ |z|² − Σ_j log σ_j − d/2 · log 2π with z = (x − μ) / σ.
 Statistics   N = Σ r, m = Σ r z, S = Σ r z² at the current parameters.
 Update       μ ← μ + σ m/N, σ² ← σ² (S/N − (m/N)²) + reg.
-Per row and component: 4 d multiply–adds where the means are near each other, else 7 d operations;
-8 d bytes of the row.
+Per row and component: about 8 d operations; 8 d bytes of the row.
 Source: McLachlan, Peel 2000, section 3.3.
 """
 
@@ -26,16 +25,7 @@ from fusem.families.gaussian import (
     scaled_operands,
     weighted_means,
 )
-from fusem.families.shared_centre import (
-    SharedCentre,
-    added,
-    alone,
-    common_centre,
-    common_scale,
-    shared_centre,
-)
 from fusem.kernels.axes import scaled_distances, two_moments, weight_totals
-from fusem.kernels.linear import linear_and_square_sums, linear_forms, shared_columns
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 
@@ -50,8 +40,6 @@ class DiagOperands(NamedTuple):
     shift: NDArray[Any]  # (K · d) what rounding the means did, in units of σ
     scale: NDArray[Any]  # (K · d) 1 / σ
     constant: Array  # (K) log normalisation
-    seen: SharedCentre
-    added: Array  # (K) what log-densities begin with
 
 
 class Stats(NamedTuple):
@@ -67,8 +55,8 @@ def statistic_size(n_components: int, d: int) -> int:
 
 
 def tile_columns(n_components: int, d: int) -> int:
-    """Columns of scratch per tile: x and x² about the shared centre."""
-    return 2 * d
+    """Columns of scratch per tile: none."""
+    return 0
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -79,23 +67,11 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 def operands(params: Params, dtype: DTypeLike) -> DiagOperands:
     d = params.means.shape[1]
     constant = np.log(params.whitening).sum(axis=1) - 0.5 * d * LOG_2PI
-    centre, scale = common_centre(params.means), common_scale(params.whitening)
-    centres = (params.means - centre) * params.whitening
-    seen = shared_centre(centre, scale, params.whitening / scale, centres, dtype)
-    own = scaled_operands(params.means, params.whitening, dtype)
-    return DiagOperands(*own, constant, seen, added(constant, seen))
+    return DiagOperands(*scaled_operands(params.means, params.whitening, dtype), constant)
 
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    seen = operands.seen
-    if seen.near:
-        shared_columns(x, seen.high, seen.shift, seen.scale, scratch, None, 0, d, 2 * d, tile)
-        linear_forms(
-            scratch, 2 * d, seen.coefficients, None, 0, seen.times, log_weights, operands.added,
-            seen.norms, None, logp, tile, stride,
-        )  # fmt: skip
-        return
     scaled_distances(
         x, operands.high, operands.shift, operands.scale,
         log_weights, operands.constant, logp, d, tile, stride,
@@ -104,26 +80,19 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 
 @helper
 def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
-    first, seen = start + n_components, operands.seen
-    second = first + n_components * d
-    if seen.near:
-        linear_and_square_sums(
-            scratch, resp, seen.ratio, seen.coefficients, seen.centres,
-            stats, start, first, second, d, n_components, tile, stride,
-        )  # fmt: skip
-        return
+    first = start + n_components
     weight_totals(resp, stats, start, n_components, tile, stride)
     two_moments(
         x, operands.high, operands.shift, operands.scale, resp,
-        stats, first, second, d, n_components, tile, stride,
+        stats, first, first + n_components * d, d, n_components, tile, stride,
     )  # fmt: skip
 
 
 @helper
 def only(operands, k, d):
     high, shift = operands.high[k * d : (k + 1) * d], operands.shift[k * d : (k + 1) * d]
-    scale, constant = operands.scale[k * d : (k + 1) * d], operands.constant[k : k + 1]
-    return DiagOperands(high, shift, scale, constant, alone(operands.seen), constant)
+    scale = operands.scale[k * d : (k + 1) * d]
+    return DiagOperands(high, shift, scale, operands.constant[k : k + 1])
 
 
 kernels = mixture_kernels(NAME, log_density, accumulate, only)

@@ -49,11 +49,6 @@ class FullOperands(NamedTuple):
     matrix: NDArray[Any]  # (K · d · d) W
     constant: Array  # (K) log normalisation
 
-    @property
-    def added(self) -> Array:
-        """(K) what log-densities begin with."""
-        return self.constant
-
 
 class Stats(NamedTuple):
     """What a flat statistic holds after its header; of S the lower triangle, row by row."""

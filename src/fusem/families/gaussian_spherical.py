@@ -25,22 +25,7 @@ from fusem.families.gaussian import (
     scaled_operands,
     weighted_means,
 )
-from fusem.families.shared_centre import (
-    SharedCentre,
-    added,
-    alone,
-    common_centre,
-    common_scale,
-    shared_centre,
-)
-from fusem.kernels.axes import (
-    distances,
-    first_moments,
-    product_total,
-    square_totals,
-    weight_totals,
-)
-from fusem.kernels.linear import linear_forms, linear_sums, shared_columns
+from fusem.kernels.axes import distances, first_moments, square_totals, weight_totals
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 
@@ -55,8 +40,6 @@ class SphericalOperands(NamedTuple):
     shift: NDArray[Any]  # (K · d) what rounding the means did, in units of σ
     scale: NDArray[Any]  # (K) 1 / σ
     constant: Array  # (K) log normalisation
-    seen: SharedCentre
-    added: Array  # (K) what log-densities begin with
 
 
 class Stats(NamedTuple):
@@ -72,8 +55,8 @@ def statistic_size(n_components: int, d: int) -> int:
 
 
 def tile_columns(n_components: int, d: int) -> int:
-    """Columns of scratch per tile: |z|² of every component, x about the shared centre, −|x|² / 2."""
-    return n_components + d + 1
+    """Columns of scratch per tile: |z|² of every component."""
+    return n_components
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -85,23 +68,11 @@ def operands(params: Params, dtype: DTypeLike) -> SphericalOperands:
     d = params.means.shape[1]
     constant = d * np.log(params.whitening) - 0.5 * d * LOG_2PI
     high, shift, scale = scaled_operands(params.means, params.whitening[:, None], dtype)
-    centre, unit = common_centre(params.means), common_scale(params.whitening)
-    centres = (params.means - centre) * params.whitening[:, None]
-    seen = shared_centre(centre, np.full(d, unit), params.whitening / unit, centres, dtype)
-    return SphericalOperands(high, shift, scale, constant, seen, added(constant, seen))
+    return SphericalOperands(high, shift, scale, constant)
 
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    seen = operands.seen
-    if seen.near:
-        columns = scratch[log_weights.size * stride :]
-        shared_columns(x, seen.high, seen.shift, seen.scale, columns, columns, d * tile, d, d, tile)
-        linear_forms(
-            columns, d, seen.coefficients, columns, d * tile, seen.times, log_weights,
-            operands.added, seen.norms, scratch, logp, tile, stride,
-        )  # fmt: skip
-        return
     distances(
         x, operands.high, operands.shift, operands.scale, log_weights, operands.constant,
         scratch, logp, d, tile, stride,
@@ -110,30 +81,20 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 
 @helper
 def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
-    first, seen = start + n_components, operands.seen
-    squares = first + n_components * d
-    if seen.near:
-        columns = scratch[n_components * stride :]
-        linear_sums(
-            columns, resp, seen.ratio, seen.centres, stats, start, first,
-            d, n_components, tile, stride,
-        )  # fmt: skip
-        for k in range(n_components):
-            stats[squares + k] += product_total(scratch, resp, k * stride, tile)
-        return
+    first = start + n_components
     weight_totals(resp, stats, start, n_components, tile, stride)
     first_moments(
         x, operands.high, operands.shift, operands.scale, resp, stats, first,
         d, n_components, tile, stride,
     )  # fmt: skip
+    squares = first + n_components * d
     square_totals(scratch, operands.scale, resp, stats, squares, n_components, tile, stride)
 
 
 @helper
 def only(operands, k, d):
     high, shift = operands.high[k * d : (k + 1) * d], operands.shift[k * d : (k + 1) * d]
-    scale, constant = operands.scale[k : k + 1], operands.constant[k : k + 1]
-    return SphericalOperands(high, shift, scale, constant, alone(operands.seen), constant)
+    return SphericalOperands(high, shift, operands.scale[k : k + 1], operands.constant[k : k + 1])
 
 
 kernels = mixture_kernels(NAME, log_density, accumulate, only)

@@ -6,7 +6,8 @@ Statistics   N = Σ r, m = Σ r (z − ν), and one scatter T = Σ w z zᵀ. Whe
              S = T − Σ_k (m νᵀ + ν mᵀ + N ν νᵀ) would cancel, every component whitens x − μ itself and
              S = Σ_k Σ r y yᵀ is summed instead.
 Update       μ ← μ + L m/N, Σ ← L (S − Σ_k m mᵀ/N) Lᵀ / ΣN + reg.
-Per row: d² multiply–adds, and 3 d per component; 3/2 K d² in the second form.
+Per row: d² multiply–adds and 2 d per component (4 d operations where products would cost digits);
+3/2 K d² in the second form.
 Source: McLachlan, Peel 2000, section 3.3 (common covariance).
 """
 
@@ -34,7 +35,6 @@ from fusem.families.gaussian import (
     weighted_means,
     whitening_of_precision,
 )
-from fusem.families.shared_centre import SharedCentre, added, common_centre, shared_centre
 from fusem.kernels.axes import distances, first_moments, weight_totals
 from fusem.kernels.linear import linear_forms, linear_sums
 from fusem.kernels.mixture import mixture_kernels
@@ -47,6 +47,8 @@ MATRICES = True  # covariances are matrices: collinear columns matter
 # Largest |ν|² for one common scatter, which loses as many digits as this has. Not by dtype: statistics
 # of float32 and of float64 rows can be added, so they must have the same form.
 SPREAD = 1024.0
+# Largest |ν|² for distances as products of matrices, which lose as many digits of every row.
+NEAR = {"float64": SPREAD, "float32": 64.0}
 
 
 class TiedOperands(NamedTuple):
@@ -62,8 +64,9 @@ class TiedOperands(NamedTuple):
     means_low: NDArray[Any]
     constant: Array  # (K) log normalisation
     apart: bool  # means lie far apart: whiten about each
-    seen: SharedCentre  # of rows whitened about c
-    added: Array  # (K) what log-densities begin with
+    near: bool  # means lie so near to c that distances may be taken as products
+    exact: Array  # (K · d) ν in float64
+    added: Array  # (K) log normalisation, where they lie near less |ν|² / 2
 
 
 class Stats(NamedTuple):
@@ -94,25 +97,28 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 
 
 def centred(params: Params) -> tuple[Array, Array]:
-    """c and ν."""
-    centre = common_centre(params.means)
+    """c and ν; c is the median of the means, so that a far component does not draw it away."""
+    centre = np.median(params.means, axis=0)
     return centre, (params.means - centre) @ params.whitening.T
 
 
 def operands(params: Params, dtype: DTypeLike) -> TiedOperands:
     n_components, d = params.means.shape
     centre, centres = centred(params)
-    constant = np.log(np.diag(params.whitening)).sum() - np.full(n_components, 0.5 * d * LOG_2PI)
-    seen = shared_centre(np.zeros(d), np.ones(d), np.ones(n_components), centres, dtype)
+    constant = np.full(n_components, np.log(np.diag(params.whitening)).sum() - 0.5 * d * LOG_2PI)
+    furthest = (centres**2).sum(axis=1).max()
+    near = bool(furthest <= NEAR[np.dtype(dtype).name])
+    norms = (centres.astype(dtype).astype(np.float64) ** 2).sum(axis=1)  # of ν as kernels have it
     return TiedOperands(
         *in_two_parts(centre, dtype),
         params.whitening.astype(dtype).ravel(),
         *scaled_operands(centres, np.ones((n_components, 1)), dtype),
         *in_two_parts(params.means, dtype),
         constant,
-        bool((centres**2).sum(axis=1).max() > SPREAD),
-        seen,
-        added(constant, seen),
+        bool(furthest > SPREAD),
+        near,
+        centres.ravel(),
+        constant - 0.5 * norms if near else constant,
     )
 
 
@@ -127,16 +133,16 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
                     scratch, 0, constant, logp, k * stride, r, d,
                 )  # fmt: skip
         return
-    halves, seen = d * tile, operands.seen
+    halves = d * tile
     for r in range(0, tile, 4 * lanes(x)):
         whiten(
             x, operands.high, operands.low, 0, operands.matrix, 0,
             scratch, 0, 0.0, scratch, halves, r, d,
         )  # fmt: skip
-    if seen.near:
+    if operands.near:
         linear_forms(
-            scratch, d, seen.coefficients, scratch, halves, seen.times, log_weights, operands.added,
-            seen.norms, None, logp, tile, stride,
+            scratch, scratch, halves, operands.centres, log_weights, operands.added,
+            logp, d, tile, stride,
         )  # fmt: skip
         return
     distances(
@@ -153,7 +159,6 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     second = unused + d
     weights = d * tile
     product = scratch[weights + tile :]
-    seen = operands.seen
     if operands.apart:
         weight_totals(resp, stats, start, n_components, tile, stride)
         stats[form] += 1.0
@@ -165,11 +170,10 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
                 )  # fmt: skip
             scatter(scratch, 0, resp, k * stride, product, stats, first + k * d, second, d, tile)
         return
-    if seen.near:
+    if operands.near:
         linear_sums(
-            scratch, resp, seen.ratio, seen.centres, stats, start, first,
-            d, n_components, tile, stride,
-        )  # fmt: skip
+            scratch, resp, operands.exact, stats, start, first, d, n_components, tile, stride
+        )
     else:
         weight_totals(resp, stats, start, n_components, tile, stride)
         first_moments(

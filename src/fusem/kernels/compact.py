@@ -44,7 +44,7 @@ def compact(
     y0,
     resp,  # INOUT (tile) weights of the rows at r0
     r0,
-    numbers,  # SCRATCH (tile)
+    numbers,  # SCRATCH (tile) numbers of rows, in the dtype of the rows
     d,
     tile,
 ):

@@ -40,8 +40,7 @@ class Discriminant(NamedTuple):
 
 @helper
 def guess(
-    x,  # IN  (d columns) tile
-    z,  # SCRATCH a strip of the columns that are read, about the centre
+    x,  # IN  (d columns) tile; OUT those that are read, about the centre
     functions,  # IN  Discriminant
     number,  # OUT which function of each row is largest, at [first + r], dtype of the rows
     first,
@@ -60,8 +59,8 @@ def guess(
     for r in range(0, tile, strip):
         best, which = filled(-math.inf, zeros_wide(x)), zeros_wide(x)
         for j in range(c):
-            row = load_wide(x, r * d + columns[j] * strip)
-            store(z, j * strip, residual(row, functions.high, functions.low, j))
+            p = r * d + columns[j] * strip
+            store(x, p, residual(load_wide(x, p), functions.high, functions.low, j))
         for k in range(0, intercept.size, BLOCK):
             s0, s1 = filled(intercept[k], best), filled(intercept[k + 1], best)
             s2, s3 = filled(intercept[k + 2], best), filled(intercept[k + 3], best)
@@ -73,7 +72,7 @@ def guess(
                     fetch(line)
                     line += LINE
             for j in range(c):
-                row = load_wide(z, j * strip)
+                row = load_wide(x, r * d + columns[j] * strip)
                 s0, s1 = add_scaled(slope, o0 + j, row, s0), add_scaled(slope, o1 + j, row, s1)
                 s2, s3 = add_scaled(slope, o2 + j, row, s2), add_scaled(slope, o3 + j, row, s3)
             which = where_less(best, s0, filled(k, best), which)

@@ -53,7 +53,9 @@ class Pairs(NamedTuple):
     mass: NDArray[Any]  # (spare) sum of its shares
     w: NDArray[np.float64]  # (spare) weights of the rows, 0 past the end
     sums: NDArray[np.float64]  # (K · sums of one component) of the leaf, component by component
-    tree: NDArray[np.float64]  # (levels · statistic) of leaves, not yet merged
+    tree: NDArray[
+        np.float64
+    ]  # (levels − 1 · statistic) of leaves, not yet merged; the first is `out`
 
 
 def neighbours_per_row(n_components: int) -> int:
@@ -78,7 +80,7 @@ def pairs(n_components: int, each: int, whole: int, levels: int, dtype: DTypeLik
         mass=aligned(LEAF, dtype),
         w=aligned(LEAF, np.float64),
         sums=aligned(n_components * each, np.float64),
-        tree=aligned(levels * whole, np.float64),
+        tree=aligned((levels - 1) * whole, np.float64),
     )
 
 

@@ -115,7 +115,6 @@ def pair_rows(
     column_stride,
     near,  # IN  Neighbourhood
     x,  # SCRATCH (d columns)
-    z,  # SCRATCH a strip of d columns
     lists,  # OUT a pair for every row
     n,
     d,
@@ -126,7 +125,7 @@ def pair_rows(
     for first in range(0, n, tile):
         m, ahead = min(tile, n - first), address + (first + tile) * row_stride
         load_rows(address, row_stride, column_stride, x, first, m, x, d, tile)
-        guess(x, z, near.guess, lists.top, first, d, tile, ahead, row_bytes)
+        guess(x, near.guess, lists.top, first, d, tile, ahead, row_bytes)
     for r in range(n):
         lists.row[r], lists.component[r], lists.share[r] = r, int(lists.top[r]), 1.0
 

@@ -49,7 +49,7 @@ class Workspace(NamedTuple):
     logp: NDArray[Any]  # (K × stride) log weight + log density; float64 where it is the result
     resp: NDArray[Any]  # (K × stride) weight · responsibility, dtype of the rows
     scratch: NDArray[Any]  # the family's own columns
-    tree: NDArray[np.float64]  # (levels × size) statistics not yet merged, but the first
+    tree: NDArray[np.float64]  # (levels − 1 × size) statistics not yet merged; the first is `out`
 
 
 def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
@@ -91,7 +91,7 @@ def workspace(
         logp=aligned(n_components * stride, logp_dtype),
         resp=aligned(n_components * stride, dtype),
         scratch=aligned(family_columns * stride, dtype),
-        tree=aligned(levels * size, np.float64),
+        tree=aligned((levels - 1) * size, np.float64),
     )
 
 

@@ -108,6 +108,11 @@ class Engine:
         """Hold BLAS to one thread, where the parameters' matrices would wake more."""
         return one_thread(self.n_components * self.d**2)
 
+    def operands(self, components: Any) -> Any:
+        """What the kernels read of the parameters."""
+        with self.one_thread():
+            return self.family.operands(components, self.dtype)
+
     @property
     def operations(self) -> float:
         """Arithmetic of one E-step per row, about: exp, squared distances, one per number summed."""
@@ -176,7 +181,7 @@ class Engine:
         Its sums are about the means of `about`, where these components are given, else about the model's own.
         """
         log_weights = model.log_weights
-        operands = self.family.operands(model.components, self.dtype)
+        operands = self.operands(model.components)
         kernel, origin, space_of, leaf = self._way(model, operands, about)
         length = max(leaf, self.segment_rows(rows, workers))
         given = log_weights, operands, origin
@@ -193,7 +198,8 @@ class Engine:
         total = sweep(rows, weights, length, self.size, work, workers)
         if total is not None:
             counts = total[HEADER : HEADER + self.n_components]
-            total[0] += counts @ rounding(log_weights + operands.added, self.dtype)
+            begun = getattr(operands, "added", operands.constant)  # what log-densities begin with
+            total[0] += counts @ rounding(log_weights + begun, self.dtype)
         return total
 
     def _way(
@@ -202,7 +208,7 @@ class Engine:
         """How to sweep: the kernel, what else it reads, its memory, the rows of its leaves."""
         kernels = self.family.kernels
         if about is not None:
-            origin = self.family.operands(about, self.dtype)
+            origin = self.operands(about)
             return kernels.sweep_about[self.dtype], origin, self.space, LEAF
         near = None
         if self.most_neighbours >= 0.0:
@@ -292,7 +298,7 @@ class Engine:
             What to compute; what is not wanted is empty in the outcome.
         """
         length = self.segment_rows(rows, workers)
-        operands = self.family.operands(model.components, self.dtype)
+        operands = self.operands(model.components)
         kernel, log_weights = self.family.kernels.evaluate[self.dtype], model.log_weights
         nothing = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=self.dtype)
         exact = np.dtype(np.float64)
