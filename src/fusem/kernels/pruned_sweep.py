@@ -191,9 +191,7 @@ def sweep(
         n, end, loglik = min(PROBE, count), 0, 0.0
         while end >= 0:
             whole, end = n == count, spare
-            pair_rows(
-                place, row_stride, column_stride, near, space.x, space.scratch, lists, n, d, tile
-            )
+            pair_rows(place, row_stride, column_stride, near, space.x, lists, n, d, tile)
             for stage in range(3 if whole else 1):
                 if end >= 0:
                     if stage == SHARES:
