@@ -18,6 +18,7 @@ SEGMENT_BYTES = 1 << 20
 # bytes) cost 2 to 6 % of a sweep by two threads, twice as long gained nothing.
 SEGMENT_SECONDS = 2e-3
 LEAST_SECONDS = 2e-4  # of a segment: less is not worth a second thread
+WORTH_HELP = 6e-4  # seconds of a sweep: waking another thread takes up to 0.3 ms
 SECONDS_PER_OPERATION = 5e-11
 
 Work = Callable[[int, NDArray[Any], NDArray[np.float64] | None, Statistic], None]
@@ -39,7 +40,7 @@ def segment_rows(operations: float, row_bytes: int, n_rows: int | None, n_jobs: 
     """
     seconds = operations * SECONDS_PER_OPERATION  # per row
     rows = SEGMENT_SECONDS / seconds
-    if n_rows is not None and n_jobs > 1:
+    if n_rows is not None and n_jobs > 1 and n_rows * seconds > WORTH_HELP:
         rows = min(rows, max(n_rows / (8 * n_jobs), LEAST_SECONDS / seconds))
     leaves = int(max(1, min(rows, longest_segment(row_bytes)) / LEAF))
     return LEAF << (leaves.bit_length() - 1)
