@@ -79,9 +79,8 @@ class Stats(NamedTuple):
 
 
 def statistic_size(n_components: int, d: int) -> int:
-    return (
-        n_components * (1 + d) + 1 + d + triangle_size(d)
-    )  # d places for Σ w z, which nothing needs
+    unused = d  # places for Σ w z, which nothing needs
+    return n_components * (1 + d) + 1 + unused + triangle_size(d)
 
 
 def tile_columns(n_components: int, d: int) -> int:

@@ -33,9 +33,7 @@ LEAF = 1024  # rows summed before the reduction tree: part of the promise of bit
 # K = 16: 6 %); if even that does, it is not (d = 128: 4 to 10 %).
 COLUMN = 2048
 CACHE = 2 * 1024 * 1024
-MOST = (
-    16 * 1024 * 1024
-)  # bytes of a tile, beyond which memory counts for more: a quarter of the column
+MOST = 16 * 1024 * 1024  # bytes of a tile: beyond, memory counts for more, a quarter of the column
 LINE = 64  # bytes of the first cache's lines
 PADDING = 16  # elements between components
 ALIGNMENT = 64
