@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 import fusem
 from tests.cases import CASES, DTYPES
+from tests.comparison import assert_same_model
 from tests.models import fit_quietly, stepped
 from tests.sources import cut, generator_function
 
@@ -36,9 +37,7 @@ def as_sources(rows: np.ndarray) -> list:
 
 @by_type
 @by_dtype
-@pytest.mark.parametrize(
-    ("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]
-)
+@pytest.mark.parametrize(("value", "name"), [(np.inf, "infinity"), (-np.inf, "infinity")])
 def test_bad_value_is_named_with_its_row_and_column(case, dtype, value, name):
     for rows in as_sources(spoilt(value, dtype=dtype)):
         with pytest.raises(ValueError, match=rf"(?i){name}.*\brow 117\b.*\bcolumn 2\b"):
@@ -47,8 +46,8 @@ def test_bad_value_is_named_with_its_row_and_column(case, dtype, value, name):
 
 @by_type
 def test_first_of_several_bad_values_is_named(case):
-    rows = spoilt(np.nan, row=150, column=0)
-    rows[21, 1] = np.nan
+    rows = spoilt(np.inf, row=150, column=0)
+    rows[21, 1] = np.inf
     for n_jobs in (1, 2):
         with pytest.raises(ValueError, match=r"\brow 21\b.*\bcolumn 1\b"):
             mixture(case, n_jobs=n_jobs).fit(rows)
@@ -65,7 +64,7 @@ def test_bad_value_in_a_large_source_is_named_at_its_global_row():
 @pytest.mark.parametrize(
     "method", ["predict", "predict_proba", "score_samples", "score", "bic", "icl", "statistics"]
 )
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_bad_value_is_named_after_the_fit_too(method, value):
     model = mixture().fit(X)
     for rows in as_sources(spoilt(value)):
@@ -75,25 +74,25 @@ def test_bad_value_is_named_after_the_fit_too(method, value):
 
 def test_bad_value_in_a_table_is_named_with_its_column():
     pd = pytest.importorskip("pandas")
-    table = pd.DataFrame(spoilt(np.nan), columns=["height", "weight", "age"])
-    with pytest.raises(ValueError, match=r"NaN.*\brow 117\b.*\bage\b"):
+    table = pd.DataFrame(spoilt(np.inf), columns=["height", "weight", "age"])
+    with pytest.raises(ValueError, match=r"infinity.*\brow 117\b.*\bage\b"):
         mixture().fit(table)
 
 
-def test_null_in_a_table_is_nan():
+def test_null_in_a_table_is_missing():
     pa = pytest.importorskip("pyarrow")
     age = X[:, 2].tolist()
     age[117] = None
     table = pa.table({"height": X[:, 0], "weight": X[:, 1], "age": age})
-    with pytest.raises(ValueError, match=r"NaN.*\brow 117\b.*\bage\b"):
-        mixture().fit(table)
+    assert_same_model(mixture().fit(table), mixture().fit(spoilt(np.nan)))
 
 
-def test_masked_cell_counts_as_nan():
+def test_masked_cell_is_missing():
     mask = np.zeros(X.shape, dtype=bool)
     mask[117, 2] = True
-    with pytest.raises(ValueError, match=r"NaN.*\brow 117\b.*\bcolumn 2\b"):
-        mixture().fit(np.ma.masked_array(X, mask=mask))
+    assert_same_model(
+        mixture().fit(np.ma.masked_array(X, mask=mask)), mixture().fit(spoilt(np.nan))
+    )
 
 
 def test_masked_array_without_masked_cells_is_an_array():
@@ -135,7 +134,6 @@ def test_float32_rows_whose_squares_overflow_float32_fit(case):
         (np.zeros((4, 3), dtype=complex), "Complex data not supported"),
         (np.array([["a", "b"], ["c", "d"]]), r"could not convert string to float|dtype"),
         (np.array([[1, "b"], [2, "d"]], dtype=object), r"could not convert string to float"),
-        (np.array([[1, None], [2, 3]], dtype=object), r"(?i)NaN|NoneType"),
         (3.0, r"(?i)scalar|0-?d|dim 0"),
         (None, r"(?i)None"),
     ],
@@ -146,7 +144,6 @@ def test_float32_rows_whose_squares_overflow_float32_fit(case):
         "complex",
         "text",
         "object text",
-        "None",
         "scalar",
         "nothing",
     ],

@@ -57,8 +57,8 @@ def folder(tmp_path_factory):
     np.save(path / "short.npy", np.ones(7))
     np.save(path / "wide.npy", np.column_stack([X, X]))
     bad = X.copy()
-    bad[1234, 1] = np.nan
-    np.save(path / "nan.npy", bad)
+    bad[1234, 1] = np.inf
+    np.save(path / "infinite.npy", bad)
     table = pd.DataFrame(X, columns=["a", "b"]).assign(w=labels.astype(float))
     table.to_parquet(path / "table.parquet")
     table.to_csv(path / "table.csv", index=False)
@@ -267,7 +267,7 @@ def test_demo(tmp_path):
         ("fit {table.npy} -k 3 --columns 1,1", 1, "--columns names column 1"),
         ("fit {table.npy} -k 0", 2, "0 is not in the range"),
         ("fit {few.npy} -k 5", 1, "n_samples"),
-        ("fit {nan.npy} -k 3", 1, "NaN, first at row 1234, column 1"),
+        ("fit {infinite.npy} -k 3", 1, "infinity or a value too large"),
         (
             "fit {text.parquet} -k 3",
             1,
@@ -285,7 +285,7 @@ def test_demo(tmp_path):
         ("fit {table.npy} -k 3 --plot {new.jpeg}", 2, "must end in .png"),
         ("predict {model.npz} {table.npy} -o {new.xls}", 2, "must end in .npy"),
         ("predict {model.npz} {wide.npy} -o {new.npy}", 2, "has 4 columns, the model was fitted"),
-        ("predict {model.npz} {nan.npy} -o {new.npy}", 1, "row 1234"),
+        ("predict {model.npz} {infinite.npy} -o {new.npy}", 1, "row 1234"),
         ("predict {truncated.npz} {table.npy} -o {new.npy}", 1, "truncated.npz"),
         ("predict {table.npy} {table.npy} -o {new.npy}", 1, "table.npy"),
         ("score {nothing.npz} {table.npy}", 1, "nothing.npz"),

@@ -76,7 +76,7 @@ def interrupting(rows, after: int, error):
 @pytest.mark.parametrize(
     "break_it",
     [
-        lambda model: model.fit(spoilt(np.nan)),
+        lambda model: model.fit(spoilt(np.inf)),
         lambda model: model.fit(spoilt(1e300)),
         lambda model: model.fit(X[:1]),
         lambda model: model.fit(X[:, :2], sample_weight=-np.ones(len(X))),
@@ -92,7 +92,7 @@ def interrupting(rows, after: int, error):
         lambda model: model.update(mixture().fit(X).statistics(X)),
     ],
     ids=[
-        "NaN",
+        "infinity",
         "overflow",
         "one row",
         "weights",
@@ -129,8 +129,8 @@ def raise_interrupt(record) -> None:
 def test_failed_first_fit_leaves_an_unfitted_model(case):
     model = mixture(case)
     before = copy.deepcopy(model.__dict__)
-    with pytest.raises(ValueError, match="NaN"):
-        model.fit(spoilt(np.nan))
+    with pytest.raises(ValueError, match="infinity"):
+        model.fit(spoilt(np.inf))
     assert deep_equal(model.__dict__, before)
     with pytest.raises(NotFittedError):
         model.predict(X)

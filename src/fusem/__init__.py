@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fusem.exceptions import FusemFileError as FusemFileError
     from fusem.exceptions import FusemWarning as FusemWarning
     from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
+    from fusem.exceptions import MissingValuesWarning as MissingValuesWarning
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
     from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
     from fusem.mixture.load import load as load
@@ -49,6 +50,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "FusemWarning": ("fusem.exceptions", "FusemWarning"),
     "GaussianMixture": ("fusem.mixture.gaussian", "GaussianMixture"),
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
+    "MissingValuesWarning": ("fusem.exceptions", "MissingValuesWarning"),
     "MixtureStatistic": ("fusem.mixture.statistic", "MixtureStatistic"),
     "RegularizationWarning": ("fusem.exceptions", "RegularizationWarning"),
     "Rows": ("fusem.data.blocks", "Rows"),
@@ -67,6 +69,7 @@ __all__ = [
     "FusemWarning",
     "GaussianMixture",
     "LikelihoodDecreaseWarning",
+    "MissingValuesWarning",
     "MixtureStatistic",
     "RegularizationWarning",
     "Rows",

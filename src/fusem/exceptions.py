@@ -15,6 +15,7 @@ __all__ = [
     "FusemFileError",
     "FusemWarning",
     "LikelihoodDecreaseWarning",
+    "MissingValuesWarning",
     "RegularizationWarning",
 ]
 
@@ -59,6 +60,13 @@ class FewRowsWarning(FusemWarning):
 
 class LikelihoodDecreaseWarning(FusemWarning):
     """The log-likelihood fell between two sweeps by more than rounding explains."""
+
+
+class MissingValuesWarning(FusemWarning):
+    """Rows without any value, or columns that never have values in the same row.
+
+    The covariance of such columns is not identified: the likelihood says nothing about it.
+    """
 
 
 class FusemFileError(ValueError):

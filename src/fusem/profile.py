@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fusem.data import open_rows, segments
-from fusem.em.summary import check_weights, not_finite
+from fusem.em.values import check_weights, not_finite
 from fusem.kernels.tile import LEAF
 from fusem.mixture.source import rows_to_use, weights_of
 
@@ -209,7 +209,10 @@ def _mean_log_likelihoods(models: list[Any], X: Any, sample_weight: Any) -> Arra
     for first, segment, weight in segments(rows, weights_of(sample_weight), SEGMENT_ROWS):
         # A sum is finite only if all values are; squares may overflow where values do not.
         if not np.isfinite(segment.sum(dtype=np.float64)):
-            raise not_finite(rows)
+            if np.isinf(segment).any():
+                raise not_finite(rows)
+            known = ~np.isnan(segment).all(axis=1)  # a row without any value says nothing
+            weight = np.where(known, 1.0 if weight is None else weight, 0.0)
         if weight is None:
             masses.append(float(len(segment)))
         else:

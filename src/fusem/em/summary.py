@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows, segments
+from fusem.em.observed import Missing, scan_observed
 from fusem.em.sweep import longest_segment, segment_rows, sweep
+from fusem.em.values import check_scale, check_weights
 from fusem.em.workers import Workers
 from fusem.kernels.scan import HEADER, scan
 from fusem.kernels.tile import LEAF, Workspace, levels_of, workspace
@@ -18,12 +20,15 @@ Array = NDArray[np.float64]
 
 
 class Summary(NamedTuple):
-    """One pass over the rows."""
+    """One pass over the rows; means and variances are those of observed values."""
 
     n_rows: int
-    weight: float  # sum of the sample weights; the number of rows without them
+    weight: float  # sum of the sample weights of rows with any value; their number without weights
     means: Array  # (d,) weighted
-    variances: Array  # (d,) weighted, divisor `weight`; exactly 0 for a constant column
+    variances: (
+        Array  # (d,) weighted, divisor the sum of the weights; exactly 0 for a constant column
+    )
+    missing: Missing | None = None  # None where no value is
 
 
 def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
@@ -32,8 +37,8 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     Raises
     ------
     ValueError
-        Without rows; at NaN, an infinity, or a value whose square overflows, naming the first by row
-        and column; at negative or all-zero weights.
+        Without rows; at an infinity or a value whose square overflows, naming the first by row and column;
+        at a column without any value; at negative or all-zero weights.
     """
     d = rows.n_columns
     row_bytes = d * rows.dtype.itemsize
@@ -69,8 +74,18 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     if weight <= 0.0:
         raise ValueError("sample_weight is zero for every row: at least one must be positive.")
     check_scale(weight / total[2], rows.dtype)
-    if not np.isfinite(total).all():
-        raise not_finite(rows)
+    if np.isfinite(total).all():
+        moments = _moments(rows, shift, np.full(d, weight), sums, squares)
+        return Summary(int(total[2]), float(weight), *moments)
+    seen = scan_observed(rows, weights, workers)
+    moments = _moments(rows, seen.shift, seen.missing.observed, seen.sums, seen.squares)
+    return Summary(seen.n_rows, seen.weight, *moments, seen.missing)
+
+
+def _moments(
+    rows: Rows, shift: Array, weight: Array, sums: Array, squares: Array
+) -> tuple[Array, Array]:
+    """Mean and variance of each column from sums about a shift."""
     small = np.flatnonzero((squares == 0.0) & (sums != 0.0))
     if small.size:
         raise ValueError(
@@ -80,7 +95,7 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     mean = sums / weight
     variances = np.maximum(squares / weight - mean**2, 0.0)
     variances[variances < 4.0 * np.finfo(np.float64).eps * squares / weight] = 0.0
-    return Summary(int(total[2]), float(weight), shift + mean, variances)
+    return shift + mean, variances
 
 
 def _first_row(rows: Rows, weights: Rows | None) -> Array:
@@ -91,59 +106,3 @@ def _first_row(rows: Rows, weights: Rows | None) -> Array:
             first = np.array(X[counted[0]], dtype=np.float64)
             return np.where(np.isfinite(first), first, 0.0)
     return np.zeros(rows.n_columns)
-
-
-def check_weights(w: Array, first: int) -> None:
-    """Weights of a segment's rows must be finite and not negative; `first` is its first row."""
-    wrong = np.flatnonzero(~(np.isfinite(w) & (w >= 0.0)))
-    if wrong.size:
-        row = wrong[0]
-        what = "negative" if w[row] < 0.0 else "NaN" if np.isnan(w[row]) else "infinite"
-        raise ValueError(
-            f"sample_weight is {what} ({w[row]:g}) at row {first + row}: weights must be finite and not "
-            "negative. Use 0 to leave a row out."
-        )
-
-
-def check_scale(mean_weight: float, dtype: np.dtype[Any]) -> None:
-    """Weights must be of a size that responsibilities in the dtype of the rows can hold."""
-    largest = 1e15 if dtype == np.float32 else 1e200
-    if not 1.0 / largest <= mean_weight <= largest:
-        raise ValueError(
-            f"sample_weight has mean {mean_weight:.3g}, out of range for {dtype} rows: only ratios of "
-            "weights matter, so divide them by their mean."
-        )
-
-
-def not_finite(rows: Rows) -> ValueError:
-    """The error that names the first NaN, infinity or value too large for its square."""
-    for first, X, _ in segments(rows, None, LEAF):
-        with np.errstate(over="ignore"):
-            wrong = ~np.isfinite(X.astype(np.float64) ** 2)
-        if wrong.any():
-            row, column = (int(index) for index in np.argwhere(wrong)[0])
-            return bad_value(rows, X[row, column], first + row, column)
-    return ValueError(
-        f"The sums over {rows.label} overflow {rows.dtype}: scale the columns to a smaller range"
-        + (" or convert to float64." if rows.dtype == np.float32 else ".")
-    )
-
-
-def bad_value(rows: Rows, value: Any, row: int, column: int) -> ValueError:
-    """The error that names a NaN, an infinity or a value too large, and where it stands."""
-    name = f"column {column}" if rows.names is None else f"column {rows.names[column]!r}"
-    label, place = rows.label, f"row {row}, {name}"
-    if np.isnan(value):
-        return ValueError(
-            f"Input {label} contains NaN, first at {place}. Drop or fill the rows with missing values "
-            "(masked cells and nulls count as NaN)."
-        )
-    if np.isinf(value):
-        return ValueError(
-            f"Input {label} contains infinity or a value too large for its dtype, first at {place}. "
-            "Drop or clip it."
-        )
-    return ValueError(
-        f"Input {label} contains a value too large, {value:g} at {place}: its square overflows float64. "
-        "Divide the column by a constant."
-    )

@@ -26,7 +26,10 @@ from fusem.families.gaussian import (
     weighted_means,
 )
 from fusem.kernels.axes import scaled_distances, two_moments, weight_totals
+from fusem.kernels.missing import fill, unrounded
+from fusem.kernels.missing_axes import add_gains, add_variances
 from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
 
 NAME = "gaussian_diag"
@@ -57,6 +60,11 @@ def statistic_size(n_components: int, d: int) -> int:
 def tile_columns(n_components: int, d: int) -> int:
     """Columns of scratch per tile: none."""
     return 0
+
+
+def missing_needs(n_components: int, d: int) -> tuple[int, int]:
+    """Covariances there are; columns of scratch per tile of rows with missing values: none."""
+    return n_components, 0
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -95,7 +103,41 @@ def only(operands, k, d):
     return DiagOperands(high, shift, scale, operands.constant[k : k + 1])
 
 
-kernels = mixture_kernels(NAME, log_density, accumulate, only)
+@helper
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+    for k in range(log_weights.size):
+        one = only(operands, k, d)
+        fill(x, one.high, 0, m.filled, d, tile)
+        scaled_distances(
+            m.filled, one.high, one.shift, one.scale, log_weights[k : k + 1], one.constant,
+            logp[k * stride :], d, tile, stride,
+        )  # fmt: skip
+    add_gains(m, operands.scale, d, logp, log_weights.size, d, tile, stride, words)
+
+
+@helper
+def accumulate_missing(
+    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
+):
+    n_components = log_weights.size
+    first, second = start + n_components, start + n_components * (1 + d)
+    unrounded(m, operands.constant, log_weights, resp, stats, start - HEADER, tile, stride)
+    weight_totals(resp, stats, start, n_components, tile, stride)
+    for k in range(n_components):
+        one = only(operands, k, d)
+        fill(x, one.high, 0, m.filled, d, tile)
+        two_moments(
+            m.filled, one.high, one.shift, one.scale, resp[k * stride :],
+            stats, first + k * d, second + k * d, d, 1, tile, stride,
+        )  # fmt: skip
+    add_variances(
+        m, operands.shift, resp, stats, first, second, d, n_components, d, tile, stride, words
+    )
+
+
+kernels = mixture_kernels(
+    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only
+)
 
 
 def moved(params: Params, flat: Array) -> Params:
@@ -176,6 +218,21 @@ def scaled_squares(params: Params, X: Array, scale: Array) -> Array:
     rows = X / scale[:, None]
     y = (rows[:, None, :] - params.means / scale[:, None, None]) * params.whitening
     return np.asarray((y**2).sum(axis=2))
+
+
+def whitening_matrices(params: Params) -> Array:
+    """Lower triangles W of every component, (K, d, d)."""
+    return np.asarray(params.whitening[:, :, None] * np.eye(params.means.shape[1]))
+
+
+def marginal(params: Params, columns: NDArray[np.intp]) -> Params:
+    """Components of some columns only."""
+    return Params(*(values[:, columns] for values in params))
+
+
+def unwhitened(params: Params, components: NDArray[np.intp], y: Array) -> Array:
+    """Rows x, of one component each, with (x − μ) / σ = y."""
+    return params.means[components] + y / params.whitening[components]
 
 
 def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:

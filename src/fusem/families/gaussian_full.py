@@ -32,7 +32,10 @@ from fusem.families.gaussian import (
 )
 from fusem.kernels.axes import weight_totals
 from fusem.kernels.compact import compact
+from fusem.kernels.missing import unrounded
+from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
@@ -65,6 +68,11 @@ def statistic_size(n_components: int, d: int) -> int:
 def tile_columns(n_components: int, d: int) -> int:
     """Columns of scratch per tile: y of every component, four products."""
     return n_components * d + 4
+
+
+def missing_needs(n_components: int, d: int) -> tuple[int, int]:
+    """Covariances there are; columns of scratch per tile of rows with missing values: y, four products."""
+    return n_components, n_components * d + 4
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -110,7 +118,30 @@ def only(operands, k, d):
     return FullOperands(high, low, matrix, operands.constant[k : k + 1])
 
 
-kernels = mixture_kernels(NAME, log_density, accumulate, only)
+@helper
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+    observed_densities(
+        x, m, operands.high, operands.low, operands.matrix, log_weights.size, operands.constant,
+        log_weights, logp, d, tile, stride, words,
+    )  # fmt: skip
+
+
+@helper
+def accumulate_missing(
+    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
+):
+    n_components = log_weights.size
+    unrounded(m, operands.constant, log_weights, resp, stats, start - HEADER, tile, stride)
+    add_spreads(
+        m, resp, operands.matrix, n_components, n_components, stats,
+        start + n_components * (1 + d), d, tile, stride, words,
+    )  # fmt: skip
+    accumulate(x, w, resp, logp, operands, m.y, stats, start, d, n_components, tile, stride)
+
+
+kernels = mixture_kernels(
+    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only
+)
 
 
 def moved(params: Params, flat: Array) -> Params:
@@ -198,6 +229,23 @@ def scaled_squares(params: Params, X: Array, scale: Array) -> Array:
         "kij,nkj->nki", params.whitening, rows[:, None, :] - params.means / scale[:, None, None]
     )
     return np.asarray((y**2).sum(axis=2))
+
+
+def whitening_matrices(params: Params) -> Array:
+    """Lower triangles W of every component, (K, d, d)."""
+    return params.whitening
+
+
+def marginal(params: Params, columns: NDArray[np.intp]) -> Params:
+    """Components of some columns only."""
+    some = np.ix_(np.arange(len(params.means)), columns, columns)
+    return from_covariances(params.means[:, columns], params.covariances[some])
+
+
+def unwhitened(params: Params, components: NDArray[np.intp], y: Array) -> Array:
+    """Rows x, of one component each, with W (x − μ) = y."""
+    lower = inverse_triangles(params.whitening)[components]
+    return np.asarray(params.means[components] + np.einsum("nij,nj->ni", lower, y))
 
 
 def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:

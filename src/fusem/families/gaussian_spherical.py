@@ -26,7 +26,10 @@ from fusem.families.gaussian import (
     weighted_means,
 )
 from fusem.kernels.axes import distances, first_moments, square_totals, weight_totals
+from fusem.kernels.missing import fill, unrounded
+from fusem.kernels.missing_axes import add_gains, add_variances
 from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
 
 NAME = "gaussian_spherical"
@@ -57,6 +60,11 @@ def statistic_size(n_components: int, d: int) -> int:
 def tile_columns(n_components: int, d: int) -> int:
     """Columns of scratch per tile: |z|² of every component."""
     return n_components
+
+
+def missing_needs(n_components: int, d: int) -> tuple[int, int]:
+    """Covariances there are; columns of scratch per tile of rows with missing values: |z|² and room."""
+    return n_components, 2 * n_components
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -97,7 +105,43 @@ def only(operands, k, d):
     return SphericalOperands(high, shift, operands.scale[k : k + 1], operands.constant[k : k + 1])
 
 
-kernels = mixture_kernels(NAME, log_density, accumulate, only)
+@helper
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+    for k in range(log_weights.size):
+        one = only(operands, k, d)
+        fill(x, one.high, 0, m.filled, d, tile)
+        distances(
+            m.filled, one.high, one.shift, one.scale, log_weights[k : k + 1], one.constant,
+            m.y[k * stride :], logp[k * stride :], d, tile, stride,
+        )  # fmt: skip
+    add_gains(m, operands.scale, 1, logp, log_weights.size, d, tile, stride, words)
+
+
+@helper
+def accumulate_missing(
+    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
+):
+    n_components = log_weights.size
+    first = start + n_components
+    squares = first + n_components * d
+    unrounded(m, operands.constant, log_weights, resp, stats, start - HEADER, tile, stride)
+    weight_totals(resp, stats, start, n_components, tile, stride)
+    square_totals(m.y, operands.scale, resp, stats, squares, n_components, tile, stride)
+    for k in range(n_components):
+        one = only(operands, k, d)
+        fill(x, one.high, 0, m.filled, d, tile)
+        first_moments(
+            m.filled, one.high, one.shift, one.scale, resp[k * stride :], stats, first + k * d,
+            d, 1, tile, stride,
+        )  # fmt: skip
+    add_variances(
+        m, operands.shift, resp, stats, first, squares, 1, n_components, d, tile, stride, words
+    )
+
+
+kernels = mixture_kernels(
+    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only
+)
 
 
 def moved(params: Params, flat: Array) -> Params:
@@ -178,6 +222,21 @@ def scaled_squares(params: Params, X: Array, scale: Array) -> Array:
     rows = X / scale[:, None]
     y = rows[:, None, :] - params.means / scale[:, None, None]
     return np.asarray((y**2).sum(axis=2) * params.whitening**2)
+
+
+def whitening_matrices(params: Params) -> Array:
+    """Lower triangles W of every component, (K, d, d)."""
+    return np.asarray(params.whitening[:, None, None] * np.eye(params.means.shape[1]))
+
+
+def marginal(params: Params, columns: NDArray[np.intp]) -> Params:
+    """Components of some columns only."""
+    return params._replace(means=params.means[:, columns])
+
+
+def unwhitened(params: Params, components: NDArray[np.intp], y: Array) -> Array:
+    """Rows x, of one component each, with (x − μ) / σ = y."""
+    return params.means[components] + y / params.whitening[components, None]
 
 
 def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:

@@ -37,9 +37,13 @@ from fusem.families.gaussian import (
 )
 from fusem.kernels.axes import distances, first_moments, weight_totals
 from fusem.kernels.linear import linear_forms, linear_sums
+from fusem.kernels.missing import unrounded
+from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
+from fusem.kernels.tile import fill_zeros
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_tied"
@@ -86,6 +90,11 @@ def statistic_size(n_components: int, d: int) -> int:
 def tile_columns(n_components: int, d: int) -> int:
     """Columns of scratch per tile: z or y, weights, four products."""
     return d + 5
+
+
+def missing_needs(n_components: int, d: int) -> tuple[int, int]:
+    """Covariances there are; columns of scratch per tile of rows with missing values: y, four products."""
+    return 1, n_components * d + 4
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -184,7 +193,50 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     scatter(scratch, 0, scratch, weights, product, stats, unused, second, d, tile)
 
 
-kernels = mixture_kernels(NAME, log_density, accumulate)
+@helper
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+    observed_densities(
+        x, m, operands.means, operands.means_low, operands.matrix, 1, operands.constant,
+        log_weights, logp, d, tile, stride, words,
+    )  # fmt: skip
+
+
+@helper
+def accumulate_missing(
+    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
+):
+    n_components, sums = log_weights.size, m.local
+    first = n_components
+    form = first + n_components * d
+    second = form + 1 + d
+    product = m.y[n_components * d * tile :]
+    fill_zeros(sums, 0, sums.size)
+    unrounded(m, operands.added, log_weights, resp, stats, start - HEADER, tile, stride)
+    weight_totals(resp, sums, 0, n_components, tile, stride)
+    for k in range(n_components):
+        y = k * d * tile
+        scatter(m.y, y, resp, k * stride, product, sums, first + k * d, second, d, tile)
+    add_spreads(m, resp, operands.matrix, 1, n_components, sums, second, d, tile, stride, words)
+    if operands.apart:
+        sums[form] = 1.0
+    else:
+        for k in range(n_components):
+            spread_about_centre(sums, k, first + k * d, operands.exact, k * d, second, d)
+    for i in range(second + d * (d + 1) // 2):
+        stats[start + i] += sums[i]
+
+
+@helper
+def spread_about_centre(sums, k, first, centre, c0, second, d):
+    """From S of a component to T: add m νᵀ + ν mᵀ + N ν νᵀ, the lower triangle."""
+    for i in range(d):
+        for j in range(i + 1):
+            a, b = centre[c0 + i], centre[c0 + j]
+            cross = sums[first + i] * b + a * sums[first + j] + sums[k] * a * b
+            sums[second + i * (i + 1) // 2 + j] += cross
+
+
+kernels = mixture_kernels(NAME, log_density, accumulate, log_density_missing, accumulate_missing)
 
 
 def moved(params: Params, flat: Array) -> Params:
@@ -265,6 +317,21 @@ def scaled_squares(params: Params, X: Array, scale: Array) -> Array:
     rows = X / scale[:, None]
     y = (rows[:, None, :] - params.means / scale[:, None, None]) @ params.whitening.T
     return np.asarray((y**2).sum(axis=2))
+
+
+def whitening_matrices(params: Params) -> Array:
+    """Lower triangles W of every component, (K, d, d)."""
+    return np.broadcast_to(params.whitening, (len(params.means), *params.whitening.shape))
+
+
+def marginal(params: Params, columns: NDArray[np.intp]) -> Params:
+    """Components of some columns only."""
+    return from_covariances(params.means[:, columns], params.covariances[np.ix_(columns, columns)])
+
+
+def unwhitened(params: Params, components: NDArray[np.intp], y: Array) -> Array:
+    """Rows x, of one component each, with W (x − μ) = y."""
+    return params.means[components] + y @ inverse_triangles(params.whitening[None])[0].T
 
 
 def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fusem.kernels import mixture_sweep, pruned_sweep
+from fusem.kernels import missing_sweep, mixture_sweep, pruned_sweep
 from fusem.kernels.policy import Kernel, bind
 
 
@@ -14,14 +14,22 @@ class MixtureKernels(NamedTuple):
     sweep: Kernel  # rows to their statistic
     sweep_about: Kernel  # with sums about other means than those of the densities
     sweep_pruned: Kernel | None  # without the components that can have no share of a row
+    sweep_missing: Kernel  # rows with missing values
     evaluate: Kernel  # rows to log-densities, labels, responsibilities
+    evaluate_missing: Kernel  # rows with missing values, also to those
 
 
 def mixture_kernels(
-    name: str, log_density: Any, accumulate: Any, only: Any = None
+    name: str,
+    log_density: Any,
+    accumulate: Any,
+    log_density_missing: Any,
+    accumulate_missing: Any,
+    only: Any = None,
 ) -> MixtureKernels:
     """Bind the templates to a family's tile kernels; `only` where components can be taken one by one."""
     tile = {"log_density": log_density, "accumulate": accumulate}
+    both = {**tile, "log_density_missing": log_density_missing}
     pruned = None
     if only is not None:
         dense, pairs = (
@@ -35,5 +43,12 @@ def mixture_kernels(
             mixture_sweep.sweep, f"{name}_sweep_about", recentre=log_density, **tile
         ),
         sweep_pruned=pruned,
+        sweep_missing=Kernel(
+            missing_sweep.sweep,
+            f"{name}_sweep_missing",
+            accumulate_missing=accumulate_missing,
+            **both,
+        ),
         evaluate=Kernel(mixture_sweep.evaluate, f"{name}_evaluate", log_density=log_density),
+        evaluate_missing=Kernel(missing_sweep.evaluate, f"{name}_evaluate_missing", **both),
     )

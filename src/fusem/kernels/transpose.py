@@ -57,6 +57,18 @@ def _read(builder, kind, address, lanes):
 
 
 @intrinsic
+def missing_in_group(typing_context, address, kind):
+    """Bits that say which of GROUP consecutive scalars are NaN, the first one's lowest; dtype as `kind`."""
+
+    def codegen(context, builder, signature, arguments):
+        value = _read(builder, kind, arguments[0], GROUP)
+        missing = builder.fcmp_unordered("uno", value, value)
+        return builder.zext(builder.bitcast(missing, ir.IntType(GROUP)), ir.IntType(64))
+
+    return types.int64(types.intp, kind), codegen
+
+
+@intrinsic
 def copy_group(typing_context, address, kind, array, index):
     """Copy GROUP consecutive scalars of the dtype of `kind` to element `index` of a flat array."""
 

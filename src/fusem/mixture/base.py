@@ -22,15 +22,17 @@ from fusem.mixture import diagnose
 from fusem.mixture.by_hand import ByHand
 from fusem.mixture.criteria import Criteria
 from fusem.mixture.engine import Engine
+from fusem.mixture.evaluation import evaluate
 from fusem.mixture.fitting import Fit, Fitted, Listener, Settings
-from fusem.mixture.output import Column, Proba, check_output
+from fusem.mixture.impute import Impute
+from fusem.mixture.output import Column, Table, check_output
 from fusem.mixture.save import save
 from fusem.mixture.source import column_names, rows_to_fit, rows_to_use, weights_of
 
 Array = NDArray[np.float64]
 
 
-class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
+class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
     """Mixture of K components of one family, fitted by expectation-maximisation."""
 
     warm_start: bool
@@ -66,11 +68,16 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         self : object
             The fitted mixture.
 
+        Notes
+        -----
+        NaN means a missing value, missing at random: EM maximises the likelihood of what was observed. Rows
+        without any value count as nothing.
+
         Raises
         ------
         ValueError
-            NaN or infinity (naming row and column), too few rows, negative weights, a source that
-            changes between passes, or components whose covariance is singular.
+            Infinity (naming row and column), a column without any value, too few rows, negative weights, a
+            source that changes between passes, or components whose covariance is singular.
         """
         return self._fit(X, sample_weight, y=y)
 
@@ -133,6 +140,7 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             )
         model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
         diagnose.likelihood(fitted.run)
+        diagnose.missing_values(self._family, summary, names)
         diagnose.rows_per_component(summary, len(model.weights))
         collinear = diagnose.columns(
             self._family, model, summary, reg, self.reg_covar == "auto", names
@@ -172,7 +180,7 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
         with Workers(self.n_jobs) as workers:
             weights = weights_of(sample_weight)
-            engine.evaluate(model, rows, weights, workers, frozenset(wanted.split()), consume)
+            evaluate(engine, model, rows, weights, workers, frozenset(wanted.split()), consume)
         return rows
 
     def predict(self, X: Any) -> NDArray[np.int64]:
@@ -230,7 +238,7 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         """
         rows, K = self._rows(X), len(self.weights_)
         check_output(out, X)
-        with Proba(out, rows, K) as proba:
+        with Table(out, rows, K) as proba:
             self._evaluate(rows, None, "proba", lambda first, w, o: proba.put(first, o.proba))
         return proba.whole()
 
@@ -270,6 +278,11 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             The file, by convention ending in ``.npz``.
         """
         save(self, path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "weights_") and hasattr(self, "means_")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from fusem.em.summary import not_finite
+from fusem.em.values import not_finite
 from fusem.em.workers import Workers
 from fusem.mixture.engine import HEADER, Engine, Model
 from fusem.mixture.fitting import AUTOMATIC
@@ -47,7 +47,10 @@ class ByHand(Parametrised):
         rows = rows_to_use(self, X, d)
         engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
         with Workers(self.n_jobs) as workers:
-            sums = engine.statistic(model, rows, weights_of(sample_weight), workers)
+            given = rows, weights_of(sample_weight), workers
+            sums = engine.statistic(model, *given)
+            if sums is not None and not np.isfinite(sums).all():
+                sums = engine.statistic(model, *given, missing=True)
         if sums is None:
             sums = np.zeros(engine.size)
         if not np.isfinite(sums).all():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fusem.data import Rows
 from fusem.kernels.tile import LEAF
-from fusem.mixture.engine import Outcome
+from fusem.mixture.evaluation import Outcome
 from fusem.mixture.parametrised import Parametrised
 
 Array = NDArray[np.float64]
@@ -40,6 +40,7 @@ class Criteria(Parametrised):
             for leaf in range(0, n, LEAF):
                 part = slice(leaf, leaf + LEAF)
                 v = np.ones(len(o.evidence[part])) if w is None else w[part]
+                v = np.where(o.blank[part], 0.0, v) if o.blank.size else v
                 likelihoods.append(float(_weighted(o.evidence[part], v)))
                 weights.append(float(v.sum()))
                 if entropy:

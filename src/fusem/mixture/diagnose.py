@@ -17,6 +17,7 @@ from fusem.exceptions import (
     EmptyComponentWarning,
     FewRowsWarning,
     LikelihoodDecreaseWarning,
+    MissingValuesWarning,
     RegularizationWarning,
 )
 from fusem.mixture.engine import Model
@@ -141,6 +142,29 @@ def components(
             f"Components {listed(worst)} have collapsed to the regularisation floor or hold fewer than "
             f"{needed} effective rows ({listed([f'{rows[k]:.3g}' for k in worst])}): their likelihood "
             "says little. Use fewer components, a simpler covariance_type or a larger reg_covar.",
+        )
+
+
+def missing_values(family: ModuleType, summary: Summary, names: NDArray[np.object_] | None) -> None:
+    """Warn about rows without any value, and pairs of columns whose covariance nothing is known about."""
+    missing = summary.missing
+    if missing is None:
+        return
+    if missing.n_empty:
+        warn(
+            MissingValuesWarning,
+            f"{missing.n_empty} of {summary.n_rows} rows have no value at all: they count as nothing.",
+        )
+    apart = np.argwhere(np.tril(~missing.together))
+    if apart.size and family.MATRICES:
+        pairs = [
+            " and ".join(column_labels(np.array([j]), names) for j in (b, a)) for a, b in apart
+        ]
+        warn(
+            MissingValuesWarning,
+            f"These columns never have values in the same row: {listed(pairs)}. Their covariances are not "
+            "identified; they are what the other columns imply and the start, in which they were "
+            "independent, has left. Use covariance_type='diag' or add rows with both.",
         )
 
 

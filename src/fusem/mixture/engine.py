@@ -12,15 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fusem.data import Rows, segments
+from fusem.data import Rows
 from fusem.em.blas import one_thread
-from fusem.em.summary import bad_value, check_weights
 from fusem.em.sweep import longest_segment, segment_rows, sweep
+from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.kernels import mixture_sweep
+from fusem.kernels.missing import MissingSpace, missing_space
 from fusem.kernels.pairs import LEAF as PRUNED_LEAF
 from fusem.kernels.pairs import Pairs, pairs
+from fusem.kernels.patterns import LEAF as MISSING_LEAF
 from fusem.kernels.pruned_sweep import PrunedSpace
 from fusem.kernels.tile import LEAF, Workspace, levels_of, workspace
 from fusem.mixture.pruning import most_neighbours, neighbourhood
@@ -33,17 +35,6 @@ NO_WEIGHTS = np.empty(0)
 FAR = {"float64": 1e4, "float32": 1e2}
 NEAR = 1e-26  # in units of the old covariance: moved by no more than rounding
 MOST_MOVES = 3  # each finds the means to a relative 1e-15 (float32: 1e-7) of what was still missing
-
-
-class Outcome(NamedTuple):
-    """What the E-step says of a segment's rows; arrays that were not wanted are empty."""
-
-    evidence: Array  # (n,) log density of the mixture
-    labels: NDArray[np.int64]  # (n,) most probable component
-    proba: NDArray[Any]  # (n, K) responsibilities, dtype of the rows
-
-
-Consumer = Callable[[int, Array | None, Outcome], None]
 
 
 class Model(NamedTuple):
@@ -103,6 +94,8 @@ class Engine:
             np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
         }
         self._lists: queue.SimpleQueue[Pairs] = queue.SimpleQueue()
+        self._missing: queue.SimpleQueue[MissingSpace] = queue.SimpleQueue()
+        self._passes = 0
 
     def one_thread(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread, where the parameters' matrices would wake more."""
@@ -135,7 +128,7 @@ class Engine:
     @cached_property
     def _longest(self) -> int:
         """Rows of the longest segment; any sweep may be pruned, and a leaf of it is dense after all."""
-        longest = longest_segment(self._row_bytes)
+        longest = max(longest_segment(self._row_bytes), MISSING_LEAF)
         return max(longest, PRUNED_LEAF) if self.most_neighbours >= 0.0 else longest
 
     @contextmanager
@@ -168,6 +161,23 @@ class Engine:
             finally:
                 self._lists.put(lists)
 
+    @contextmanager
+    def space_for_missing(
+        self, logp_dtype: np.dtype[Any], fill: bool = False
+    ) -> Iterator[MissingSpace]:
+        """`space` for rows with missing values; the same two arguments at every call."""
+        with self.space(logp_dtype) as space:
+            try:
+                memory = self._missing.get_nowait()._replace(space=space)
+            except queue.Empty:
+                n_bases, columns = self.family.missing_needs(self.n_components, self.d)
+                shape = self.d, self.n_components, n_bases, columns, self.size
+                memory = missing_space(space, *shape, self.dtype, fill)
+            try:
+                yield memory
+            finally:
+                self._missing.put(memory)
+
     def statistic(
         self,
         model: Model,
@@ -175,16 +185,24 @@ class Engine:
         weights: Rows | None,
         workers: Workers,
         about: Any = None,
+        missing: bool = False,
     ) -> Array | None:
         """The statistic of all rows at the model's parameters; None without rows.
 
         Its sums are about the means of `about`, where these components are given, else about the model's own.
+
+        Parameters
+        ----------
+        missing : bool
+            Whether rows may have missing values, NaN. Without any the result is the same, and later.
         """
         log_weights = model.log_weights
         operands = self.operands(model.components)
-        kernel, origin, space_of, leaf = self._way(model, operands, about)
+        if missing:
+            kernel, given, space_of, leaf = self._missing_way(log_weights, operands)
+        else:
+            kernel, given, space_of, leaf = self._way(model, operands, about)
         length = max(leaf, self.segment_rows(rows, workers))
-        given = log_weights, operands, origin
         if not kernel.signatures:  # compile in this thread, where Ctrl-C can interrupt it
             with space_of(self.dtype) as space:
                 kernel(0, 0, 0, 0, self.d, NO_WEIGHTS, *given, space, np.empty(self.size))
@@ -204,19 +222,33 @@ class Engine:
 
     def _way(
         self, model: Model, operands: Any, about: Any
-    ) -> tuple[Any, Any, Callable[..., Any], int]:
-        """How to sweep: the kernel, what else it reads, its memory, the rows of its leaves."""
-        kernels = self.family.kernels
+    ) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
+        """How to sweep: the kernel, what it reads, its memory, the rows of its leaves."""
+        kernels, log_weights = self.family.kernels, model.log_weights
         if about is not None:
-            origin = self.operands(about)
-            return kernels.sweep_about[self.dtype], origin, self.space, LEAF
+            given = log_weights, operands, self.operands(about)
+            return kernels.sweep_about[self.dtype], given, self.space, LEAF
         near = None
         if self.most_neighbours >= 0.0:
             with self.one_thread():
                 near = neighbourhood(self.family, *model, self.dtype, self.most_neighbours)
         if near is None:
-            return kernels.sweep[self.dtype], operands, self.space, LEAF
-        return kernels.sweep_pruned[self.dtype], near, self.space_and_pairs, PRUNED_LEAF
+            return kernels.sweep[self.dtype], (log_weights, operands, operands), self.space, LEAF
+        given = log_weights, operands, near
+        return kernels.sweep_pruned[self.dtype], given, self.space_and_pairs, PRUNED_LEAF
+
+    def _missing_way(
+        self, log_weights: Array, operands: Any
+    ) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
+        """`_way` for rows with missing values."""
+        given = log_weights, operands, self.next_pass()
+        kernel = self.family.kernels.sweep_missing[self.dtype]
+        return kernel, given, self.space_for_missing, MISSING_LEAF
+
+    def next_pass(self) -> int:
+        """A number for a pass with parameters of its own: what is kept of the last one's is forgotten."""
+        self._passes += 1
+        return self._passes
 
     def maximize(
         self,
@@ -280,91 +312,3 @@ class Engine:
             return None
         distance = self.family.squared_distances(new, components.means).max()
         return new if distance < FAR[self.dtype.name] else None
-
-    def evaluate(
-        self,
-        model: Model,
-        rows: Rows,
-        weights: Rows | None,
-        workers: Workers,
-        wanted: frozenset[str],
-        consume: Consumer,
-    ) -> None:
-        """Give ``consume(first_row, w, outcome)`` every segment, in any order and from any thread.
-
-        Parameters
-        ----------
-        wanted : set of {"evidence", "labels", "proba"}
-            What to compute; what is not wanted is empty in the outcome.
-        """
-        length = self.segment_rows(rows, workers)
-        operands = self.operands(model.components)
-        kernel, log_weights = self.family.kernels.evaluate[self.dtype], model.log_weights
-        nothing = np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=self.dtype)
-        exact = np.dtype(np.float64)
-        if not kernel.signatures:
-            with self.space(exact) as space:
-                kernel(0, 0, 0, 0, self.d, log_weights, operands, space, *nothing)
-        proba = "proba" in wanted
-
-        def work(segment: tuple[int, NDArray[Any], Array | None]) -> None:
-            first, X, w = segment
-            if w is not None:
-                check_weights(w, first)
-            n = len(X)
-            outcome = Outcome(
-                np.empty(n if "evidence" in wanted else 0),
-                np.empty(n if "labels" in wanted or proba else 0, dtype=np.int64),
-                np.empty((n if proba else 0, self.n_components), dtype=self.dtype),
-            )
-            with self.space(exact) as space:
-                flat = outcome.proba.reshape(-1)
-                kernel(*location(X), self.d, log_weights, operands, space, *outcome[:2], flat)
-            repair_far_rows(self.family, model, rows, first, X, outcome)
-            consume(first, w, outcome)
-
-        workers.run(segments(rows, weights, length), work)
-
-
-def repair_far_rows(
-    family: ModuleType, model: Model, source: Rows, first: int, X: NDArray[Any], outcome: Outcome
-) -> None:
-    """Redo rows so far out that their squared distances overflow: scaled, in float64.
-
-    The nearest component takes the whole row, unless distances are equal.
-
-    Raises
-    ------
-    ValueError
-        At the first NaN or infinity, naming its row and column.
-    """
-    bad = np.zeros(len(X), dtype=bool)
-    if outcome.labels.size:
-        bad |= outcome.labels < 0
-    if outcome.evidence.size:
-        bad |= ~np.isfinite(outcome.evidence)
-    rows = np.flatnonzero(bad)
-    if not rows.size:
-        return
-    far = X[rows].astype(np.float64)
-    wrong = np.argwhere(~np.isfinite(far))
-    if wrong.size:
-        i, column = wrong[0]
-        raise bad_value(source, far[i, column], first + int(rows[i]), int(column))
-    scale = np.maximum(np.abs(far).max(axis=1), 1.0)
-    squares = family.scaled_squares(model.components, far, scale)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        excess = -0.5 * (squares - squares.min(axis=1, keepdims=True)) * scale[:, None] ** 2
-        nearest = np.where(squares == squares.min(axis=1, keepdims=True), 0.0, excess)
-        constant = family.operands(model.components, np.float64).constant
-        relative = np.where(model.weights > 0.0, nearest + model.log_weights + constant, -np.inf)
-        top = relative.max(axis=1, keepdims=True)
-        share = np.exp(relative - top)
-        mass = share.sum(axis=1, keepdims=True)
-        evidence = (top + np.log(mass))[:, 0] - 0.5 * squares.min(axis=1) * scale**2
-    if outcome.labels.size:
-        outcome.labels[rows] = relative.argmax(axis=1)
-    if outcome.proba.size:
-        outcome.proba[rows] = share / mass
-    if outcome.evidence.size:
-        outcome.evidence[rows] = evidence

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows
+from fusem.em.completion import completed
 from fusem.em.history import StartRecord, Sweep
 from fusem.em.loop import ROUNDING, Run, expectation_maximisation
 from fusem.em.start import Start
 from fusem.em.subsample import subsample
-from fusem.em.summary import Summary, not_finite, summarise
+from fusem.em.summary import Summary, summarise
+from fusem.em.values import not_finite
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.mixture.diagnose import collinear_columns, column_labels
@@ -75,8 +77,14 @@ class Fit:
         self._sample: tuple[Array, Array | None] | None = None
         self.counts = np.ones(settings.n_components)
 
+    @property
+    def n_used(self) -> int:
+        """Rows with any value."""
+        missing = self.summary.missing
+        return self.summary.n_rows - (0 if missing is None else missing.n_empty)
+
     def _check_size(self) -> None:
-        n, d, K = self.summary.n_rows, self.rows.n_columns, self.settings.n_components
+        n, d, K = self.n_used, self.rows.n_columns, self.settings.n_components
         if n < 2:
             raise ValueError(
                 f"Found array with {n} sample(s) (shape=({n}, {d})) while a minimum of 2 is required: "
@@ -101,10 +109,14 @@ class Fit:
             seed = 0  # up to START_ROWS rows are all taken, and nothing is drawn
             if self.summary.n_rows > START_ROWS:
                 seed = int(self.settings.rng.randint(np.iinfo(np.int32).max))
-            self._sample = subsample(self.rows, self.weights, START_ROWS, seed)
+            X, w = subsample(self.rows, self.weights, START_ROWS, seed)
+            if self.summary.missing is not None:
+                some = ~np.isnan(X).all(axis=1)
+                X, w = X[some], None if w is None else w[some]
+            self._sample = X, w
         return self._sample
 
-    def draw(self) -> Model:
+    def draw(self, number: int = 0) -> Model:
         """A start: parameters from drawn responsibilities, or the user's own."""
         s, d = self.settings, self.rows.n_columns
         weights = s.weights_init
@@ -115,6 +127,9 @@ class Fit:
                     "Expected n_samples >= n_components but got "
                     f"n_components = {s.n_components}, n_samples = {len(X)} of positive weight"
                 )
+            if self.summary.missing is not None:
+                clusters = s.init_params == "kmeans"
+                X = completed(X, w, s.n_components, clusters, s.rng, number)
             start = Start(X, w, s.n_components, s.init_params, s.rng)
             if weights is None:
                 # with one row per component the weights are 1/n each, not 1/K: scikit-learn's start
@@ -161,7 +176,9 @@ class Fit:
 
     def sweep(self, model: Model, about: Any = None) -> Array:
         """The statistic of all rows; an error if the source changed or a row has no density."""
-        statistic = self.engine.statistic(model, self.rows, self.weights, self.workers, about)
+        missing = self.summary.missing is not None
+        given = self.rows, self.weights, self.workers
+        statistic = self.engine.statistic(model, *given, about, missing)
         n = 0 if statistic is None else int(statistic[2])
         if statistic is None or n != self.summary.n_rows:
             raise ValueError(
@@ -185,7 +202,8 @@ class Fit:
 
     def maximize(self, model: Model, statistic: Array) -> Model:
         """The M-step; it may ask for another sweep."""
-        return self.engine.maximize(model, statistic, self.reg, partial(self.sweep, model))
+        again = None if self.summary.missing is not None else partial(self.sweep, model)
+        return self.engine.maximize(model, statistic, self.reg, again)
 
     def run(self, start: int, model: Model, lower_bound: float = -np.inf) -> Run[Model]:
         """EM from one start."""
@@ -210,7 +228,7 @@ class Fit:
             began = time.perf_counter()
             self.listener.begin(index)
             try:
-                model = self.draw() if given is None else given
+                model = self.draw(index) if given is None else given
                 run = self.run(index, model, -np.inf if given is None else lower_bound)
                 means, covariances, _ = run.params.components
                 with self.engine.one_thread():  # they must be usable as they are stored

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.mixture.base import BaseMixture
+from fusem.mixture.conditional import Conditional
 from fusem.mixture.engine import Model
 from fusem.mixture.fitting import Settings
 from fusem.mixture.start_parameters import check_means, check_precisions, check_weights
@@ -21,7 +22,7 @@ from fusem.mixture.start_parameters import check_means, check_precisions, check_
 Array = NDArray[np.float64]
 
 
-class GaussianMixture(BaseMixture):
+class GaussianMixture(Conditional, BaseMixture):
     """Gaussian mixture, fitted by expectation-maximisation.
 
     A drop-in for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and results,

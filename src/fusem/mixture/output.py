@@ -57,17 +57,17 @@ def check_output(out: Any, X: Any) -> None:
         )
 
 
-class Proba:
-    """Responsibilities (n, K): in new memory, in the caller's array, or in a ``.npy`` file.
+class Table:
+    """As many values of every row (n, columns): in new memory, in the caller's array, or in a ``.npy`` file.
 
     A file is written under a temporary name and gets its own when the block ends without an error.
     """
 
-    def __init__(self, out: Any, rows: Rows, n_components: int) -> None:
+    def __init__(self, out: Any, rows: Rows, columns: int) -> None:
         n = rows.n_rows
         if n is None:
             n = sum(len(block) for block in rows.blocks())
-        shape = (n, n_components)
+        shape = (n, columns)
         self._path: Path | None = None
         self._temporary: Path | None = None
         if out is None:
@@ -95,14 +95,14 @@ class Proba:
             self._array = out
 
     def put(self, first: int, part: NDArray[Any]) -> None:
-        """Responsibilities from row `first` on."""
+        """The values from row `first` on."""
         self._array[first : first + len(part)] = part
 
     def whole(self) -> NDArray[Any]:
         """All of them."""
         return self._array
 
-    def __enter__(self) -> Proba:
+    def __enter__(self) -> Table:
         return self
 
     def __exit__(

@@ -13,6 +13,7 @@ class Parametrised(ABC):
     """A model with a family, whose parameters can be read and set."""
 
     n_jobs: int | None
+    random_state: Any
     reg_covar: float | str
     weights_: Any
     means_: Any

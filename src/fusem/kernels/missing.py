@@ -1,0 +1,170 @@
+"""Tiles of rows with missing values: where their groups lie, and what is filled in before the arithmetic.
+
+A missing value is filled with the component's mean: then it adds nothing to the squared distance of
+independent columns, and the least rounding error to that of others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.extending import intrinsic
+from numpy.typing import DTypeLike, NDArray
+
+from fusem.kernels.axes import weight_total
+from fusem.kernels.null_space import Bases, bases
+from fusem.kernels.patterns import Patterns, patterns
+from fusem.kernels.policy import helper
+from fusem.kernels.simd import filled as splat
+from fusem.kernels.simd import lanes, load_wide, store
+from fusem.kernels.tile import Workspace, aligned, place
+
+ALL = -1  # in place of the component that takes a row: each takes its share
+
+
+class MissingSpace(NamedTuple):
+    """Memory of one thread for rows with missing values, beside that for complete ones."""
+
+    space: Workspace
+    patterns: Patterns
+    bases: Bases
+    filled: NDArray[Any]  # (d columns) the tile as a component sees it
+    y: NDArray[Any]  # (the family's columns) of every component
+    moves: NDArray[Any]  # (K · d columns) conditional means less what was filled in, or empty
+    noise: NDArray[Any]  # (d columns) or empty
+    local: NDArray[np.float64]  # a statistic of one tile
+    tile: NDArray[
+        np.int64
+    ]  # (3) first and last group of the tile, place of its first row in the order
+
+
+def missing_space(
+    space: Workspace,
+    d: int,
+    n_components: int,
+    n_bases: int,
+    columns: int,
+    size: int,
+    dtype: DTypeLike,
+    fill: bool,
+) -> MissingSpace:
+    """Memory of one thread.
+
+    Parameters
+    ----------
+    n_bases : int
+        Covariances there are.
+    columns : int
+        Columns of y per tile.
+    size : int
+        Elements of a statistic.
+    fill : bool
+        Whether missing values are to be filled.
+    """
+    tile = len(space.w)
+    vector = 2 * 64 // np.dtype(dtype).itemsize
+    moves, noise = (n_components * d * tile, d * tile) if fill else (0, 0)
+    return MissingSpace(
+        space=space,
+        patterns=patterns(d, tile),
+        bases=bases(n_bases, d, tile, vector, dtype),
+        filled=aligned(d * tile, dtype),
+        y=aligned(columns * tile, dtype),
+        moves=aligned(moves, dtype)[:moves],
+        noise=aligned(noise, dtype)[:noise],
+        local=aligned(size, np.float64),
+        tile=aligned(3, np.int64),
+    )
+
+
+@intrinsic
+def known_or(typing_context, x, other):
+    """x, or the other vector in lanes where x is NaN."""
+
+    def codegen(context, builder, signature, arguments):
+        value, instead = arguments
+        return builder.select(builder.fcmp_ordered("ord", value, value), value, instead)
+
+    return x(x, x), codegen
+
+
+@helper
+def fill(x, values, first, filled, d, tile):
+    """The tile with missing values of column j filled by values[first + j]."""
+    step = 4 * lanes(x)
+    for r in range(0, tile, step):
+        for j in range(d):
+            i = r * d + j * step
+            z = load_wide(x, i)
+            store(filled, i, known_or(z, splat(np.float64(values[first + j]), z)))
+
+
+@helper
+def rows_of(m, g, tile):
+    """The rows of the tile that belong to a group: the first, and the one past the last."""
+    place = m.tile[2]
+    first, last = m.patterns.begin[g] - place, m.patterns.begin[g + 1] - place
+    return max(first, 0), min(last, tile)
+
+
+@helper
+def unrounded(m, begun, log_weights, resp, stats, start, tile, stride):
+    """Take back what will be added for the rounding of the constants that complete rows begin with.
+
+    Rows with missing values begin with others, added in float64.
+    """
+    for k in range(log_weights.size):
+        mass = weight_total(resp, k * stride, tile)
+        if mass > 0.0:
+            exact = log_weights[k] + begun[k]
+            m.filled[0] = exact
+            stats[start] -= mass * (exact - m.filled[0])
+
+
+@helper
+def add_to(values, first, last, addend):
+    """Add a number to consecutive elements."""
+    for i in range(first, last):
+        values[i] += addend
+
+
+@helper
+def drawn(resp, r, uniform, n_components, stride):
+    """A component drawn by the row's responsibilities, with a number in [0, 1)."""
+    mass, last = 0.0, 0
+    for k in range(n_components):
+        if resp[k * stride + r] > 0.0:
+            last = k
+            mass += resp[k * stride + r]
+            if uniform < mass:
+                return k
+    return last
+
+
+@helper
+def fill_row(
+    x,  # IN  (d columns) tile
+    m,  # IN  what components make of its missing values, less their means
+    resp,  # IN  (K × stride)
+    chosen,  # IN  the component that takes the row, or ALL
+    means,  # IN  (K · d)
+    values,  # OUT (d) from `first` on
+    first,
+    r,
+    d,
+    tile,
+    stride,
+):
+    """Fill in the missing values of one row."""
+    n_components, at, strip = means.size // d, place(x, r, d), 4 * lanes(x)
+    begin, end = (0, n_components) if chosen == ALL else (chosen, chosen + 1)
+    for j in range(d):
+        i, value = at + j * strip, 0.0
+        if x[i] == x[i]:
+            continue
+        for k in range(begin, end):
+            share = 1.0 if chosen != ALL else float(resp[k * stride + r])
+            if share > 0.0:
+                value += share * (means[k * d + j] + m.moves[k * d * tile + i])
+        values[first + j] = value

@@ -1,0 +1,85 @@
+"""Rows with missing values under covariance matrices: whitening, and what is expected of the missing part."""
+
+from __future__ import annotations
+
+from fusem.kernels.missing import add_to, fill, rows_of
+from fusem.kernels.null_space import add_spread, basis, mass_of, remove
+from fusem.kernels.patterns import missing_columns
+from fusem.kernels.policy import helper
+from fusem.kernels.simd import fma, lanes, load_wide, store_affine, zeros_wide
+from fusem.kernels.whiten import whiten
+
+
+@helper
+def observed_densities(
+    x,  # IN  (d columns) tile
+    m,  # INOUT y of every component: conditional means, whitened
+    high,  # IN  (K · d) means, as for `whiten`
+    low,
+    matrix,  # IN  (n · d · d) W
+    n,  # IN  matrices there are: one for each component, or one for all
+    constant,  # IN  (K)
+    log_weights,  # IN  (K)
+    logp,  # OUT (K × stride)
+    d,
+    tile,
+    stride,
+    words,
+):
+    """Log-densities of what was observed."""
+    n_components, step = log_weights.size, 4 * lanes(x)
+    for k in range(n_components):
+        fill(x, high, k * d, m.filled, d, tile)
+        for r in range(0, tile, step):
+            whiten(
+                m.filled, high, low, k * d, matrix, k % n * d * d,
+                m.y, k * d * tile, 0.0, logp, k * stride, r, d,
+            )  # fmt: skip
+    for g in range(m.tile[0], m.tile[1]):
+        number = m.patterns.group[g]
+        first, last = rows_of(m, g, tile)
+        count = missing_columns(m.patterns, number, words, d, m.bases.columns)
+        for k in range(n_components):
+            own = k % n
+            v0 = basis(m.bases, matrix, own * d * d, number, count, own, n, d)
+            remove(m.y, k * d * tile, m.bases, v0, count, first, last, m.moves, m.noise, d)
+    for k in range(n_components):
+        for r in range(0, tile, step):
+            square, at = zeros_wide(x), k * d * tile + r * d
+            for j in range(d):
+                z = load_wide(m.y, at + j * step)
+                square = fma(z, z, square)
+            store_affine(logp, k * stride + r, square, -0.5, log_weights[k] + constant[k])
+    for g in range(m.tile[0], m.tile[1]):
+        number = m.patterns.group[g]
+        first, last = rows_of(m, g, tile)
+        for k in range(n_components):
+            add_to(logp, k * stride + first, k * stride + last, m.bases.gain[number * n + k % n])
+
+
+@helper
+def add_spreads(
+    m,
+    resp,  # IN  (K × stride)
+    matrix,  # IN  (n · d · d) W
+    n,
+    n_components,
+    stats,  # INOUT n lower triangles at `second`
+    second,
+    d,
+    tile,
+    stride,
+    words,
+):
+    """Add Σ r times the conditional covariance of the missing values, whitened."""
+    for g in range(m.tile[0], m.tile[1]):
+        number = m.patterns.group[g]
+        first, last = rows_of(m, g, tile)
+        count = missing_columns(m.patterns, number, words, d, m.bases.columns)
+        for own in range(n):
+            mass = 0.0
+            for k in range(own, n_components, n):
+                mass += mass_of(resp, k * stride + first, k * stride + last)
+            if mass > 0.0:
+                v0 = basis(m.bases, matrix, own * d * d, number, count, own, n, d)
+                add_spread(m.bases, v0, count, mass, stats, second + own * d * (d + 1) // 2, d)

@@ -1,0 +1,206 @@
+"""Templates of the kernels for rows with missing values, NaN: exact EM on what was observed.
+
+The rows of a leaf are sorted by pattern. Complete ones pass through the family's ordinary tile kernels, the
+others through a second pair that knows the groups of equal patterns in a tile. Rows without any value say
+nothing: they count as rows and have no weight.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fusem.kernels.axes import weight_total
+from fusem.kernels.missing import ALL, drawn, fill_row
+from fusem.kernels.mixture_sweep import HEADER
+from fusem.kernels.null_space import forget
+from fusem.kernels.patterns import LEAF, find_missing, sort_rows
+from fusem.kernels.policy import helper
+from fusem.kernels.posterior import log_evidence, posterior
+from fusem.kernels.simd import lanes
+from fusem.kernels.tile import PADDING, clear, close_leaf, fold, gather_rows, place
+
+
+def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
+    """The family's tile kernel for complete rows."""
+
+
+def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
+    """The family's tile kernel for complete rows."""
+
+
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+    """The family's tile kernel for rows with missing values: logp of what was observed."""
+
+
+def accumulate_missing(
+    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
+):
+    """The family's tile kernel for rows with missing values: expected sums given what was observed."""
+
+
+@helper
+def gather_weights(weights, begin, order, first, count, w, tile):
+    """Weights of chosen rows of a leaf, 1 where none were given, 0 past the end; whether any is not 1."""
+    other = False
+    for r in range(count, tile):
+        w[r] = 0.0
+    for r in range(count):
+        w[r] = weights[begin + order[first + r]] if weights.size > 0 else 1.0
+        other |= w[r] != 1.0
+    return other
+
+
+@helper
+def begin_leaf(m, address, row_stride, column_stride, x, count, d, words, pass_number, tile):
+    """Sort the rows of a leaf; forget what belongs to other parameters or other patterns."""
+    p = m.patterns
+    find_missing(address, row_stride, column_stride, x, count, d, words, p.bits)
+    complete, first, groups, emptied = sort_rows(p, count, d, words, tile)
+    if emptied or m.bases.state[1] != pass_number:
+        forget(m.bases)
+        m.bases.state[1] = pass_number
+    m.tile[0] = 0
+    return complete, first, groups
+
+
+@helper
+def find_groups(m, at, groups, tile):
+    """Note which groups have rows in the tile that begins at a place of the order."""
+    begin, g = m.patterns.begin, m.tile[0]
+    while begin[g + 1] <= at:
+        g += 1
+    last = g + 1
+    while last < groups and begin[last] < at + tile:
+        last += 1
+    m.tile[0], m.tile[1], m.tile[2] = g, last, at
+
+
+def sweep(
+    address,  # IN  of the rows, any strides
+    row_stride,
+    column_stride,
+    rows,
+    d,
+    weights,  # IN  (rows) or empty
+    log_weights,  # IN  (K)
+    operands,  # IN  the family's
+    pass_number,  # IN  another one for other operands
+    m,  # SCRATCH of this thread
+    out,  # OUT the segment's statistic
+):
+    """Add up a segment, in leaves that are longer than those of complete rows."""
+    x, w, logp, resp, tree = m.space.x, m.space.w, m.space.logp, m.space.resp, m.space.tree
+    size, n_components, tile, words = out.size, log_weights.size, w.size, (d + 63) // 64
+    stride, nodes, order = tile + PADDING, 0, m.patterns.order
+    for leaf in range((rows + LEAF - 1) // LEAF):
+        stats, start = clear(tree, out, nodes, size)
+        begin = leaf * LEAF
+        count = min(LEAF, rows - begin)
+        at = address + begin * row_stride
+        complete, first, groups = begin_leaf(
+            m, at, row_stride, column_stride, x, count, d, words, pass_number, tile
+        )
+        end = m.patterns.begin[groups] if groups > 0 else first
+        for p in range(0, end, tile):
+            n = min(tile, (complete if p < first else end) - p)
+            gather_rows(at, row_stride, column_stride, order, p, x, d, tile)
+            weighted = gather_weights(weights, begin, order, p, n, w, tile)
+            if p < first:
+                log_density(x, operands, log_weights, logp, m.space.scratch, d, tile, stride)
+            else:
+                find_groups(m, p, groups, tile)
+                log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words)
+            stats[start] += posterior(
+                logp, w, resp, n_components, tile, stride, weighted, address, 0
+            )
+            stats[start + 1] += weight_total(w, 0, tile) if weighted else n
+            if p < first:
+                accumulate(
+                    x, w, resp, logp, operands, m.space.scratch, stats, start + HEADER, d,
+                    n_components, tile, stride,
+                )  # fmt: skip
+            else:
+                accumulate_missing(
+                    x, m, w, resp, logp, operands, log_weights, stats, start + HEADER, d, tile,
+                    stride, words,
+                )  # fmt: skip
+        stats[start + 2] += count
+        nodes = close_leaf(tree, out, leaf, nodes, size)
+    fold(tree, out, nodes, size)
+
+
+def evaluate(
+    address,
+    row_stride,
+    column_stride,
+    rows,
+    d,
+    log_weights,  # IN  (K)
+    operands,  # IN  the family's
+    pass_number,
+    m,  # SCRATCH
+    normal,  # IN  (rows · d) standard normal values to draw missing ones with, or empty
+    uniform,  # IN  (rows) numbers in [0, 1) to draw a component with, or empty
+    means,  # IN  (K · d)
+    evidence,  # OUT (rows) log density of what was observed, or empty
+    labels,  # OUT (rows) most probable component, or empty
+    proba,  # OUT (rows · K) responsibilities, or empty
+    values,  # INOUT (rows · d) missing values are filled in, or empty
+):
+    """Write what is asked for of every row but those without any value; an empty array is not asked for."""
+    x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
+    n_components, tile, words = log_weights.size, w.size, (d + 63) // 64
+    stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
+    for leaf in range((rows + LEAF - 1) // LEAF):
+        begin = leaf * LEAF
+        count = min(LEAF, rows - begin)
+        at = address + begin * row_stride
+        complete, first, groups = begin_leaf(
+            m, at, row_stride, column_stride, x, count, d, words, pass_number, tile
+        )
+        end = m.patterns.begin[groups] if groups > 0 else first
+        for p in range(0, end, tile):
+            n = min(tile, (complete if p < first else end) - p)
+            gather_rows(at, row_stride, column_stride, order, p, x, d, tile)
+            if p < first:
+                log_density(x, operands, log_weights, logp, m.space.scratch, d, tile, stride)
+            else:
+                find_groups(m, p, groups, tile)
+                for i in range(m.moves.size):
+                    m.moves[i] = 0.0
+                for i in range(m.noise.size):
+                    m.noise[i] = 0.0
+                if normal.size > 0:
+                    for r in range(n):
+                        row, target = (begin + order[p + r]) * d, place(x, r, d)
+                        for j in range(d):
+                            m.noise[target + j * strip] = normal[row + j]
+                log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words)
+            if labels.size > 0:
+                for r in range(n):
+                    best = 0
+                    for k in range(1, n_components):
+                        if logp[k * stride + r] > logp[best * stride + r]:
+                            best = k
+                    row = begin + order[p + r]
+                    labels[row] = best if logp[best * stride + r] > -math.inf else -1
+            if evidence.size > 0:
+                log_evidence(logp, w, n_components, tile, stride)
+                for r in range(n):
+                    evidence[begin + order[p + r]] = w[r]
+            if proba.size > 0 or values.size > 0:
+                for r in range(tile):
+                    w[r] = 1.0
+                posterior(logp, w, resp, n_components, tile, stride, False, 0, 0)
+            if proba.size > 0:
+                for r in range(n):
+                    for k in range(n_components):
+                        row = begin + order[p + r]
+                        proba[row * n_components + k] = resp[k * stride + r]
+            if values.size > 0 and p >= first:
+                for r in range(n):
+                    row = begin + order[p + r]
+                    chosen = ALL
+                    if uniform.size > 0:
+                        chosen = drawn(resp, r, uniform[row], n_components, stride)
+                    fill_row(x, m, resp, chosen, means, values, row * d, r, d, tile, stride)

@@ -1,0 +1,211 @@
+"""Parts of a Gaussian mixture: some columns alone, or the others given the values of some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from fusem.families.gaussian import inverse_triangles, symmetric
+from fusem.mixture.engine import Model
+from fusem.mixture.parametrised import Parametrised
+from fusem.mixture.source import rows_to_use
+
+Array = NDArray[np.float64]
+
+
+class Conditional(Parametrised):
+    """Part of Gaussian mixtures; uses their parameters."""
+
+    def marginal(self, columns: Sequence[int] | Sequence[str]) -> Any:
+        """The mixture of some columns alone.
+
+        Parameters
+        ----------
+        columns : sequence of int or of str
+            Columns to keep, in this order: numbers from 0, or names where the model knows them.
+
+        Returns
+        -------
+        model : GaussianMixture
+            A model of its own with `weights_`, `means_` and `covariances_` of these columns.
+
+        Raises
+        ------
+        ValueError
+            For a column that is not there, or one named twice.
+
+        Examples
+        --------
+        >>> import numpy as np, fusem
+        >>> X = np.random.default_rng(0).normal(size=(500, 3))
+        >>> fusem.GaussianMixture(2, random_state=0).fit(X).marginal([0, 2]).means_.shape
+        (2, 2)
+        """
+        check_is_fitted(self)
+        model, chosen = self._model(), self._numbers(columns)
+        if not chosen.size:
+            raise ValueError("columns is empty: name at least one column to keep.")
+        return self._part(
+            Model(model.weights, self._family.marginal(model.components, chosen)), chosen
+        )
+
+    def condition(self, values: Mapping[int, float] | Mapping[str, float]) -> Any:
+        """The mixture of the other columns, given values of some: Gaussian mixture regression.
+
+        Parameters
+        ----------
+        values : mapping of int or str to float
+            Column numbers, or names where the model knows them, and their values in units of the data.
+
+        Returns
+        -------
+        model : GaussianMixture
+            A model of its own of the columns not in `values`, in their order.
+
+        Raises
+        ------
+        ValueError
+            For a column that is not there, a value that is not finite, or if no column is left.
+
+        Examples
+        --------
+        >>> import numpy as np, fusem
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=1000)
+        >>> X = np.column_stack([x, 2 * x + 0.1 * rng.normal(size=1000)])
+        >>> given = fusem.GaussianMixture().fit(X).condition({0: 1.5})
+        >>> given.means_.round(1), given.covariances_.round(2)
+        (array([[3.]]), array([[[0.01]]]))
+        """
+        check_is_fitted(self)
+        model, some = self._model(), self._numbers(tuple(values))
+        row = np.array([float(value) for value in values.values()])
+        if not np.isfinite(row).all():
+            raise ValueError(
+                f"Cannot condition on values that are not finite: {dict(values)}. Leave missing ones out."
+            )
+        rest = np.setdiff1d(np.arange(model.components.means.shape[1]), some)
+        if not rest.size:
+            raise ValueError("values names every column: there is none left.")
+        if not some.size:
+            return self._part(model, rest)
+        weights = self.marginal(some.tolist()).predict_proba(row[None])[0]
+        slopes, within = regression(self._family.whitening_matrices(model.components), some, rest)
+        offset = row - model.components.means[:, some]
+        means = model.components.means[:, rest] + np.einsum("kij,kj->ki", slopes, offset)
+        components = self._family.marginal(model.components, rest)._replace(means=means)
+        if self._family.MATRICES:
+            shape = components.covariances.shape
+            components = self._family.from_covariances(
+                means, within[: _first(shape)].reshape(shape)
+            )
+        return self._part(Model(np.asarray(weights, dtype=np.float64), components), rest)
+
+    def predict_missing(self, X: Any) -> tuple[Array, Array]:
+        """Mean and covariance of missing values given the observed ones of the same row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; NaN is missing. In memory: the covariances take n_samples · n_features² numbers.
+
+        Returns
+        -------
+        means : ndarray of shape (n_samples, n_features)
+            Observed values as they were, conditional means in place of missing ones.
+        covariances : ndarray of shape (n_samples, n_features, n_features)
+            Conditional covariance of the missing values, 0 in rows and columns of observed ones.
+
+        Examples
+        --------
+        >>> import numpy as np, fusem
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=1000)
+        >>> X = np.column_stack([x, 2 * x + 0.1 * rng.normal(size=1000)])
+        >>> mean, covariance = fusem.GaussianMixture().fit(X).predict_missing([[1.5, np.nan]])
+        >>> mean.round(1), covariance.round(2)
+        (array([[1.5, 3. ]]), array([[[0.  , 0.  ],
+                [0.  , 0.01]]]))
+        """
+        check_is_fitted(self)
+        model = self._model()
+        d = model.components.means.shape[1]
+        rows = rows_to_use(self, X, d).to_array().astype(np.float64)
+        mixture: Any = self
+        return conditional_moments(self._family, model, rows, mixture.predict_proba(rows))
+
+    def _numbers(self, columns: Sequence[Any]) -> NDArray[np.intp]:
+        """Numbers of columns that are given by number or by name."""
+        d = self._model().components.means.shape[1]
+        names = getattr(self, "feature_names_in_", None)
+        numbers: list[int] = []
+        for column in columns:
+            if isinstance(column, str):
+                if names is None or column not in names:
+                    known_names = "it knows no names" if names is None else ", ".join(names)
+                    raise ValueError(f"This model has no column {column!r} ({known_names}).")
+                numbers.append(int(np.flatnonzero(names == column)[0]))
+            elif 0 <= column < d:
+                numbers.append(int(column))
+            else:
+                raise ValueError(f"This model has columns 0 to {d - 1}, but not {column!r}.")
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f"Columns are named twice: {list(columns)}.")
+        return np.array(numbers, dtype=np.intp)
+
+    def _part(self, model: Model, columns: NDArray[np.intp]) -> Any:
+        """A mixture like this one of some of its columns."""
+        part: Any = clone(self)
+        part.set_params(weights_init=None, means_init=None, precisions_init=None, warm_start=False)
+        part._set_model(model)
+        part.n_features_in_ = len(columns)
+        if hasattr(self, "feature_names_in_"):
+            part.feature_names_in_ = self.feature_names_in_[columns]
+        return part
+
+
+def _first(shape: tuple[int, ...]) -> int:
+    """Matrices in an array of such a shape."""
+    return shape[0] if len(shape) == 3 else 1
+
+
+def regression(
+    whitening: Array, some: NDArray[np.intp], rest: NDArray[np.intp]
+) -> tuple[Array, Array]:
+    """Slopes (K, rest, some) of the other columns on some, and their covariances (K, rest, rest) given those.
+
+    From W_rest = Q R: −R⁻¹ Qᵀ W_some and R⁻¹ R⁻ᵀ; no difference of large numbers.
+    """
+    q, r = np.linalg.qr(whitening[:, :, rest])
+    inverse = np.swapaxes(inverse_triangles(np.swapaxes(r, 1, 2)), 1, 2)
+    return -inverse @ np.swapaxes(q, 1, 2) @ whitening[:, :, some], symmetric(inverse)
+
+
+def conditional_moments(
+    family: Any, model: Model, X: Array, proba: NDArray[Any]
+) -> tuple[Array, Array]:
+    """Rows with means in place of missing values, and the covariance of these, pattern by pattern."""
+    n, d = X.shape
+    means, covariances = X.copy(), np.zeros((n, d, d))
+    whitening = family.whitening_matrices(model.components)
+    patterns, number = np.unique(np.isnan(X), axis=0, return_inverse=True)
+    for which, missing in enumerate(patterns):
+        rows, rest = np.flatnonzero(number.reshape(-1) == which), np.flatnonzero(missing)
+        if not rest.size:
+            continue
+        some = np.flatnonzero(~missing)
+        slopes, within = regression(whitening, some, rest)
+        offset = X[rows][:, None, some] - model.components.means[:, some]
+        expected = model.components.means[:, rest] + np.einsum("kij,nkj->nki", slopes, offset)
+        share = np.asarray(proba[rows], dtype=np.float64)
+        mean = np.einsum("nk,nki->ni", share, expected)
+        apart = expected - mean[:, None]
+        spread = np.einsum("nk,nki,nkj->nij", share, apart, apart)
+        means[np.ix_(rows, rest)] = mean
+        covariances[np.ix_(rows, rest, rest)] = spread + np.tensordot(share, within, axes=1)
+    return means, covariances

@@ -1,0 +1,150 @@
+"""The E-step for its own sake: densities, labels, responsibilities and missing values of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.data import Rows, segments
+from fusem.em.values import check_weights
+from fusem.em.workers import Workers
+from fusem.mixture.engine import Engine, Model, location
+from fusem.mixture.far_rows import repair_far_rows
+
+Array = NDArray[np.float64]
+EXACT = np.dtype(np.float64)  # of log-densities, whatever the dtype of the rows
+NOTHING = np.empty(0)
+
+
+class Outcome(NamedTuple):
+    """What the E-step says of a segment's rows; arrays that were not wanted are empty."""
+
+    evidence: Array  # (n,) log density of the mixture
+    labels: NDArray[np.int64]  # (n,) most probable component
+    proba: NDArray[Any]  # (n, K) responsibilities, dtype of the rows
+    blank: NDArray[np.bool_]  # (n,) rows without any value, or empty where all have one
+
+
+Consumer = Callable[[int, Array | None, Outcome], None]
+
+
+class Draws(NamedTuple):
+    """Random numbers for the missing values of some rows."""
+
+    normal: Array  # (n · d) standard normal
+    uniform: Array  # (n) in [0, 1)
+
+
+def evaluate(
+    engine: Engine,
+    model: Model,
+    rows: Rows,
+    weights: Rows | None,
+    workers: Workers,
+    wanted: frozenset[str],
+    consume: Consumer,
+) -> None:
+    """Give ``consume(first_row, w, outcome)`` every segment, in any order and from any thread.
+
+    Parameters
+    ----------
+    wanted : set of {"evidence", "labels", "proba"}
+        What to compute; what is not wanted is empty in the outcome.
+    """
+    operands = engine.operands(model.components)
+    complete = engine.family.kernels.evaluate[engine.dtype]
+    nothing = NOTHING, np.empty(0, dtype=np.int64), np.empty(0, dtype=engine.dtype)
+    if not complete.signatures:
+        with engine.space(EXACT) as space:
+            complete(0, 0, 0, 0, engine.d, model.log_weights, operands, space, *nothing)
+    missing = Completion(engine, model, operands, fill=False)
+    proba = "proba" in wanted
+
+    def work(segment: tuple[int, NDArray[Any], Array | None]) -> None:
+        first, X, w = segment
+        if w is not None:
+            check_weights(w, first)
+        n = len(X)
+        outcome = Outcome(
+            np.empty(n if "evidence" in wanted else 0),
+            np.empty(n if "labels" in wanted or proba else 0, dtype=np.int64),
+            np.empty((n if proba else 0, engine.n_components), dtype=engine.dtype),
+            np.empty(0, dtype=bool),
+        )
+        if not missing.begun:
+            with engine.space(EXACT) as space:
+                flat = outcome.proba.reshape(-1)
+                given = model.log_weights, operands, space
+                complete(*location(X), engine.d, *given, *outcome[:2], flat)
+        if missing.begun or np.isnan(X[without_density(outcome)]).any():
+            outcome = outcome._replace(blank=missing.evaluate(X, outcome))
+        repair_far_rows(engine.family, model, rows, first, X, outcome, without_density(outcome))
+        consume(first, w, outcome)
+
+    workers.run(segments(rows, weights, engine.segment_rows(rows, workers)), work)
+
+
+def without_density(outcome: Outcome) -> NDArray[np.intp]:
+    """Rows whose log-density is no finite number."""
+    bad = np.zeros(max(outcome.labels.size, outcome.evidence.size), dtype=bool)
+    if outcome.labels.size:
+        bad |= outcome.labels < 0
+    if outcome.evidence.size:
+        bad |= ~np.isfinite(outcome.evidence)
+    return np.flatnonzero(bad)
+
+
+class Completion:
+    """The E-step of rows with missing values, and their missing values.
+
+    Parameters
+    ----------
+    fill : bool
+        Whether missing values are wanted.
+    """
+
+    def __init__(self, engine: Engine, model: Model, operands: Any, fill: bool) -> None:
+        self.engine, self.model, self.operands, self.fill = engine, model, operands, fill
+        self.begun = False
+        self._pass = engine.next_pass()
+        self._means = np.ascontiguousarray(model.components.means).ravel()
+
+    def evaluate(self, X: NDArray[Any], outcome: Outcome) -> NDArray[np.bool_]:
+        """Write what is wanted of some rows into an outcome; which of them have no value at all."""
+        self.begun = True
+        blank: NDArray[np.bool_] = np.isnan(X).all(axis=1)
+        outcome.evidence[...] = 0.0
+        outcome.labels[...] = np.argmax(self.model.weights)
+        outcome.proba[...] = self.model.weights / self.model.weights.sum()
+        self._run(X, (NOTHING, NOTHING), *outcome[:2], outcome.proba.reshape(-1), NOTHING)
+        return blank
+
+    def complete(self, X: NDArray[Any], draws: Draws | None) -> NDArray[Any]:
+        """A copy of some rows with conditional means, or draws, in place of missing values."""
+        values = np.array(X, order="C")
+        blank = np.isnan(X).all(axis=1)
+        given = (NOTHING, NOTHING) if draws is None else draws
+        nothing = NOTHING, np.empty(0, dtype=np.int64), np.empty(0, dtype=self.engine.dtype)
+        self._run(X, given, *nothing, values.reshape(-1))
+        if blank.any():
+            values[blank] = self._blank_rows(draws, np.flatnonzero(blank))
+        return values
+
+    def _run(self, X: NDArray[Any], draws: tuple[Array, Array], *out: NDArray[Any]) -> None:
+        kernel = self.engine.family.kernels.evaluate_missing[self.engine.dtype]
+        values = out[3] if out[3].size else np.empty(0, dtype=self.engine.dtype)
+        with self.engine.space_for_missing(EXACT, self.fill) as space:
+            given = self.model.log_weights, self.operands, self._pass, space, *draws, self._means
+            kernel(*location(X), self.engine.d, *given, *out[:3], values)
+
+    def _blank_rows(self, draws: Draws | None, rows: NDArray[np.intp]) -> Array:
+        """Values of rows of which nothing is known."""
+        weights, components = self.model.weights / self.model.weights.sum(), self.model.components
+        if draws is None:
+            return np.asarray(weights @ components.means)
+        chosen = np.searchsorted(np.cumsum(weights)[:-1], draws.uniform[rows], side="right")
+        normal = draws.normal.reshape(-1, self.engine.d)[rows]
+        return np.asarray(self.engine.family.unwhitened(components, chosen, normal))

@@ -1,0 +1,102 @@
+"""Missing values filled in from a fitted mixture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fusem.data import Rows, segments
+from fusem.em.values import bad_value
+from fusem.em.workers import Workers
+from fusem.mixture.draws import draws
+from fusem.mixture.engine import Engine
+from fusem.mixture.evaluation import Completion
+from fusem.mixture.output import Table, check_output
+from fusem.mixture.parametrised import Parametrised
+from fusem.mixture.source import rows_to_use
+
+
+class Impute(Parametrised):
+    """Part of every mixture; uses its parameters."""
+
+    def impute(
+        self,
+        X: Any,
+        *,
+        sample_posterior: bool = False,
+        random_state: Any = None,
+        out: Any = None,
+    ) -> NDArray[Any]:
+        """Fill in missing values (NaN): their means given the observed ones, or draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or another source
+            Rows, as in `fit`. A row without any value gets the mixture's mean.
+        sample_posterior : bool, default=False
+            Draw from the distribution given the observed values instead of taking its mean: means alone
+            have too small a spread.
+        random_state : int, RandomState or None, default=None
+            Seeds the draws; None means the mixture's own `random_state`. The same numbers belong to the
+            same rows, whatever the chunks and the number of threads.
+        out : ndarray of shape (n_samples, n_features) or path ending in ``.npy``, optional
+            Where to write. A file is written with bounded memory and appears when it is complete.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Observed values as they were, missing ones filled in, in the units of the data; float32 for
+            float32 rows, else float64. `out` itself, or the file as a read-only memory map, where given.
+
+        Raises
+        ------
+        ValueError
+            At an infinity, naming its row and column; where `out` cannot hold the result.
+
+        Examples
+        --------
+        >>> import numpy as np, fusem
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(size=(1000, 1)) * [1.0, 2.0]
+        >>> X[5, 1] = np.nan
+        >>> fusem.GaussianMixture().fit(X).impute(X)[5].round(1)
+        array([ 0.4, -0.8])
+        """
+        check_is_fitted(self)
+        d = self._model().components.means.shape[1]
+        rows = rows_to_use(self, X, d)
+        check_output(out, X)
+        seed = self._seed(random_state) if sample_posterior else None
+        with Table(out, rows, d) as table:
+            self._complete(rows, seed, table.put)
+        return table.whole()
+
+    def _seed(self, random_state: Any) -> int:
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        return int(rng.randint(np.iinfo(np.int32).max))
+
+    def _complete(self, rows: Rows, seed: int | None, put: Any) -> None:
+        """Give ``put(first_row, segment)`` every segment of the rows without missing values, in any order."""
+        model = self._model()
+        K, d = model.components.means.shape
+        engine = Engine(self._family, K, d, rows.dtype)
+        completion = Completion(engine, model, engine.operands(model.components), fill=True)
+
+        def work(segment: tuple[int, NDArray[Any], Any]) -> None:
+            first, X, _ = segment
+            missing = np.isnan(X)
+            if np.isinf(X).any():
+                row, column = (int(index) for index in np.argwhere(np.isinf(X))[0])
+                raise bad_value(rows, X[row, column], first + row, column)
+            if not missing.any():
+                put(first, X)
+                return
+            some = None if seed is None else draws(seed, first, missing)
+            put(first, completion.complete(X, some))
+
+        with Workers(self.n_jobs) as workers:
+            workers.run(segments(rows, None, engine.segment_rows(rows, workers)), work)

@@ -1,0 +1,402 @@
+"""Rows with missing values: exact EM on what was observed, against the slow twin and published estimates."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import optimize
+from scipy.stats import multivariate_normal
+
+import fusem
+from fusem.em.workers import Workers
+from fusem.kernels.patterns import LEAF, PATTERNS
+from fusem.mixture.engine import Engine
+from tests.cases import CASES, DTYPES
+from tests.comparison import assert_never_falls, assert_same_model, assert_within, parameters_of
+from tests.models import fit_quietly, model_at, stepped
+from tests.reference_missing import em_step, expectation, imputed
+from tests.sources import SOURCES, cut
+
+REFERENCE = json.loads((Path(__file__).parent / "data" / "missing.json").read_text())
+
+by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
+by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+
+# Rows with few values left raise warnings of all kinds; what counts here is other.
+pytestmark = pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
+
+
+def with_holes(X: np.ndarray, rate: float = 0.2, seed: int = 0) -> np.ndarray:
+    """Return a copy in which every value is missing with a probability."""
+    holes = np.random.default_rng(seed).random(X.shape) < rate
+    return np.where(holes, np.nan, X).astype(X.dtype)
+
+
+def published(name: str) -> np.ndarray:
+    return np.array(REFERENCE[name]["rows"], dtype=np.float64)
+
+
+# ---- against the twin ----
+
+
+@by_type
+@by_dtype
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_a_fit_takes_the_steps_of_the_twin(case, dtype, weighted):
+    X = with_holes(case.data(700, dtype=dtype))
+    w = np.random.default_rng(1).integers(0, 4, size=len(X)).astype(float) if weighted else None
+    model = stepped(case, X, steps=3, reg_covar=1e-3, sample_weight=w)
+    params, bounds = case.start(n_features=X.shape[1]), []
+    for _ in range(3):
+        bound, params = em_step(X, w, params, case.covariance_type, 1e-3)
+        bounds.append(bound)
+    relative = 1e-11 if dtype is np.float64 else 3e-6
+    assert_within(model.lower_bounds_, bounds, relative * 10, "log-likelihoods")
+    for got, expected in zip(parameters_of(model), params, strict=True):
+        assert_within(got, expected, relative * (1.0 + np.abs(expected)), "parameters")
+
+
+@by_type
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 8, 9, 33, 70])
+@pytest.mark.parametrize("rate", [0.05, 0.5, 0.9])
+def test_one_step_at_any_width(case, d, rate):
+    X = with_holes(case.data(300, n_features=d, n_components=2), rate)
+    start = case.start(n_features=d, n_components=2)
+    model = stepped(case, X, steps=1, start=start, reg_covar=1e-3)
+    bound, params = em_step(X, None, start, case.covariance_type, 1e-3)
+    assert model.lower_bound_ == pytest.approx(bound, rel=1e-12)
+    for got, expected in zip(parameters_of(model), params, strict=True):
+        assert_within(got, expected, 1e-10 * (1.0 + np.abs(expected)), "parameters")
+
+
+@by_type
+@by_dtype
+def test_what_rows_with_holes_are_told(case, dtype):
+    X = with_holes(case.data(900, dtype=dtype), 0.3)
+    X[17] = np.nan
+    model = stepped(case, X, steps=2, reg_covar=1e-3)
+    expected = expectation(X, parameters_of(model), case.covariance_type)
+    allowed = 1e-11 if dtype is np.float64 else 3e-5
+    assert_within(model.score_samples(X), expected.log_likelihoods, 30 * allowed, "densities")
+    assert_within(model.predict_proba(X), expected.responsibilities, allowed, "responsibilities")
+    top = expected.responsibilities.max(axis=1)
+    certain = np.sort(expected.responsibilities, axis=1)[:, -2] < top - 10 * allowed
+    best = expected.responsibilities.argmax(axis=1)
+    assert (model.predict(X) == best)[certain].all()
+    some = ~np.isnan(X).all(axis=1)
+    mean = expected.log_likelihoods[some].mean()
+    assert model.score(X) == pytest.approx(mean, rel=1e-12 if dtype is np.float64 else 1e-6)
+    filled = imputed(X, parameters_of(model), case.covariance_type)
+    assert_within(model.impute(X), filled, 30 * allowed, "imputed")
+    np.testing.assert_array_equal(model.impute(X)[~np.isnan(X)], X[~np.isnan(X)])
+
+
+@by_type
+def test_more_patterns_and_bases_than_are_kept(case):
+    d, n = 30, PATTERNS + LEAF  # one pattern per row: the table is emptied, bases are made anew
+    X = with_holes(case.data(n, n_features=d, n_components=2), 0.5)
+    assert len(np.unique(np.isnan(X), axis=0)) > PATTERNS
+    start = case.start(n_features=d, n_components=2)
+    start = start._replace(means=start.means * 0.2)
+    model = stepped(case, X, steps=1, start=start, reg_covar=1e-3)
+    some = slice(0, n, 12)  # the twin is slow: rows of a part, weighted
+    w = np.zeros(n)
+    w[some] = 1.0
+    part = stepped(case, X, steps=1, start=start, reg_covar=1e-3, sample_weight=w)
+    bound, params = em_step(X[some], None, start, case.covariance_type, 1e-3)
+    assert part.lower_bound_ == pytest.approx(bound, rel=1e-12)
+    for got, expected in zip(parameters_of(part), params, strict=True):
+        assert_within(got, expected, 1e-10 * (1.0 + np.abs(expected)), "parameters")
+    assert model.lower_bound_ == pytest.approx(
+        model_at(case, start, max_iter=0).fit(X).score(X), rel=1e-12
+    )
+
+
+# ---- contracts ----
+
+
+@by_type
+@by_dtype
+@pytest.mark.parametrize("n", [40, LEAF - 1, LEAF + 1, 3 * LEAF + 5])
+def test_sources_threads_and_chunks_give_the_same_bits(case, dtype, n, tmp_path):
+    X = with_holes(case.data(n, dtype=dtype))
+    expected = stepped(case, X, reg_covar=1e-3, n_jobs=1)
+    said = {
+        name: getattr(expected, name)(X) for name in ("score_samples", "predict_proba", "impute")
+    }
+    for name, source in SOURCES.items():
+        rows = source(X, tmp_path)
+        start = case.start(n_features=X.shape[1])
+        model = model_at(case, start, max_iter=3, tol=0.0, reg_covar=1e-3, n_jobs=2)
+        assert_same_model(fit_quietly(model, rows), expected)
+        for method, answer in said.items():
+            np.testing.assert_array_equal(getattr(model, method)(rows), answer, err_msg=name)
+
+
+@by_type
+@by_dtype
+def test_without_holes_the_statistic_is_that_of_complete_rows(case, dtype):
+    X = case.data(5000, dtype=dtype)
+    model = stepped(case, X)
+    engine = Engine(model._family, 3, X.shape[1], X.dtype)
+    given = model._model(), fusem.rows(X), None
+    with Workers(2) as workers:
+        plain = engine.statistic(*given, workers)
+        general = engine.statistic(*given, workers, missing=True)
+    tolerance = 1e-12 if dtype is np.float64 else 1e-6
+    assert_within(general, plain, tolerance * (len(X) + np.abs(plain)), "statistic")
+
+
+@by_type
+def test_integer_weights_are_repeated_rows(case):
+    X = with_holes(case.data(600))
+    w = np.random.default_rng(0).integers(0, 3, size=len(X))
+    one = stepped(case, X, sample_weight=w.astype(float))
+    other = stepped(case, np.repeat(X, w, axis=0))
+    for got, expected in zip(parameters_of(one), parameters_of(other), strict=True):
+        assert_within(got, expected, 1e-11 * (1.0 + np.abs(expected)), "parameters")
+
+
+@by_type
+@by_dtype
+@pytest.mark.parametrize("rate", [0.1, 0.6])
+def test_the_likelihood_never_falls(case, dtype, rate):
+    X = with_holes(case.data(2000, dtype=dtype), rate)
+    model = stepped(case, X, steps=40, reg_covar=0.0)
+    if dtype is np.float64:
+        assert_never_falls(model.lower_bounds_)
+    assert min(np.diff(model.lower_bounds_)) >= -1e-6 * abs(model.lower_bound_)
+
+
+@by_type
+def test_rows_without_any_value_count_as_nothing(case):
+    X = with_holes(case.data(3000))
+    X = X[~np.isnan(X).all(axis=1)]
+    blank = np.insert(X, [0, 100, 100, 2900], np.nan, axis=0)
+    one, other = stepped(case, X, steps=5), stepped(case, blank, steps=5)
+    for got, expected in zip(parameters_of(other), parameters_of(one), strict=True):
+        assert_within(got, expected, 1e-12 * (1.0 + np.abs(expected)), "parameters")
+    assert other.score(blank) == pytest.approx(one.score(X), rel=1e-14)
+    assert other.bic(blank) == pytest.approx(one.bic(X), rel=1e-13)
+    assert other.score_samples(blank)[0] == 0.0
+    assert_within(other.predict_proba(blank)[0], other.weights_, 1e-15, "responsibilities")
+    assert other.predict(blank)[0] == np.argmax(other.weights_)
+    assert_within(other.impute(blank)[0], other.weights_ @ other.means_, 1e-13, "imputed")
+
+
+@by_type
+def test_far_data_and_small_units(case):
+    X = with_holes(case.data(1500))
+    start = case.start(n_features=X.shape[1])
+    plain = stepped(case, X, start=start, reg_covar=0.0)
+    for scale, offset in ((1e-100, 0.0), (1e100, 0.0), (1.0, 1e8)):
+        moved = start._replace(
+            means=start.means * scale + offset, covariances=start.covariances * scale**2
+        )
+        model = stepped(case, X * scale + offset, start=moved, reg_covar=0.0)
+        assert_within(
+            (model.means_ - offset) / scale, plain.means_, 1e-6 if offset else 1e-11, "means"
+        )
+        assert_within(model.weights_, plain.weights_, 1e-6 if offset else 1e-11, "weights")
+
+
+@by_type
+def test_by_hand_chunks_with_and_without_holes_add_up(case):
+    X = case.data(3000)
+    X[2000:] = with_holes(X[2000:])
+    model = stepped(case, X, steps=1)
+    total = sum(model.statistics(part) for part in cut(X, [1000]))
+    assert total.n_rows == 3000
+    whole = model.statistics(X)
+    assert_within(total._sums, whole._sums, 1e-10 * (1.0 + np.abs(whole._sums)), "statistics")
+    by_hand = model_at(case, parameters_of(model), max_iter=0, reg_covar=1e-6).fit(X)
+    by_hand.update(by_hand.statistics(X))
+    step = stepped(case, X, steps=1, start=parameters_of(model), reg_covar=1e-6)
+    assert_within(by_hand.means_, step.means_, 1e-10, "means")
+
+
+@by_type
+def test_a_start_that_lies_far_away_finds_its_way(case):
+    X = with_holes(case.data(2000))
+    options = {"covariance_type": case.covariance_type, "tol": 1e-13, "max_iter": 5000}
+    near = fusem.GaussianMixture(1, **options).fit(X)
+    start = parameters_of(near)
+    arguments = case.start_arguments(start) | {"means_init": start.means + 1e5, **options}
+    model = fusem.GaussianMixture(**arguments).fit(X)
+    assert model.lower_bound_ == pytest.approx(near.lower_bound_, rel=1e-8)
+    assert_within(model.covariances_, near.covariances_, 1e-3, "covariances")
+
+
+def test_a_row_so_far_out_that_its_distance_overflows():
+    X = with_holes(CASES[0].data(500))
+    for case in CASES:
+        model = stepped(case, X)
+        far = np.array([[1e200, np.nan, -1e200, 0.0], [np.nan, 1.0, np.nan, 2.0]])
+        proba = model.predict_proba(far)
+        assert_within(proba.sum(axis=1), 1.0, 1e-12, "responsibilities")
+        assert model.predict(far)[0] == proba[0].argmax()
+        assert np.isfinite(model.impute(far)).all()
+
+
+# ---- published estimates and closed forms ----
+
+
+@pytest.mark.parametrize("name", ["airquality", "missvals", "apple", "mdata"])
+def test_published_estimates(name):
+    X, expected = published(name), REFERENCE[name]["expected"]
+    model = fusem.GaussianMixture(1, tol=1e-15, max_iter=100_000, reg_covar=0.0).fit(X)
+    total = model.lower_bound_ * len(X)
+    assert total == pytest.approx(expected["loglik_observed"], rel=1e-9)
+    covariance = np.array(expected["sigma_ML_divisor_n"])
+    scale = np.sqrt(np.diag(covariance))
+    assert_within(model.means_[0] / scale, np.array(expected["mu"]) / scale, 1e-6, "means")
+    relative = scale[:, None] * scale
+    assert_within(model.covariances_[0] / relative, covariance / relative, 1e-6, "covariance")
+
+
+@pytest.mark.parametrize("name", ["airquality", "missvals", "apple", "mdata"])
+def test_published_iterates(name):
+    X, expected = published(name), REFERENCE[name]["expected"]
+    iterates = expected["loglik_first10_from_availablecase_mean_diag_var"]
+    model = fusem.GaussianMixture(
+        1,
+        weights_init=[1.0],
+        means_init=np.nanmean(X, axis=0)[None],
+        precisions_init=np.diag(1.0 / np.nanvar(X, axis=0))[None],
+        max_iter=11,
+        tol=0.0,
+        reg_covar=0.0,
+    )
+    fit_quietly(model, X)
+    total = np.array(model.lower_bounds_[1:]) * len(X)  # the first is that of the start
+    assert_within(total, iterates, 1e-9, "log-likelihoods")
+
+
+def test_restarts_leave_the_saddle():
+    X, expected = published("murray1977"), REFERENCE["murray1977"]["expected"]
+    on_saddle = {
+        "weights_init": [1.0],
+        "means_init": [[0.0, 0.0]],
+        "precisions_init": np.eye(2)[None] / 2.5,
+    }
+    options = {"tol": 1e-12, "max_iter": 10_000, "reg_covar": 0.0}
+    saddle = fusem.GaussianMixture(1, **on_saddle, **options).fit(X)
+    assert saddle.lower_bound_ * 12 == pytest.approx(expected["saddle"]["ll"], abs=1e-9)
+    best = fusem.GaussianMixture(1, n_init=3, **options).fit(X)
+    assert best.lower_bound_ * 12 == pytest.approx(expected["global_maxima"][0]["ll"], abs=1e-8)
+    correlation = best.covariances_[0, 0, 1] / best.covariances_[0, 0, 0]
+    assert abs(correlation) == pytest.approx(0.5, abs=1e-4)
+
+
+def test_a_monotone_pattern_is_a_chain_of_regressions():
+    rng = np.random.default_rng(0)
+    X = rng.multivariate_normal([1.0, -2.0, 3.0], [[2, 1, 0.5], [1, 3, 1], [0.5, 1, 1]], size=400)
+    X[300:, 1] = X[200:, 2] = np.nan
+    model = fusem.GaussianMixture(1, tol=1e-15, max_iter=10_000, reg_covar=0.0).fit(X)
+    means, covariance = np.array([X[:, 0].mean()]), np.array([[X[:, 0].var()]])
+    for j, n in (
+        (1, 300),
+        (2, 200),
+    ):  # regress column j on those before it, on the rows that have it
+        before = np.column_stack([np.ones(n), X[:n, :j]])
+        slopes, *_ = np.linalg.lstsq(before, X[:n, j], rcond=None)
+        rest = (X[:n, j] - before @ slopes).var()
+        across = slopes[1:] @ covariance
+        corner = rest + across @ slopes[1:]
+        means = np.append(means, slopes[0] + slopes[1:] @ means)
+        covariance = np.block(
+            [[covariance, across[:, None]], [across[None, :], np.array([[corner]])]]
+        )
+    assert_within(model.means_[0], means, 1e-6, "means")
+    assert_within(model.covariances_[0], covariance, 1e-6, "covariance")
+
+
+def test_no_other_parameters_are_more_likely():
+    """At the end of EM the gradient of the observed log-likelihood, taken numerically, is zero."""
+    rng = np.random.default_rng(3)
+    X = np.r_[rng.normal(size=(40, 2)) @ [[1, 0.6], [0, 1]], rng.normal(size=(40, 2)) + 4.0]
+    X = with_holes(X, 0.25)
+    X = X[~np.isnan(X).all(axis=1)]
+    model = fusem.GaussianMixture(2, tol=1e-15, max_iter=20_000, reg_covar=0.0, random_state=0)
+    model.fit(X)
+
+    def minus_likelihood(theta):
+        total, logits = np.zeros(len(X)), np.array([theta[0], 0.0])
+        weights = np.exp(logits) / np.exp(logits).sum()
+        for k in range(2):
+            mean, entries = theta[1 + 5 * k : 3 + 5 * k], theta[3 + 5 * k : 6 + 5 * k]
+            factor = np.array([[np.exp(entries[0]), 0.0], [entries[1], np.exp(entries[2])]])
+            covariance = factor @ factor.T
+            for known in ([0, 1], [0], [1]):
+                rows = (~np.isnan(X) == np.isin([0, 1], known)).all(axis=1)
+                density = multivariate_normal(mean[known], covariance[np.ix_(known, known)])
+                total[rows] += weights[k] * density.pdf(X[np.ix_(rows, known)])
+        return -np.log(total).sum()
+
+    theta = [np.log(model.weights_[0] / model.weights_[1])]
+    for mean, covariance in zip(model.means_, model.covariances_, strict=True):
+        factor = np.linalg.cholesky(covariance)
+        theta += [*mean, np.log(factor[0, 0]), factor[1, 0], np.log(factor[1, 1])]
+    found = optimize.minimize(minus_likelihood, theta, method="BFGS")
+    assert -found.fun == pytest.approx(model.lower_bound_ * len(X), abs=1e-6)
+    assert np.abs(optimize.approx_fprime(np.array(theta), minus_likelihood, 1e-6)).max() < 1e-3
+
+
+# ---- bad input and warnings ----
+
+
+@by_type
+def test_a_column_without_any_value_is_named(case):
+    X = case.data(200)
+    X[:, 2] = np.nan
+    with pytest.raises(ValueError, match=r"no observed value in column 2.*Drop the column"):
+        fusem.GaussianMixture(2, covariance_type=case.covariance_type).fit(X)
+    X[5, 2] = 1.0
+    weights = np.ones(len(X))
+    weights[5] = 0.0
+    with pytest.raises(ValueError, match=r"no observed value in column 2"):
+        fusem.GaussianMixture(2).fit(X, sample_weight=weights)
+
+
+def test_what_is_not_identified_is_said():
+    X = CASES[0].data(400)
+    X[:200, 1] = X[200:, 3] = np.nan
+    with pytest.warns(
+        fusem.MissingValuesWarning, match="never have values in the same row: 1 and 3"
+    ):
+        fusem.GaussianMixture(1).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", fusem.MissingValuesWarning)
+        fusem.GaussianMixture(1, covariance_type="diag").fit(X)
+    X[7] = np.nan
+    with pytest.warns(fusem.MissingValuesWarning, match="1 of 400 rows have no value at all"):
+        fusem.GaussianMixture(1, covariance_type="diag").fit(X)
+
+
+def test_more_components_than_rows_with_values():
+    X = np.full((20, 3), np.nan)
+    X[:4] = np.eye(4, 3)
+    with pytest.raises(ValueError, match="n_components = 5, n_samples = 4"):
+        fusem.GaussianMixture(5).fit(X)
+
+
+def test_infinity_is_an_error_beside_missing_values():
+    X = with_holes(CASES[0].data(300))
+    X[211, 1] = np.inf
+    for method in ("fit",):
+        with pytest.raises(ValueError, match=r"infinity.*row 211, column 1"):
+            getattr(fusem.GaussianMixture(2), method)(X)
+    model = fusem.GaussianMixture(2, random_state=0).fit(X[:200])
+    for method in ("predict", "score_samples", "statistics", "impute"):
+        with pytest.raises(ValueError, match=r"row 211, column 1"):
+            getattr(model, method)(X)
+
+
+def test_integers_with_none_are_rows_with_holes():
+    rows = [[1, 2], [None, 4], [3, 1], [2, None], [5, 6], [4, 4]]
+    model = fusem.GaussianMixture(1, reg_covar=1e-3).fit(np.array(rows, dtype=object))
+    assert np.isfinite(model.means_).all()
