@@ -19,9 +19,10 @@ FLOORS: dict[str, set[str]] = {
     "em": {"kernels", *GROUND},
     "mixture": ESTIMATORS,
     "profile": MODELS,
+    "impute": MODELS,
     "plot": {"profile", *MODELS},
     "demo": {"profile", "plot", *MODELS},
-    "cli": {"demo", "profile", "plot", *MODELS},
+    "cli": {"demo", "impute", "profile", "plot", *MODELS},
     "__main__": {"cli"},
 }
 # Packages that are not required. The roof is only reached by those who installed them; below it

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
     from fusem.exceptions import MissingValuesWarning as MissingValuesWarning
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
+    from fusem.impute.imputer import EMImputer as EMImputer
+    from fusem.impute.pool import pool as pool
     from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
     from fusem.mixture.load import load as load
     from fusem.mixture.statistic import MixtureStatistic as MixtureStatistic
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 _PUBLIC: dict[str, tuple[str, str | None]] = {
     "ConstantColumnWarning": ("fusem.exceptions", "ConstantColumnWarning"),
     "DegenerateComponentWarning": ("fusem.exceptions", "DegenerateComponentWarning"),
+    "EMImputer": ("fusem.impute.imputer", "EMImputer"),
     "EmptyComponentWarning": ("fusem.exceptions", "EmptyComponentWarning"),
     "FewRowsWarning": ("fusem.exceptions", "FewRowsWarning"),
     "FusemFileError": ("fusem.exceptions", "FusemFileError"),
@@ -56,6 +59,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "Rows": ("fusem.data.blocks", "Rows"),
     "load": ("fusem.mixture.load", "load"),
     "plot": ("fusem.plot", None),
+    "pool": ("fusem.impute.pool", "pool"),
     "profile_loglik": ("fusem.profile", "profile_loglik"),
     "rows": ("fusem.data.open", "open_rows"),
 }
@@ -63,6 +67,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
 __all__ = [
     "ConstantColumnWarning",
     "DegenerateComponentWarning",
+    "EMImputer",
     "EmptyComponentWarning",
     "FewRowsWarning",
     "FusemFileError",
@@ -76,6 +81,7 @@ __all__ = [
     "__version__",
     "load",
     "plot",
+    "pool",
     "profile_loglik",
     "rows",
 ]

@@ -7,6 +7,7 @@ import click
 from fusem.cli.demo import demo
 from fusem.cli.examples import ExampleGroup
 from fusem.cli.fit import fit
+from fusem.cli.impute import impute
 from fusem.cli.info import info
 from fusem.cli.predict import predict
 from fusem.cli.sample import sample
@@ -56,5 +57,5 @@ def app(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (fit, predict, score, sample, info, demo):
+for command in (fit, predict, impute, score, sample, info, demo):
     app.add_command(command)

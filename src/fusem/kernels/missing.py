@@ -63,12 +63,11 @@ def missing_space(
         Whether missing values are to be filled.
     """
     tile = len(space.w)
-    vector = 2 * 64 // np.dtype(dtype).itemsize
     moves, noise = (n_components * d * tile, d * tile) if fill else (0, 0)
     return MissingSpace(
         space=space,
         patterns=patterns(d, tile),
-        bases=bases(n_bases, d, tile, vector, dtype),
+        bases=bases(n_bases, columns > n_components * d, d, tile, dtype),
         filled=aligned(d * tile, dtype),
         y=aligned(columns * tile, dtype),
         moves=aligned(moves, dtype)[:moves],

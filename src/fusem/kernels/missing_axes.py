@@ -73,7 +73,7 @@ def add_variances(
         begin, end = rows_of(m, g, tile)
         count = missing_columns(m.patterns, m.patterns.group[g], words, d, m.bases.columns)
         for k in range(n_components):
-            mass = mass_of(resp, k * stride + begin, k * stride + end)
+            mass = mass_of(resp, k * stride, m.bases, begin, end)
             for s in range(count):
                 j = m.bases.columns[s]
                 z = float(shift[k * d + j])

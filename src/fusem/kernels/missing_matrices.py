@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fusem.kernels.missing import add_to, fill, rows_of
-from fusem.kernels.null_space import add_spread, basis, mass_of, remove
+from fusem.kernels.null_space import add_spread, basis, mass_of, remove, take_spread
 from fusem.kernels.patterns import missing_columns
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import fma, lanes, load_wide, store_affine, zeros_wide
@@ -79,7 +79,9 @@ def add_spreads(
         for own in range(n):
             mass = 0.0
             for k in range(own, n_components, n):
-                mass += mass_of(resp, k * stride + first, k * stride + last)
+                mass += mass_of(resp, k * stride, m.bases, first, last)
             if mass > 0.0:
                 v0 = basis(m.bases, matrix, own * d * d, number, count, own, n, d)
-                add_spread(m.bases, v0, count, mass, stats, second + own * d * (d + 1) // 2, d)
+                add_spread(m.bases, v0, count, mass, own, d)
+    for own in range(n):
+        take_spread(m.bases, own, stats, second + own * d * (d + 1) // 2, d)

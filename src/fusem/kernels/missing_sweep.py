@@ -11,9 +11,9 @@ import math
 
 from fusem.kernels.axes import weight_total
 from fusem.kernels.missing import ALL, drawn, fill_row
-from fusem.kernels.mixture_sweep import HEADER
+from fusem.kernels.mixture_sweep import FETCHED, HEADER
 from fusem.kernels.null_space import forget
-from fusem.kernels.patterns import LEAF, find_missing, sort_rows
+from fusem.kernels.patterns import LEAF, PATTERNS, find_missing, forget_patterns, sort_rows
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import log_evidence, posterior
 from fusem.kernels.simd import lanes
@@ -54,13 +54,15 @@ def gather_weights(weights, begin, order, first, count, w, tile):
 def begin_leaf(m, address, row_stride, column_stride, x, count, d, words, pass_number, tile):
     """Sort the rows of a leaf; forget what belongs to other parameters or other patterns."""
     p = m.patterns
-    find_missing(address, row_stride, column_stride, x, count, d, words, p.bits)
-    complete, first, groups, emptied = sort_rows(p, count, d, words, tile)
-    if emptied or m.bases.state[1] != pass_number:
+    full = p.known[0] + count > PATTERNS
+    if full or p.known[0] == 0:
+        forget_patterns(p, d, words)
+    if full or m.bases.state[1] != pass_number:
         forget(m.bases)
         m.bases.state[1] = pass_number
+    find_missing(address, row_stride, column_stride, x, count, d, words, p.bits)
     m.tile[0] = 0
-    return complete, first, groups
+    return sort_rows(p, count, words, tile)
 
 
 @helper
@@ -91,7 +93,8 @@ def sweep(
     """Add up a segment, in leaves that are longer than those of complete rows."""
     x, w, logp, resp, tree = m.space.x, m.space.w, m.space.logp, m.space.resp, m.space.tree
     size, n_components, tile, words = out.size, log_weights.size, w.size, (d + 63) // 64
-    stride, nodes, order = tile + PADDING, 0, m.patterns.order
+    stride, nodes, order, strip = tile + PADDING, 0, m.patterns.order, 4 * lanes(x)
+    row_bytes = row_stride if row_stride == d * column_stride <= FETCHED else 0
     for leaf in range((rows + LEAF - 1) // LEAF):
         stats, start = clear(tree, out, nodes, size)
         begin = leaf * LEAF
@@ -103,25 +106,27 @@ def sweep(
         end = m.patterns.begin[groups] if groups > 0 else first
         for p in range(0, end, tile):
             n = min(tile, (complete if p < first else end) - p)
-            gather_rows(at, row_stride, column_stride, order, p, x, d, tile)
-            weighted = gather_weights(weights, begin, order, p, n, w, tile)
+            width = (n + strip - 1) // strip * strip
+            gather_rows(at, row_stride, column_stride, order, p, x, d, width)
+            weighted = gather_weights(weights, begin, order, p, n, w, width)
             if p < first:
-                log_density(x, operands, log_weights, logp, m.space.scratch, d, tile, stride)
+                log_density(x, operands, log_weights, logp, m.space.scratch, d, width, stride)
             else:
-                find_groups(m, p, groups, tile)
-                log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words)
+                find_groups(m, p, groups, width)
+                log_density_missing(x, m, operands, log_weights, logp, d, width, stride, words)
+            ahead = at + (LEAF + p) * row_stride
             stats[start] += posterior(
-                logp, w, resp, n_components, tile, stride, weighted, address, 0
+                logp, w, resp, n_components, width, stride, weighted, ahead, row_bytes
             )
-            stats[start + 1] += weight_total(w, 0, tile) if weighted else n
+            stats[start + 1] += weight_total(w, 0, width) if weighted else n
             if p < first:
                 accumulate(
                     x, w, resp, logp, operands, m.space.scratch, stats, start + HEADER, d,
-                    n_components, tile, stride,
+                    n_components, width, stride,
                 )  # fmt: skip
             else:
                 accumulate_missing(
-                    x, m, w, resp, logp, operands, log_weights, stats, start + HEADER, d, tile,
+                    x, m, w, resp, logp, operands, log_weights, stats, start + HEADER, d, width,
                     stride, words,
                 )  # fmt: skip
         stats[start + 2] += count

@@ -18,25 +18,33 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fusem.kernels.lane_sums import total
 from fusem.kernels.patterns import PATTERNS
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
+    LANES,
     add,
     add_scaled,
     element,
+    filled,
+    fma,
     lanes,
     less_scaled,
     load,
+    load_as,
+    load_wide,
     mul,
     scaled,
     store,
     sub,
+    where_less,
     zeros,
 )
-from fusem.kernels.tile import aligned, place
+from fusem.kernels.tile import aligned, fill_zeros, place
 
 BYTES = 8 * 1024 * 1024  # of the bases that are kept, per thread
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+FEW = 16  # columns: loops over fewer have the same length for all patterns
 NONE = -1  # place of a basis that is not known
 
 
@@ -51,23 +59,36 @@ class Bases(NamedTuple):
     state: NDArray[np.int64]  # (2) end of what is kept; number of the pass it belongs to
     work: NDArray[np.float64]  # (d · d + d · d) V and R being made
     columns: NDArray[np.int64]  # (d + 1) missing columns
-    coefficients: NDArray[Any]  # (d vectors) products of V and y
-    inside: NDArray[Any]  # (tile) 1 for the rows of a group, else 0
+    coefficients: NDArray[Any]  # (d strips) products of V and y
+    spread: NDArray[
+        np.float64
+    ]  # (matrices · d · width) conditional covariances of a tile, zeros between
+    ramp: NDArray[Any]  # (tile) 0, 1, 2 …
 
 
-def bases(n_components: int, d: int, tile: int, vector: int, dtype: DTypeLike) -> Bases:
-    """Memory of one thread; `n_components` so many as have covariances of their own."""
+def width_of(d):
+    """Elements between the rows of a square."""
+    return (d + LANES - 1) // LANES * LANES
+
+
+square_width = helper(width_of)
+
+
+def bases(n_components: int, matrices: bool, d: int, tile: int, dtype: DTypeLike) -> Bases:
+    """Memory of one thread; `n_components` so many as have covariances of their own, `matrices` or not."""
     room = max(2 * d * d, BYTES // np.dtype(dtype).itemsize)
     made = Bases(
         at=aligned(PATTERNS * n_components, np.int64),
         gain=aligned(PATTERNS * n_components, np.float64),
-        store=aligned(room, dtype),
+        store=aligned(room + LANES, dtype),
         state=aligned(2, np.int64),
         work=aligned(2 * d * d, np.float64),
         columns=aligned(d + 1, np.int64),
-        coefficients=aligned(d * vector, dtype),
-        inside=aligned(tile, dtype),
+        coefficients=aligned(d * 4 * 16, dtype),
+        spread=aligned(n_components * d * width_of(d) if matrices else LANES, np.float64),
+        ramp=aligned(tile, dtype),
     )
+    made.ramp[:] = np.arange(tile)
     made.state[1] = NONE
     return made
 
@@ -96,7 +117,7 @@ def basis(
     if bases.at[entry] != NONE:
         return bases.at[entry]
     size = count * d + count * count
-    if bases.state[0] + size > bases.store.size:
+    if bases.state[0] + size > bases.store.size - LANES:
         forget(bases)
     v, rest, gain = bases.work, count * d, count * HALF_LOG_2PI
     for s in range(count - 1, -1, -1):
@@ -131,6 +152,12 @@ def basis(
 
 
 @helper
+def start_of(bases, s, d):
+    """Where to begin with a column of V, zero above its number: a few zeros are faster than a branch."""
+    return 0 if d <= FEW else bases.columns[s]
+
+
+@helper
 def remove(
     y,  # INOUT (d columns) at y0: less its part in the span of V
     y0,
@@ -144,65 +171,105 @@ def remove(
     d,
 ):
     """Conditional mean of the rows of a group, in whitened coordinates."""
-    columns, c, inside = bases.columns, bases.coefficients, bases.inside
-    step, strip = lanes(y), 4 * lanes(y)
-    for r in range(first, last):
-        inside[r] = 1.0
-    start = columns[0]
-    for r in range(first - first % step, last, step):
-        tile_at, mask = place(y, r, d), load(inside, r)
-        at = y0 + tile_at
+    ramp, one, strip = bases.ramp, lanes(y), 4 * lanes(y)
+    r = first - first % one
+    while r < last:
+        whole = r % strip == 0 and last - r > one  # else one vector of rows will do
+        at = place(y, r, d)
         for s in range(count):
-            t = u = zeros(y)
-            row, i = v0 + s * d, columns[s]
-            while i + 2 <= d:
-                t = add_scaled(bases.store, row + i, load(y, at + i * strip), t)
-                u = add_scaled(bases.store, row + i + 1, load(y, at + i * strip + strip), u)
-                i += 2
-            if i < d:
-                t = add_scaled(bases.store, row + i, load(y, at + i * strip), t)
-            store(c, s * step, mul(mask, add(t, u)))
-        active = 0
-        for i in range(start, d):
-            while active < count and columns[active] <= i:
-                active += 1
-            z = load(y, at + i * strip)
-            for s in range(active):
-                z = less_scaled(bases.store, v0 + s * d + i, load(c, s * step), z)
-            store(y, at + i * strip, z)
+            i, row = start_of(bases, s, d), v0 + s * d
+            if whole:
+                mask = within(load_wide(ramp, r), first, last)
+                remove_one(load_wide, y, y0 + at, mask, bases, row, s, i, d)
+            else:
+                mask = within(load(ramp, r), first, last)
+                remove_one(load, y, y0 + at, mask, bases, row, s, i, d)
         if moves.size > 0:
             triangle = v0 + count * d
-            for s in range(count):
-                z = load(c, s * step)
-                if noise.size > 0:
-                    z = sub(z, load(noise, tile_at + columns[s] * strip))
-                z = sub(zeros(y), mul(mask, z))
-                row = triangle + s * count
-                for t in range(s):
-                    z = less_scaled(bases.store, row + t, load(c, t * step), z)
-                z = scaled(element(bases.store, row + s), z)
-                store(c, s * step, z)
-                target = at + columns[s] * strip
-                store(moves, target, add(load(moves, target), z))
-    for r in range(first, last):
-        inside[r] = 0.0
+            if whole:
+                mask = within(load_wide(ramp, r), first, last)
+                move(load_wide, bases, triangle, count, mask, moves, y0, noise, at)
+            else:
+                mask = within(load(ramp, r), first, last)
+                move(load, bases, triangle, count, mask, moves, y0, noise, at)
+        r += strip if whole else one
 
 
 @helper
-def add_spread(bases, v0, count, mass, stats, second, d):
-    """Add mass · V Vᵀ, the conditional covariance of so many rows, to a lower triangle at `second`."""
+def within(rows, first, last):
+    """1 in lanes whose row belongs to a group, else 0."""
+    nothing, one = filled(0.0, rows), filled(1.0, rows)
+    before_end = where_less(rows, filled(float(last), rows), one, nothing)
+    return where_less(rows, filled(float(first), rows), nothing, before_end)
+
+
+@helper
+def remove_one(load, y, at, mask, bases, row, s, start, d):
+    """Take the part along one column of V, zero above `start`, out of some rows; keep how much that is."""
+    strip = 4 * lanes(y)
+    part = sub(mask, mask)
+    for i in range(start, d):
+        part = add_scaled(bases.store, row + i, load(y, at + i * strip), part)
+    part = mul(part, mask)
+    for i in range(start, d):
+        store(y, at + i * strip, less_scaled(bases.store, row + i, part, load(y, at + i * strip)))
+    store(bases.coefficients, s * strip, part)
+
+
+@helper
+def move(load, bases, triangle, count, mask, moves, y0, noise, at):
+    """What missing values are less what was filled in: solves R δ = −Vᵀ y, or noise − Vᵀ y."""
+    c, strip = bases.coefficients, 4 * lanes(moves)
     for s in range(count):
-        first, row = bases.columns[s], v0 + s * d
-        for i in range(first, d):
-            factor, target = mass * bases.store[row + i], second + i * (i + 1) // 2
-            for j in range(first, i + 1):
-                stats[target + j] += factor * bases.store[row + j]
+        z, row = load(c, s * strip), triangle + s * count
+        if noise.size > 0:
+            z = sub(z, mul(mask, load(noise, at + bases.columns[s] * strip)))
+        z = sub(sub(mask, mask), z)
+        for t in range(s):
+            z = less_scaled(bases.store, row + t, load(c, t * strip), z)
+        z = scaled(element(bases.store, row + s), z)
+        store(c, s * strip, z)
+        target = y0 + at + bases.columns[s] * strip
+        store(moves, target, add(load(moves, target), z))
 
 
 @helper
-def mass_of(resp, first, last):
-    """Σ r over some rows, as float64."""
-    total = 0.0
-    for r in range(first, last):
-        total += resp[r]
-    return total
+def add_spread(bases, v0, count, mass, own, d):
+    """Add mass · V Vᵀ, the conditional covariance of so many rows, to the square of a component.
+
+    Whole rows by vectors: half as many scalars in a triangle took three times as long.
+    """
+    step, width = lanes(bases.spread), square_width(d)
+    square = own * d * width
+    like = load(bases.spread, 0)
+    for s in range(count):
+        first, row = start_of(bases, s, d), v0 + s * d
+        start = first - first % step
+        for i in range(first, d):
+            factor, j = filled(mass * bases.store[row + i], like), start
+            while j <= i:
+                at = square + i * width + j
+                v = load_as(bases.store, row + j, like)
+                store(bases.spread, at, fma(factor, v, load(bases.spread, at)))
+                j += step
+
+
+@helper
+def take_spread(bases, own, stats, second, d):
+    """Add a component's square to a lower triangle at `second`, and leave zeros."""
+    width = square_width(d)
+    for i in range(d):
+        at, to = (own * d + i) * width, second + i * (i + 1) // 2
+        for j in range(i + 1):
+            stats[to + j] += bases.spread[at + j]
+        fill_zeros(bases.spread, at, width)
+
+
+@helper
+def mass_of(resp, r0, bases, first, last):
+    """Σ r over some rows of a tile, as float64; theirs begin at r0."""
+    t, step = zeros(resp), lanes(resp)
+    for r in range(first - first % step, last, step):
+        rows = load(bases.ramp, r)
+        t = fma(within(rows, first, last), load(resp, r0 + r), t)
+    return total(t)

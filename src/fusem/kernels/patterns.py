@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.kernels.compact import how_many
 from fusem.kernels.policy import helper
+from fusem.kernels.simd import element
 from fusem.kernels.tile import LEAF as SHORT_LEAF
 from fusem.kernels.tile import aligned
 from fusem.kernels.transpose import GROUP, missing_in_group, read
@@ -21,7 +21,7 @@ LEAF = 4 * SHORT_LEAF  # rows: enough for rows of one pattern to fill vectors
 WORD = 64  # columns per word
 PATTERNS = 2 * LEAF  # numbers there are; a leaf needs at most LEAF of them
 SLOTS = 2 * PATTERNS  # of the hash table, a power of two
-COMPLETE, EMPTY = -1, -2  # in place of the number of a pattern: nothing is missing, everything is
+COMPLETE, EMPTY = 0, 1  # numbers of two patterns: nothing is missing, everything is
 MIX = -7046029254386353131  # an odd number with its bits well spread (the golden ratio of 2^64)
 
 
@@ -33,8 +33,10 @@ class Patterns(NamedTuple):
     known: NDArray[np.int64]  # (1) how many patterns have a number
     bits: NDArray[np.int64]  # (LEAF · words) missing columns of each row
     number: NDArray[np.int32]  # (LEAF) pattern of each row
-    counts: NDArray[np.int32]  # (PATTERNS) rows of the leaf, zeros between leaves
-    order: NDArray[np.int32]  # (LEAF + 2 tiles) rows: complete ones, then pattern by pattern
+    counts: NDArray[
+        np.int64
+    ]  # (PATTERNS) rows of the leaf, then their places; zeros between leaves
+    order: NDArray[np.int32]  # (2 · (LEAF + tile)) rows: complete ones, then pattern by pattern
     group: NDArray[np.int32]  # (LEAF) the leaf's patterns, in the order of their first rows
     begin: NDArray[np.int64]  # (LEAF + 1) place in `order` of the first row of each
 
@@ -48,8 +50,8 @@ def patterns(d: int, tile: int) -> Patterns:
         known=aligned(1, np.int64),
         bits=aligned(LEAF * words, np.int64),
         number=aligned(LEAF, np.int32),
-        counts=aligned(PATTERNS, np.int32),
-        order=aligned(LEAF + 2 * tile, np.int32),
+        counts=aligned(PATTERNS, np.int64),
+        order=aligned(2 * (LEAF + tile), np.int32),
         group=aligned(LEAF, np.int32),
         begin=aligned(LEAF + 1, np.int64),
     )
@@ -72,14 +74,16 @@ def find_missing(
     bits,  # OUT (count · words)
 ):
     """Which values of each row are NaN."""
-    for i in range(count * words):
-        bits[i] = 0
     whole = d - d % GROUP if column_stride == kind.itemsize else 0
     for r in range(count):
         row = address + r * row_stride
-        for j in range(0, whole, GROUP):
-            found = missing_in_group(row + j * kind.itemsize, kind)
-            bits[r * words + j // WORD] |= found << (j % WORD)
+        j = 0
+        for at in range(r * words, (r + 1) * words):
+            found, shift = 0, 0
+            while shift < WORD and j < whole:
+                found |= missing_in_group(row + j * kind.itemsize, kind) << shift
+                j, shift = j + GROUP, shift + GROUP
+            bits[at] = found
     for j in range(whole, d):
         for r in range(count):
             value = read(address + r * row_stride + j * column_stride, kind)
@@ -87,79 +91,95 @@ def find_missing(
 
 
 @helper
-def number_of(p, row, words):
-    """The number of a row's pattern, a new one where it is not known yet."""
+def slot_of(bits, at, words):
+    """Where to look first for the pattern that begins at a place of `bits`."""
     hashed = 0
-    for i in range(words):
-        hashed = (hashed ^ p.bits[row * words + i]) * MIX
+    for i in range(at, at + words):
+        hashed = (hashed ^ element(bits, i)) * MIX
         hashed ^= (hashed >> 32) & 0xFFFFFFFF
-    slot = hashed & (SLOTS - 1)
-    while p.slots[slot] > 0:
-        number = p.slots[slot] - 1
-        same = True
+    return hashed & (SLOTS - 1)
+
+
+@helper
+def number_of(p, bits, at, words):
+    """The number of the pattern that begins at a place of `bits`, a new one where it is not known yet."""
+    slot = slot_of(bits, at, words)
+    while element(p.slots, slot) > 0:
+        number = element(p.slots, slot) - 1
+        other = 0
         for i in range(words):
-            same &= p.words[number * words + i] == p.bits[row * words + i]
-        if same:
+            other |= element(p.words, number * words + i) ^ element(bits, at + i)
+        if other == 0:
             return number
         slot = (slot + 1) & (SLOTS - 1)
     number = p.known[0]
     p.known[0] = number + 1
     p.slots[slot] = number + 1
     for i in range(words):
-        p.words[number * words + i] = p.bits[row * words + i]
+        p.words[number * words + i] = bits[at + i]
     return number
 
 
 @helper
-def sort_rows(p, count, d, words, tile):
+def forget_patterns(p, d, words):
+    """Empty the table, but for the two patterns that have numbers of their own."""
+    p.known[0] = 0
+    for slot in range(SLOTS):
+        p.slots[slot] = 0
+    for i in range(words):
+        p.bits[i] = 0
+    number_of(p, p.bits, 0, words)  # COMPLETE
+    for j in range(d):
+        p.bits[j // WORD] |= 1 << (j % WORD)
+    number_of(p, p.bits, 0, words)  # EMPTY
+
+
+@helper
+def sort_rows(p, count, words, tile):
     """Sort the leaf's rows by pattern.
 
-    Returns how many are complete, the place where the others begin (a multiple of the tile), the number of
-    their groups, and whether the table of patterns was emptied. What fills a tile up repeats a row.
+    Returns how many are complete, the place where the others begin (a multiple of the tile) and the number of
+    their groups. What fills a tile up repeats a row.
     """
-    emptied = p.known[0] + count > PATTERNS
-    if emptied:
-        p.known[0] = 0
-        for slot in range(SLOTS):
-            p.slots[slot] = 0
-    complete, groups = 0, 0
+    groups = 0
     for r in range(count):
-        missing = 0
-        for i in range(words):
-            missing += how_many(p.bits[r * words + i])
-        if missing == 0:
-            p.number[r] = COMPLETE
-            p.order[complete] = r
-            complete += 1
-        elif missing == d:
-            p.number[r] = EMPTY
-        else:
-            number = number_of(p, r, words)
-            p.number[r] = number
-            if p.counts[number] == 0:
-                p.group[groups] = number
-                groups += 1
-            p.counts[number] += 1
+        number = number_of(p, p.bits, r * words, words)
+        p.number[r] = number
+        before = element(p.counts, number)
+        p.counts[number] = before + 1
+        if before == 0:
+            p.group[groups] = number
+            groups += 1
+    complete = p.counts[COMPLETE]
     first = (complete + tile - 1) // tile * tile
-    for place in range(complete, first):
-        p.order[place] = p.order[0]
-    place = first
+    end = LEAF + tile  # rows without any value come after all that is read
+    place, some = first, 0
     for g in range(groups):
-        p.begin[g] = place
         number = p.group[g]
-        place, p.counts[number] = place + p.counts[number], place
-    p.begin[groups] = place
+        size = p.counts[number]
+        if number == COMPLETE:
+            p.counts[number] = 0
+        elif number == EMPTY:
+            p.counts[number] = end
+        else:
+            p.counts[number] = place
+            p.group[some], p.begin[some] = number, place
+            place += size
+            some += 1
+    p.begin[some] = place
     for r in range(count):
-        number = p.number[r]
-        if number >= 0:
-            p.order[p.counts[number]] = r
-            p.counts[number] += 1
-    for g in range(groups):
+        number = element(p.number, r)
+        at = element(p.counts, number)
+        p.order[at] = r
+        p.counts[number] = at + 1
+    for g in range(some):
         p.counts[p.group[g]] = 0
-    if groups > 0:
-        for rest in range(place, place + tile):
-            p.order[rest] = p.order[first]
-    return complete, first, groups, emptied
+    p.counts[COMPLETE] = p.counts[EMPTY] = 0
+    for rest in range(complete, first):
+        p.order[rest] = p.order[0]
+    for rest in range(place, place + tile if some > 0 else place):
+        p.order[rest] = p.order[first]
+    return complete, first, some
 
 
 @helper

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from fusem.data import open_rows
 from fusem.families.gaussian import inverse_triangles, symmetric
 from fusem.mixture.engine import Model
 from fusem.mixture.parametrised import Parametrised
@@ -94,7 +95,7 @@ class Conditional(Parametrised):
             raise ValueError("values names every column: there is none left.")
         if not some.size:
             return self._part(model, rest)
-        weights = self.marginal(some.tolist()).predict_proba(row[None])[0]
+        weights = self.marginal(some.tolist()).predict_proba(open_rows(row[None]))[0]
         slopes, within = regression(self._family.whitening_matrices(model.components), some, rest)
         offset = row - model.components.means[:, some]
         means = model.components.means[:, rest] + np.einsum("kij,kj->ki", slopes, offset)
@@ -137,7 +138,7 @@ class Conditional(Parametrised):
         d = model.components.means.shape[1]
         rows = rows_to_use(self, X, d).to_array().astype(np.float64)
         mixture: Any = self
-        return conditional_moments(self._family, model, rows, mixture.predict_proba(rows))
+        return conditional_moments(self._family, model, rows, mixture.predict_proba(open_rows(rows)))
 
     def _numbers(self, columns: Sequence[Any]) -> NDArray[np.intp]:
         """Numbers of columns that are given by number or by name."""
