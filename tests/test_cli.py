@@ -149,6 +149,16 @@ def test_fit_starts_from_a_model(folder):
     assert "-k 4: the model to start from has 3" in done.err[0]
 
 
+def test_fit_from_a_model_takes_its_columns_by_name(folder, tmp_path):
+    table = pd.read_parquet(folder / "text.parquet")
+    table[["w", "b", "name", "a"]].to_parquet(tmp_path / "turned.parquet")
+    arguments = ["--start", folder / "model.npz", "--json"]
+    straight = json.loads(succeed("fit", folder / "table.csv", *arguments))
+    turned = json.loads(succeed("fit", tmp_path / "turned.parquet", *arguments))
+    assert turned["columns"] == straight["columns"] == ["a", "b"]
+    np.testing.assert_allclose(turned["means"], straight["means"], rtol=1e-9)
+
+
 def test_fit_of_one_column_with_weights_from_a_file(folder, tmp_path):
     out = succeed(
         "fit", folder / "column.npy", "-k", 2, "--weights", folder / "weights.npy",

@@ -58,7 +58,7 @@ def _reg_covar(
     default="kmeans",
     show_default=True,
     help=f"Where to start: {', '.join(STARTS)}, or the file of a saved model, whose number of "
-    "components and covariance form are then the defaults.",
+    "components, covariance form and columns are then the defaults.",
 )
 @click.option(
     "--restarts",
@@ -129,8 +129,8 @@ def fit(
     """
     if picture is not None:
         _check_picture(picture)
-    settings = _start_settings(start, components, covariance)
-    rows, weight_rows = open_source(data, columns, weights)
+    settings, first = _start_settings(start, components, covariance)
+    rows, weight_rows = open_source(data, columns, weights, model=first)
     # Only now: a mistake in the command is told at once, not after a second of imports.
     from fusem import GaussianMixture
     from fusem.cli.progress import sweep_lines
@@ -160,16 +160,19 @@ def fit(
         _print_result(model, record, as_json)
 
 
-def _start_settings(start: str, components: int | None, covariance: str | None) -> dict[str, Any]:
-    """Turn --start, -k and --covariance into the estimator's arguments."""
+def _start_settings(
+    start: str, components: int | None, covariance: str | None
+) -> tuple[dict[str, Any], Any]:
+    """Turn --start, -k and --covariance into the estimator's arguments, and the model to start from."""
     if start in STARTS:
         if components is None:
             raise click.UsageError("Say how many components to fit, such as -k 3.")
-        return {
+        settings = {
             "n_components": components,
             "covariance_type": covariance or "full",
             "init_params": start,
         }
+        return settings, None
     if not Path(start).is_file():
         raise click.UsageError(
             f"--start {start}: neither one of {', '.join(STARTS)} nor the file of a model."
@@ -183,13 +186,14 @@ def _start_settings(start: str, components: int | None, covariance: str | None) 
     ):
         if given is not None and given != kept:
             raise click.UsageError(f"{option} {given}: the model to start from has {kept}.")
-    return {
+    settings = {
         "n_components": len(first.weights_),
         "covariance_type": first.covariance_type,
         "weights_init": first.weights_,
         "means_init": first.means_,
         "precisions_init": first.precisions_,
     }
+    return settings, first
 
 
 def _check_picture(picture: Path) -> None:

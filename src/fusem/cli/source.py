@@ -55,7 +55,8 @@ def open_source(
     """Open DATA, and its weights if any, as rows.
 
     Without a choice of columns those that the model was fitted with are taken, where both have
-    names, or else all but the column of weights.
+    names, or else all but the column of weights. A choice of just those columns is taken in the
+    model's order.
     """
     try:
         return _opened(data, columns, weights, model)
@@ -78,8 +79,9 @@ def _opened(
     import fusem
 
     chosen: list[Any] | None = None if columns is None else _typed(data, columns)
-    if chosen is None and model is not None:
-        chosen = _model_columns(data, model)
+    own = None if model is None else _model_columns(data, model)
+    if own is not None and (chosen is None or sorted(chosen) == sorted(own)):
+        chosen = own
     weight_rows = None
     if weights is not None and weights.lower().endswith(".npy"):
         weight_rows = fusem.rows(weights)

@@ -89,12 +89,14 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         y: Any = None,
     ) -> Any:
         self._validate_params()
-        rows, weights = rows_to_fit(X, y), weights_of(sample_weight)
+        goes_on = self.warm_start and hasattr(self, "converged_")
+        rows = rows_to_fit(X, y, self if goes_on else None)
+        weights = weights_of(sample_weight)
         names = column_names(X, rows)
         elements = self.n_components * rows.n_columns**2
         with one_thread(elements):
             settings = self._settings(rows.n_columns)
-        given = self._model() if self.warm_start and hasattr(self, "converged_") else None
+        given = self._model() if goes_on else None
         if given is not None and given.components.means.shape[1] != rows.n_columns:
             raise ValueError(
                 f"X has {rows.n_columns} features, but the model to continue from (warm_start=True) has "

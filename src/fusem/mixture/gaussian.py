@@ -55,7 +55,8 @@ class GaussianMixture(Conditional, BaseMixture):
     random_state : int, RandomState or None, default=None
         Seeds the starts, and `sample`.
     warm_start : bool, default=False
-        Continue from the last fit instead of a new start.
+        Continue from the last fit instead of a new start. Columns with names must be those of that
+        fit; from a file they are taken by name.
     verbose : int, default=0
         1 prints iterations, 2 also times and changes.
     verbose_interval : int, default=10

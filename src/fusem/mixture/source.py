@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import _check_feature_names, _get_feature_names
 
 from fusem.data import Rows, open_rows, open_weights
+from fusem.data.columns import enumerated
 
 ONE_DIMENSION = (
     "Expected 2D array, got 1D array instead. Reshape your data either using array.reshape(-1, 1) if it "
@@ -16,15 +17,15 @@ ONE_DIMENSION = (
 )
 
 
-def rows_to_fit(X: Any, y: Any) -> Rows:
-    """Rows to fit.
+def rows_to_fit(X: Any, y: Any, before: Any = None) -> Rows:
+    """Rows to fit; `before` is a fitted estimator that the fit goes on from, whose columns they must be.
 
     A 1-D array is one column; given together with `y`, as scikit-learn's meta-estimators do, it is
     taken for the mistake that it is there.
     """
     if y is not None and getattr(X, "ndim", 2) == 1:
         raise ValueError(f"{ONE_DIMENSION} (Without y a 1-D array is taken as one column.)")
-    return open_rows(X)
+    return _named_alike(X, getattr(before, "feature_names_in_", None))
 
 
 def column_names(X: Any, rows: Rows) -> np.ndarray | None:
@@ -37,14 +38,10 @@ def column_names(X: Any, rows: Rows) -> np.ndarray | None:
 def rows_to_use(estimator: Any, X: Any, d: int) -> Rows:
     """Rows for a fitted estimator: the same width, names in the same order; files by column name."""
     names = getattr(estimator, "feature_names_in_", None)
-    path = isinstance(X, (str, os.PathLike))
-    if path and names is not None and not os.fspath(X).endswith(".npy"):
-        rows = open_rows(X, columns=list(names))
-    else:
-        in_memory = not (path or callable(X) or isinstance(X, Rows))
-        if in_memory and (names is not None or hasattr(X, "columns")):
-            _check_feature_names(estimator, X, reset=False)
-        rows = open_rows(X)
+    in_memory = not (isinstance(X, (str, os.PathLike, Rows)) or callable(X))
+    if in_memory and (names is not None or hasattr(X, "columns")):
+        _check_feature_names(estimator, X, reset=False)
+    rows = _named_alike(X, names)
     if d != 1 and getattr(X, "ndim", 2) == 1:
         raise ValueError(f"{ONE_DIMENSION} The model was fitted with {d} columns.")
     if rows.n_columns != d:
@@ -52,6 +49,27 @@ def rows_to_use(estimator: Any, X: Any, d: int) -> Rows:
         raise ValueError(
             f"X has {rows.n_columns} features, but {type(estimator).__name__} is expecting "
             f"{d} features as input{known}."
+        )
+    return rows
+
+
+def _named_alike(X: Any, names: np.ndarray | None) -> Rows:
+    """Rows whose columns have these names in this order, where both have names.
+
+    A file is asked for them. Rows that were opened by hand may be called otherwise, but no column may
+    stand in another's place.
+    """
+    if names is None:
+        return open_rows(X)
+    expected = list(names)
+    if isinstance(X, (str, os.PathLike)) and not os.fspath(X).endswith(".npy"):
+        return open_rows(X, columns=expected)
+    rows = open_rows(X)
+    given = expected if rows.names is None else list(rows.names)
+    if given != expected and (not isinstance(X, Rows) or sorted(given) == sorted(expected)):
+        raise ValueError(
+            f"The feature names should match those that were passed during fit: {rows.label} has "
+            f"{enumerated(given)}, the model {enumerated(expected)}. Give these columns in this order."
         )
     return rows
 
