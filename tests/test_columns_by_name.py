@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 
 import fusem
+from fusem import plot
 from fusem.cli.source import open_source
 
 pd = pytest.importorskip("pandas")
@@ -88,3 +91,26 @@ def test_the_command_line_takes_the_columns_of_the_model(model, files, columns):
         rows, _ = open_source(str(files / name), columns, model=model)
         assert rows.names == ("a", "b")
     assert open_source(str(files / "t.csv"), ["b", "c"], model=model)[0].names == ("b", "c")
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
+def test_pictures_take_the_columns_of_a_file_by_name(model, table, files, name):
+    ax = plot.ellipses(model, files / name, ax=Figure().subplots())
+    (dots,) = ax.collections
+    np.testing.assert_allclose(dots.get_offsets(), table[["a", "b"]], rtol=1e-12)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("a", "b")
+    edges = []
+    for given in (files / name, table[["a", "b"]]):
+        ax = plot.density(model, given, column="b", ax=Figure().subplots())
+        (bars,) = [patch for patch in ax.patches if isinstance(patch, StepPatch)]
+        edges.append(bars.get_data().edges)
+    np.testing.assert_allclose(*edges, rtol=1e-12)
+    assert edges[0][0] > 80
+
+
+def test_pictures_refuse_what_predictions_refuse(model, table):
+    for draw in (plot.ellipses, plot.density):
+        with pytest.raises(ValueError, match="feature names should match"):
+            draw(model, table[["b", "a"]], ax=Figure().subplots())
+        with pytest.raises(ValueError, match="X has 3 features"):
+            draw(model, fusem.rows(table), ax=Figure().subplots())

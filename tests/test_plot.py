@@ -218,15 +218,15 @@ def test_responsibilities(ax, fitted, values):
     np.testing.assert_allclose(first.get_ydata() + second.get_ydata(), 1)
 
 
-def test_a_sample_keeps_the_order_and_the_weights():
+def test_a_sample_keeps_the_order_and_the_weights(fitted):
     X = np.arange(10_000.0)
-    rows, weights = sampled_rows([X[:3333, None], X[3333:, None]], 100, sample_weight=2 * X)
+    rows, weights = sampled_rows(fitted, [X[:3333, None], X[3333:, None]], 100, sample_weight=2 * X)
     assert rows.shape == (100, 1)
     np.testing.assert_array_equal(weights, 2 * rows[:, 0])
     assert (np.diff(rows[:, 0]) > 0).all()
     # One row of every stretch of a hundred.
     np.testing.assert_array_equal(rows[:, 0] // 100, np.arange(100))
-    few, nothing = sampled_rows(X[:50], 100)
+    few, nothing = sampled_rows(fitted, X[:50], 100)
     np.testing.assert_array_equal(few[:, 0], X[:50])
     assert nothing is None
 

@@ -84,7 +84,7 @@ def density(
     along = marginal(model, (index,))
     values = weights = None
     if X is not None:
-        rows, weights = sampled_rows(X, MAX_ROWS, sample_weight=sample_weight)
+        rows, weights = sampled_rows(model, X, MAX_ROWS, sample_weight=sample_weight)
         values = rows[:, index]
     low, high = _view(along, values)
     if values is not None:

@@ -100,7 +100,7 @@ def ellipses(
 
 def _draw_rows(ax: Axes, model: Any, X: Any, columns: tuple[int, int], shades: list[str]) -> bool:
     """Draw the rows; True when they are few enough to be dots."""
-    rows, _ = sampled_rows(X, MAX_ROWS)
+    rows, _ = sampled_rows(model, X, MAX_ROWS)
     x, y = rows[:, columns[0]], rows[:, columns[1]]
     if len(rows) <= MAX_DOTS:
         shade = np.asarray(shades)[model.predict(open_rows(rows))]

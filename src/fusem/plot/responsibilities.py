@@ -66,7 +66,7 @@ def responsibilities(
             "call model.predict_proba for the numbers."
         )
     ax = prepared_axes(ax)
-    rows, _ = sampled_rows(X, MAX_ROWS)
+    rows, _ = sampled_rows(model, X, MAX_ROWS)
     values = np.sort(rows[:, 0])
     shares = model.predict_proba(open_rows(values))
     shades = component_colors(shares.shape[1])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data.open import open_rows
+from fusem.mixture.source import rows_to_use
 
 Array = NDArray[np.float64]
 
@@ -77,9 +78,11 @@ def column_index(model: Any, column: int | str) -> int:
 
 
 def sampled_rows(
-    X: Any, max_rows: int, *, sample_weight: Any = None, seed: int = 0
+    model: Any, X: Any, max_rows: int, *, sample_weight: Any = None, seed: int = 0
 ) -> tuple[Array, Array | None]:
     """Read at most `max_rows` rows of `X`, one from each of equally long stretches.
+
+    The columns are those of the model, found as `predict` finds them: from a file by name.
 
     One random row per stretch keeps the order of the data and, unlike every k-th row, cannot
     fall in step with a period of it. The same rows are taken from the weights.
@@ -89,7 +92,7 @@ def sampled_rows(
     rows : ndarray of shape (m, n_columns), float64
     weights : ndarray of shape (m,), float64, or None
     """
-    rows = open_rows(X)
+    rows = rows_to_use(model, X, model.means_.shape[1])
     n_rows = rows.n_rows
     if n_rows is None:
         n_rows = sum(len(block) for block in rows.blocks())
