@@ -175,3 +175,18 @@ def test_wrong_starts_say_what_scikit_learn_says(case):
         else:
             first = str(theirs.value).splitlines()[0]
             assert first in str(said.value), name
+
+
+@by_type
+@by_start
+@quiet
+def test_float32_rows_start_as_their_values_do_in_float64(case, init_params):
+    """k-means on float32 rows would draw other rows."""
+    rng = np.random.default_rng(0)
+    centres = np.repeat(rng.normal(0, 3, (8, 4)), 2500, axis=0)
+    X = (centres + rng.normal(size=centres.shape)).astype(np.float32)
+    options = {"n_components": 8, "init_params": init_params, "random_state": 3, "reg_covar": 1e-3}
+    one, other = (
+        pair(case, **options, max_iter=3, tol=0.0)[0].fit(rows) for rows in (X, X.astype(float))
+    )
+    np.testing.assert_allclose(one.means_, other.means_, rtol=0, atol=1e-5)

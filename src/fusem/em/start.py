@@ -100,8 +100,13 @@ class Start:
             yield first, resp
 
 
-def of_ordinary_size(X: NDArray[Any]) -> NDArray[Any]:
-    """Rows scaled by a power of two if their squares might over- or underflow; k-means is the same."""
+def of_ordinary_size(X: NDArray[Any]) -> Array:
+    """Rows in float64, scaled by a power of two if their squares might over- or underflow.
+
+    In float32 k-means++ compares distances that are rounded otherwise and draws other rows; a start
+    should depend on the values alone.
+    """
+    X = np.asarray(X, dtype=np.float64)
     largest = max(float(X.max()), -float(X.min()))
     _, exponent = np.frexp(largest)
     return X if abs(exponent) <= 32 else np.asarray(np.ldexp(X, -exponent))

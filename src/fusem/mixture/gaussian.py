@@ -44,8 +44,8 @@ class GaussianMixture(Conditional, BaseMixture):
     n_init : int, default=1
         Number of starts; the one with the highest log-likelihood is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        How a start is drawn. Up to 50,000 rows it is scikit-learn's; above, it is drawn from a random
-        subsample of so many rows.
+        How a start is drawn. Up to 50,000 rows it is scikit-learn's for float64 (float32 rows start as
+        their values would there); above, it is drawn from a random subsample of so many rows.
     weights_init : array-like of shape (n_components,), optional
         Mixing weights to start from.
     means_init : array-like of shape (n_components, n_features), optional
