@@ -100,6 +100,9 @@ class GaussianMixture(Conditional, BaseMixture):
     (after `fit`, `covariances_`). The others are computed from it and read-only. Together with
     `weights_` and `means_` they may be assigned without `fit`.
 
+    A child that is forked from a process which has fitted hangs in the k-means start (scikit-learn's
+    OpenMP threads do not survive a fork): give `multiprocessing` the method "spawn" or "forkserver".
+
     References
     ----------
     Dempster, Laird and Rubin (1977), "Maximum likelihood from incomplete data via the EM algorithm".
