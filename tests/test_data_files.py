@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fusem
 from fusem.data import open_rows, open_weights
 from fusem.data.arrow import BATCH_BYTES
 
@@ -206,6 +207,21 @@ def test_csv_with_integers_first_and_fractions_far_down():
     rows = open_rows(write_csv("x.csv", "a,b\n" + "1,2\n" * 600_000 + "1,2.5\n"))
     assert rows.to_array()[-1].tolist() == [1.0, 2.5]
     assert rows.n_rows == 600_001
+
+
+@pytest.mark.parametrize("text", ["2019,2020\n0.5,0.25\n", '"0"\t"1"\n3\t4\n', "7\n0.5\n"])
+def test_csv_whose_first_line_may_be_names(text):
+    path = write_csv("x.csv", text)
+    with pytest.warns(fusem.HeaderWarning, match="read as a row.*such as 'n") as caught:
+        rows = open_rows(path)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert (rows.names, len(rows.to_array())) == (None, 2)
+    assert open_rows(write_csv("x.csv", "n" + text.replace('"', ""))).to_array().shape[0] == 1
+
+
+@pytest.mark.parametrize("text", ["1.0,2\n3,4\n", "1,1,0\n0,1,1\n", "-1,2\n3,4\n", "7\n5\n"])
+def test_csv_whose_first_line_is_a_row(text):
+    assert len(open_rows(write_csv("x.csv", text)).to_array()) == 2  # a warning would be an error
 
 
 @pytest.mark.parametrize(

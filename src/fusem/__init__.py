@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fusem.exceptions import FewRowsWarning as FewRowsWarning
     from fusem.exceptions import FusemFileError as FusemFileError
     from fusem.exceptions import FusemWarning as FusemWarning
+    from fusem.exceptions import HeaderWarning as HeaderWarning
     from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
     from fusem.exceptions import MissingValuesWarning as MissingValuesWarning
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
@@ -52,6 +53,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "FusemFileError": ("fusem.exceptions", "FusemFileError"),
     "FusemWarning": ("fusem.exceptions", "FusemWarning"),
     "GaussianMixture": ("fusem.mixture.gaussian", "GaussianMixture"),
+    "HeaderWarning": ("fusem.exceptions", "HeaderWarning"),
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
     "MissingValuesWarning": ("fusem.exceptions", "MissingValuesWarning"),
     "MixtureStatistic": ("fusem.mixture.statistic", "MixtureStatistic"),
@@ -73,6 +75,7 @@ __all__ = [
     "FusemFileError",
     "FusemWarning",
     "GaussianMixture",
+    "HeaderWarning",
     "LikelihoodDecreaseWarning",
     "MissingValuesWarning",
     "MixtureStatistic",

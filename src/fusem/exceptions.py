@@ -7,6 +7,9 @@ code written for scikit-learn catches them already. Bad values are plain `ValueE
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 __all__ = [
     "ConstantColumnWarning",
     "DegenerateComponentWarning",
@@ -14,6 +17,7 @@ __all__ = [
     "FewRowsWarning",
     "FusemFileError",
     "FusemWarning",
+    "HeaderWarning",
     "LikelihoodDecreaseWarning",
     "MissingValuesWarning",
     "RegularizationWarning",
@@ -21,7 +25,7 @@ __all__ = [
 
 
 class FusemWarning(UserWarning):
-    """Base of all warnings about a fit that finished but should be looked at.
+    """Base of all warnings: about a fit that finished but should be looked at, or about data read.
 
     Examples
     --------
@@ -58,6 +62,10 @@ class FewRowsWarning(FusemWarning):
     """Hardly more rows than components."""
 
 
+class HeaderWarning(FusemWarning):
+    """The first line of a CSV file is read as a row but may be names: it is all whole numbers."""
+
+
 class LikelihoodDecreaseWarning(FusemWarning):
     """The log-likelihood fell between two sweeps by more than rounding explains."""
 
@@ -74,3 +82,11 @@ class FusemFileError(ValueError):
 
     The message names the path, what is wrong with the file and what to do.
     """
+
+
+def warn(category: type[Warning], message: str) -> None:
+    """Warn as from the line outside this package that called into it."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fusem."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

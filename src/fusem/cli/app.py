@@ -51,7 +51,8 @@ def app(context: click.Context) -> None:
     """Fit Gaussian mixtures to tables of any size.
 
     DATA is a .npy or .csv file, a .parquet file, a folder of them or a quoted pattern such as
-    'part-*.parquet'. It is read in chunks and may be larger than memory.
+    'part-*.parquet'. It is read in chunks and may be larger than memory. The first line of a
+    .csv file names its columns, unless all of it is numbers: then it is a row.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -10,8 +10,9 @@ from typing import Any
 
 from fusem.data.arrow import batch_to_block, choose_numeric, pyarrow_module
 from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows
-from fusem.data.columns import string_names
+from fusem.data.columns import enumerated, string_names
 from fusem.data.file_mark import FileMark
+from fusem.exceptions import HeaderWarning, warn
 
 DELIMITERS = ",;\t"
 
@@ -19,7 +20,8 @@ DELIMITERS = ",;\t"
 class CsvRows(Rows):
     """A text table with a separator of ``,``, ``;`` or tab, with or without a line of names.
 
-    The first line names the columns unless all of it is numbers. Columns are float64 unless
+    The first line names the columns unless all of it is numbers; where these are whole and might be
+    names all the same, such as years, a `HeaderWarning` says so. Columns are float64 unless
     `dtype` says otherwise; empty cells, ``NA``, ``NaN`` and ``null`` are NaN. A Parquet or `.npy`
     file is read some twenty times faster: fits of many sweeps had better be converted once.
 
@@ -41,8 +43,16 @@ class CsvRows(Rows):
         self.label = label
         self._path = path
         self._mark = FileMark(path, label)
-        self._delimiter, self._has_names = _first_line(path, label)
+        self._delimiter, first = _first_line(path, label)
+        self._has_names = not all(_is_number(cell) for cell in first)
         schema = self._schema()
+        if not self._has_names and self._may_be_names(first, schema):
+            warn(
+                HeaderWarning,
+                f"{label}: the first line, {enumerated(first, 4)}, is all numbers, so it is read as a row, "
+                f"not as names of columns. If it holds names, put letters to them, such as 'n{first[0]}'; "
+                "if it is a row, a line of names above it ends this warning.",
+            )
         positions = choose_numeric(schema, columns, label)
         self._all_columns = list(schema.names)
         self._columns = [schema.names[j] for j in positions]
@@ -80,6 +90,13 @@ class CsvRows(Rows):
         self._mark.check()
         self.n_rows = total
 
+    def _may_be_names(self, first: list[str], schema: Any) -> bool:
+        """Whole numbers without repetition; of a single column, over lines that hold others."""
+        if not all(cell.isdecimal() for cell in first) or len(set(first)) < len(first):
+            return False
+        pa = pyarrow_module("pyarrow", self.label)
+        return len(first) > 1 or not pa.types.is_integer(schema.field(0).type)
+
     def _named(self, complaint: str) -> str:
         """Give a column its name where pyarrow counts them."""
         number = re.search(r"CSV column #(\d+)", complaint)
@@ -106,8 +123,8 @@ class CsvRows(Rows):
         )
 
 
-def _first_line(path: Path, label: str) -> tuple[str, bool]:
-    """Find the separator, and whether the first line holds names."""
+def _first_line(path: Path, label: str) -> tuple[str, list[str]]:
+    """Find the separator, and the cells of the first line without their quotes."""
     pyarrow_module("pyarrow.csv", label)  # say first that it is missing
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
@@ -121,12 +138,12 @@ def _first_line(path: Path, label: str) -> tuple[str, bool]:
             "is required."
         )
     delimiter = max(DELIMITERS, key=line.count)
-    return delimiter, not all(_is_number(cell) for cell in line.split(delimiter))
+    return delimiter, [cell.strip().strip('"') for cell in line.split(delimiter)]
 
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell.strip().strip('"'))
+        float(cell)
     except ValueError:
         return False
     return True

@@ -18,6 +18,7 @@ from fusem.data import Rows
 from fusem.em.blas import one_thread
 from fusem.em.history import Sweep, as_array
 from fusem.em.workers import Workers
+from fusem.exceptions import warn
 from fusem.mixture import diagnose
 from fusem.mixture.by_hand import ByHand
 from fusem.mixture.criteria import Criteria
@@ -135,7 +136,7 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         if not fitted.run.sweeps:
             return
         if not fitted.run.converged:
-            diagnose.warn(
+            warn(
                 ConvergenceWarning,
                 "Best performing initialization did not converge. Try different init parameters, or "
                 "increase max_iter, tol, or check for degenerate data.",

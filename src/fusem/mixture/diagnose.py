@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from types import ModuleType
 
 import numpy as np
@@ -19,6 +17,7 @@ from fusem.exceptions import (
     LikelihoodDecreaseWarning,
     MissingValuesWarning,
     RegularizationWarning,
+    warn,
 )
 from fusem.mixture.engine import Model
 
@@ -58,14 +57,6 @@ def covariances_of_rows(model: Model, reg: Array) -> tuple[Array, Array]:
     within = covariances if covariances.ndim == 2 else np.tensordot(weights, covariances, 1)
     within = within - np.diag(reg)
     return within, within + (weights * centred.T) @ centred
-
-
-def warn(category: type[Warning], message: str) -> None:
-    """Warn as from the line outside this package that called into it."""
-    frame, level = sys._getframe(), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fusem."):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
 
 
 def columns(
