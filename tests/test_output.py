@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fusem
+from fusem.cli.output import replacing
 from fusem.mixture import output
 
 X = np.random.default_rng(0).normal(size=(3000, 4))
@@ -61,6 +63,46 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(model, tmp_path, monkeypatch
     with pytest.raises(OSError, match="No space left"):
         model.predict_proba(X, out=tmp_path / "proba.npy")
     assert list(tmp_path.iterdir()) == []
+
+
+def unwritable():
+    """Return a folder in which not even root can make a file."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux's /proc")
+    return "/proc"
+
+
+def test_an_error_names_the_file_that_was_asked_for(model, tmp_path):
+    nowhere = tmp_path / "nowhere" / "proba.npy"
+    with pytest.raises(FileNotFoundError) as caught:
+        model.predict_proba(X, out=nowhere)
+    assert caught.value.filename == str(nowhere)
+    target = f"{unwritable()}/model.npz"
+    with pytest.raises(OSError, match="model") as caught:
+        model.save(target)
+    assert caught.value.filename == target
+    with (
+        pytest.raises(OSError, match="table") as caught,
+        replacing(Path("/proc/table.csv")) as part,
+    ):
+        part.touch()
+    assert caught.value.filename == "/proc/table.csv"
+
+
+def test_the_command_line_tries_the_folder_before_any_work(model, tmp_path):
+    model.save(tmp_path / "model.npz")
+    folder = unwritable()
+    for line in (
+        f"fit nothing.npy -k 2 -o {folder}/m.npz",  # even before it finds that there is no such file
+        f"fit nothing.npy -k 2 --plot {folder}/p.png",
+        f"predict model.npz nothing.npy -o {folder}/l.npy",
+        f"sample model.npz -n 5 -o {folder}/s.csv",
+    ):
+        command = [sys.executable, "-m", "fusem", *line.split()]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert f"{line.split()[-1]}: the folder /proc cannot be written" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
 
 
 @pytest.mark.parametrize(

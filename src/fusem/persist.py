@@ -20,7 +20,8 @@ import secrets
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +31,7 @@ import numpy.typing as npt
 
 from fusem.exceptions import FusemFileError
 
-__all__ = ["read_model", "save_model"]
+__all__ = ["naming", "read_model", "save_model"]
 
 FORMAT = "fusem model"
 # To be raised when a file written by this version would be misread by an older one.
@@ -109,7 +110,31 @@ def save_model(
                 with archive.open(info, "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
 
-    _replace(target, write)
+    _replace(target, write, _as_path(path))
+
+
+@contextmanager
+def naming(target: Path, temporary: Path) -> Iterator[None]:
+    """Let errors about a temporary file name the file that it was to become, which is what a user knows.
+
+    Parameters
+    ----------
+    target : Path
+        The file that was asked for.
+    temporary : Path
+        The file that is written first.
+
+    Raises
+    ------
+    OSError
+        As it was raised, but about `target`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or str(error.filename) != str(temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def read_model(
@@ -242,21 +267,22 @@ def _plain(value: object) -> Any:
     )
 
 
-def _replace(target: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write a temporary file and put it in the place of `target`."""
+def _replace(target: Path, write: Callable[[IO[bytes]], None], given: Path) -> None:
+    """Write a temporary file and put it in the place of `target`, which errors call as it was given."""
     # Not tempfile: its files are private to the user, and stay so after the renaming.
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o777)
-        temporary.replace(target)
-    except BaseException:  # also Ctrl-C
-        temporary.unlink(missing_ok=True)
-        raise
+    with naming(given, temporary):
+        try:
+            with temporary.open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o777)
+            temporary.replace(target)
+        except BaseException:  # also Ctrl-C
+            temporary.unlink(missing_ok=True)
+            raise
     _sync_folder(target.parent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -40,7 +41,7 @@ def checked_path(path: Path | None, kinds: Sequence[str]) -> Path | None:
     Raises
     ------
     click.BadParameter
-        For another ending than those given, or a folder that is not there.
+        For another ending than those given, or a folder that is not there or cannot be written.
     """
     if path is None:
         return None
@@ -48,18 +49,28 @@ def checked_path(path: Path | None, kinds: Sequence[str]) -> Path | None:
         raise click.BadParameter(f"{path}: the name must end in {' or '.join(kinds)}")
     if not path.parent.is_dir():
         raise click.BadParameter(f"{path}: there is no folder {path.parent}")
+    try:  # permissions alone do not tell: they bind no root, and a disk may be read-only
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".fusem-"):
+            pass
+    except OSError as error:
+        raise click.BadParameter(
+            f"{path}: the folder {path.parent} cannot be written ({error.strerror})"
+        ) from error
     return path
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its place if all goes well."""
+    from fusem.persist import naming
+
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        with naming(path, part):
+            yield part
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.data import Rows
 from fusem.data.files import reads_from
+from fusem.persist import naming
 
 
 class Column:
@@ -80,7 +81,8 @@ class Table:
                 )
             name = f".{self._path.name}.{uuid.uuid4().hex[:12]}.part"  # with the usual permissions
             self._temporary = self._path.with_name(name)
-            self._array = _file(self._temporary, rows.dtype, shape)
+            with naming(self._path, self._temporary):
+                self._array = _file(self._temporary, rows.dtype, shape)
         else:
             usable = isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.flags.writeable
             if not usable or out.shape != shape:
