@@ -256,6 +256,20 @@ def test_info(folder):
     assert record["settings"]["tol"] == 1e-3
 
 
+def test_info_does_not_call_the_last_sweep_the_score_of_the_model(folder):
+    """The model moved once more after the last sweep; only fit and score know its log-likelihood."""
+    model = fusem.load(folder / "model.npz")
+    line = next(
+        line for line in succeed("info", folder / "model.npz").splitlines() if "log-" in line
+    )
+    assert line.rsplit(maxsplit=1) == [
+        "log-likelihood per row, before the last step", f"{model.lower_bound_:.9f}"
+    ]  # fmt: skip
+    record = json.loads(succeed("info", folder / "model.npz", "--json"))
+    assert record["lower_bound"] == model.lower_bound_
+    assert "log_likelihood" not in record
+
+
 def test_demo(tmp_path):
     out = succeed("demo", "--out", tmp_path / "pictures", "--rows", 20_000)
     assert "highest at p = 0.3 (true value 0.3)" in out

@@ -38,8 +38,11 @@ def info(model: str, as_json: bool) -> None:
     if fitting["sweeps"] is not None:
         state = "converged" if fitting["converged"] else "not converged"
         pairs.append(("fit", f"{state} after {how_many(fitting['sweeps'], 'sweep')}"))
-    if fitting["log_likelihood"] is not None:
-        pairs.append(("log-likelihood per row", f"{fitting['log_likelihood']:.9f}"))
+    if (
+        fitting["lower_bound"] is not None
+    ):  # of the last sweep, after which the model moved once more
+        label = "log-likelihood per row, before the last step"
+        pairs.append((label, f"{fitting['lower_bound']:.9f}"))
     print_pairs(pairs)
     click.echo()
     print_components(fitted)

@@ -63,7 +63,7 @@ def fit_record(model: Any) -> dict[str, Any]:
     return {
         "converged": getattr(model, "converged_", None),
         "sweeps": getattr(model, "n_iter_", None),
-        "log_likelihood": getattr(model, "lower_bound_", None),
+        "lower_bound": getattr(model, "lower_bound_", None),
         "settings": {name: value for name, value in model.get_params().items() if _simple(value)},
     }
 

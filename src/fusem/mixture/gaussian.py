@@ -82,7 +82,7 @@ class GaussianMixture(Conditional, BaseMixture):
     n_iter_ : int
         Iterations of the kept start.
     lower_bound_ : float
-        Mean log-likelihood per row at its last sweep.
+        Mean log-likelihood per row at its last sweep, that is before its last M-step.
     lower_bounds_ : list of float
         The same for each iteration.
     history_ : structured ndarray of shape (n_iter_,)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def trace(model: Any, *, title: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the log-likelihood per row after each sweep of the fit.
+    """Draw the log-likelihood per row at each sweep of the fit, before its M-step.
 
     Parameters
     ----------
