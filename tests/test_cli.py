@@ -15,6 +15,7 @@ import pytest
 import fusem
 from fusem.cli.output import InOrder, TableWriter
 from fusem.cli.source import open_source
+from fusem.cli.table import numbers
 from tests import processes
 
 pd = pytest.importorskip("pandas")
@@ -262,12 +263,36 @@ def test_info_does_not_call_the_last_sweep_the_score_of_the_model(folder):
     line = next(
         line for line in succeed("info", folder / "model.npz").splitlines() if "log-" in line
     )
-    assert line.rsplit(maxsplit=1) == [
-        "log-likelihood per row, before the last step", f"{model.lower_bound_:.9f}"
-    ]  # fmt: skip
+    value = f"{model.lower_bound_:.9f}"
+    assert line.strip() == f"log-likelihood per row, before the last step: {value}"
     record = json.loads(succeed("info", folder / "model.npz", "--json"))
     assert record["lower_bound"] == model.lower_bound_
     assert "log_likelihood" not in record
+
+
+def test_info_names_the_columns_as_far_as_a_line_holds_them(folder, tmp_path):
+    lines = succeed("info", folder / "model.npz").splitlines()
+    assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("columns ")] == [
+        "2: a, b"
+    ]
+    model = fusem.GaussianMixture(1)
+    model.weights_, model.means_, model.covariances_ = [1.0], np.zeros((1, 30)), [np.eye(30)]
+    model.feature_names_in_ = np.array([f"column {j}" for j in range(30)], dtype=object)
+    model.save(tmp_path / "wide.npz")
+    lines = succeed("info", tmp_path / "wide.npz", COLUMNS="60").splitlines()
+    (line,) = [line for line in lines if line.startswith("columns ")]
+    assert line.split(maxsplit=1)[1] == "30: column 0, column 1, column 2, column 3, …"
+    assert len(line) <= 60
+
+
+def test_points_of_a_column_of_numbers_stand_under_each_other():
+    assert numbers([8.02, -12.5, 0.0316, 123456.0, 1e9]) == [
+        "     8.02000    ",
+        "   -12.5000     ",
+        "     0.0316000  ",
+        "123456          ",
+        "     1.00000e+09",
+    ]
 
 
 def test_demo(tmp_path):

@@ -21,7 +21,12 @@ def info(model: str, as_json: bool) -> None:
     """Print what MODEL is: its settings, how the fit ended, its components."""
     import fusem
     from fusem.cli.report import print_json
-    from fusem.cli.summary import components_record, fit_record, print_components
+    from fusem.cli.summary import (
+        columns_in_words,
+        components_record,
+        fit_record,
+        print_components,
+    )
     from fusem.cli.table import how_many, print_pairs
 
     fitted = fusem.load(model)
@@ -29,11 +34,10 @@ def info(model: str, as_json: bool) -> None:
     if as_json:
         print_json({"model": model, **fitting, **components_record(fitted)})
         return
-    n_components, n_columns = fitted.means_.shape
-    size = how_many(n_components, "component")
+    size = how_many(len(fitted.weights_), "component")
     pairs = [
         ("model", f"GaussianMixture, {size}, {fitted.covariance_type}"),
-        ("columns", str(n_columns)),
+        ("columns", columns_in_words(fitted)),
     ]
     if fitting["sweeps"] is not None:
         state = "converged" if fitting["converged"] else "not converged"
@@ -41,8 +45,8 @@ def info(model: str, as_json: bool) -> None:
     if (
         fitting["lower_bound"] is not None
     ):  # of the last sweep, after which the model moved once more
-        label = "log-likelihood per row, before the last step"
-        pairs.append((label, f"{fitting['lower_bound']:.9f}"))
+        value = f"{fitting['lower_bound']:.9f}"
+        pairs.append(("", f"log-likelihood per row, before the last step: {value}"))
     print_pairs(pairs)
     click.echo()
     print_components(fitted)

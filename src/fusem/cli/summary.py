@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from fusem.cli.table import fitting, how_many, number, print_table
+from fusem.cli.table import fitting, how_many, numbers, print_table
 from fusem.plot.view import column_names, marginal
 
 # Where the output is no terminal; a table that is wider is hard to read.
@@ -28,13 +28,25 @@ def print_components(model: Any) -> None:
         ["weight", *(f"{weight:.5f}" for weight in along.weights)],
     ]
     for j, name in enumerate(names[:WIDTH]):
-        table.append([f"mean {name}".rstrip(), *map(number, along.means[:, j])])
-        table.append([f"sd {name}".rstrip(), *map(number, sd[:, j])])
+        table.append([f"mean {name}".rstrip(), *numbers(along.means[:, j])])
+        table.append([f"sd {name}".rstrip(), *numbers(sd[:, j])])
     room = max(fitting(table, shutil.get_terminal_size((WIDTH, 24)).columns), 4)
     shown = (room - 2) // 2
     print_table(table[: 2 + 2 * shown])
     if hidden := len(names) - shown:
         click.echo(f"({how_many(hidden, 'more column')}; --json lists all)")
+
+
+def columns_in_words(model: Any) -> str:
+    """How many columns, and their names as far as a line holds them."""
+    n_columns, names = model.means_.shape[1], column_names(model)
+    if names is None:
+        return str(n_columns)
+    room = shutil.get_terminal_size((WIDTH, 24)).columns - 20
+    shown = names[: max(room, 1)]
+    while len(shown) > 1 and len(", ".join(shown)) > room:
+        shown = shown[:-1]
+    return f"{n_columns}: {', '.join(shown)}{', …' if len(shown) < n_columns else ''}"
 
 
 def components_record(model: Any) -> dict[str, Any]:

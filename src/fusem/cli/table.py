@@ -9,9 +9,14 @@ import click
 GAP = "  "
 
 
-def number(value: float) -> str:
-    """Write a number in six digits."""
-    return f"{value:.6g}"
+def numbers(values: Iterable[float]) -> list[str]:
+    """Write numbers in six digits, as a column whose decimal points stand under each other."""
+    cells = [f"{value:#.6g}".removesuffix(".") for value in values]
+    whole = [cell.partition(".")[0] for cell in cells]
+    left = max(map(len, whole), default=0)
+    lines = [" " * (left - len(head)) + cell for head, cell in zip(whole, cells, strict=True)]
+    width = max(map(len, lines), default=0)
+    return [line.ljust(width) for line in lines]
 
 
 def count(value: float) -> str:
@@ -32,7 +37,7 @@ def print_table(columns: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in columns]
     for number_of_line, cells in enumerate(zip(*columns, strict=True)):
         line = GAP.join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        click.echo(click.style(line, bold=True) if number_of_line == 0 else line)
+        click.echo(click.style(line, bold=True) if number_of_line == 0 else line.rstrip())
 
 
 def fitting(columns: Sequence[Sequence[str]], width: int) -> int:
