@@ -197,21 +197,31 @@ class Kernel:
     def _dispatcher(self, name: str) -> Any:
         function = rebound(self.template, name, self.helpers)
         dispatcher = numba.njit(**OPTIONS)(function)
-        directory = cache_directory()
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            if not os.access(directory, os.W_OK):
-                raise PermissionError(directory)
+        if _kept_in(cache_directory()):
             dispatcher._cache = _KernelCache(function)
-        except OSError as problem:
-            warnings.warn(
-                f"Compiled kernels cannot be kept ({problem}); every process compiles them again. "
-                "Set FUSEM_CACHE_DIR to a folder that can be written.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
         dispatcher.compile = _announced(dispatcher.compile)
         return dispatcher
+
+
+@cache
+def _kept_in(directory: Path) -> bool:
+    """Whether machine code can be kept there; a warning, once per process, if not."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK):
+            raise PermissionError(f"no permission to write {directory}")
+    except OSError as problem:
+        frame, level = sys._getframe(), 1
+        while frame.f_back and frame.f_globals.get("__name__", "").startswith("fusem."):
+            frame, level = frame.f_back, level + 1
+        warnings.warn(
+            f"Compiled kernels cannot be kept ({problem}); every process compiles them again. "
+            "Set FUSEM_CACHE_DIR to a folder that can be written.",
+            RuntimeWarning,
+            stacklevel=level,
+        )
+        return False
+    return True
 
 
 def _announced(compile_kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -232,7 +242,9 @@ def _announced(compile_kernel: Callable[..., Any]) -> Callable[..., Any]:
 @cache
 def _say_compiling() -> None:
     """Log once per process; loggers without a handler write warnings to stderr."""
+    directory = cache_directory()
     logger.warning(
-        "fusem compiles its kernels for this processor, which takes some seconds, once: they are kept in %s.",
-        cache_directory(),
+        "fusem compiles its kernels for this processor, which takes some seconds, once for each kind of "
+        "model and dtype%s.",
+        f": they are kept in {directory}" if _kept_in(directory) else " in every process",
     )
