@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fusem import demo
+from fusem.demo import pictures
 from fusem.demo.by_hand import PRINT_EVERY
-from fusem.demo.truth import NAMES, TRUTH
+from fusem.demo.truth import NAMES, TRUTH, draw
 from tests import processes
 
 SMALL = 50_000
@@ -74,6 +75,14 @@ def test_the_pictures_are_there_and_listed_at_the_end(result, told):
     for picture in result.pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert f"  {picture}" in told[-5:]
+
+
+def test_legends_count_components_from_one_as_the_texts_do(result):
+    x = draw(500, 0)
+    for picture in (pictures.fitted_density, pictures.responsibilities):
+        (ax,) = picture(x, result.path).axes
+        named = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert [name for name in named if "component" in name] == ["component 1", "component 2"]
 
 
 def test_the_large_file_is_fitted(result, told):

@@ -25,6 +25,7 @@ from fusem.plot.style import (
 from fusem.plot.view import marginal
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHOWN_WEIGHTS = {0.0: PALETTE[0], 0.3: INK, 0.6: PALETTE[2], 0.9: PALETTE[1]}
@@ -63,7 +64,7 @@ def fitted_density(x: Any, path: ParameterPath) -> Figure:
     """Histogram with the fitted density and its components."""
     figure = _figure(7.0, 4.4)
     title = f"{len(x)} values, the fitted density and its two components"
-    plot.density(path.model, x, ax=figure.subplots(), title=title)
+    _count_from_one(plot.density(path.model, x, ax=figure.subplots(), title=title))
     return figure
 
 
@@ -120,8 +121,17 @@ def responsibilities(x: Any, path: ParameterPath) -> Figure:
     """Probability of each component over the sorted values."""
     figure = _figure(7.0, 4.0)
     title = "Which component does a value come from?"
-    plot.responsibilities(path.model, x, ax=figure.subplots(), title=title)
+    _count_from_one(plot.responsibilities(path.model, x, ax=figure.subplots(), title=title))
     return figure
+
+
+def _count_from_one(ax: Axes) -> None:
+    """Call the components 1 and 2, as the demo's texts and its formula do."""
+    for line in ax.lines:
+        word, _, number = str(line.get_label()).partition(" ")
+        if word == "component":
+            line.set_label(f"{word} {int(number) + 1}")
+    quiet_legend(ax)
 
 
 def _figure(width: float, height: float) -> Figure:
