@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fusem
+from fusem.cli.fit import _figure
 from fusem.cli.output import InOrder, TableWriter
 from fusem.cli.source import open_source
 from fusem.cli.table import numbers
@@ -170,6 +171,17 @@ def test_fit_of_one_column_with_weights_from_a_file(folder, tmp_path):
     assert out.startswith("\n1,500 rows, 1 column, 2 components (full)")
     assert f"{expected.score(x, sample_weight=w):.9f}" in out
     assert "<svg" in (tmp_path / "p.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "labels"),
+    [(["1"], ("column 1", "density")), (["3", "0"], ("column 3", "column 0"))],
+)
+def test_axes_of_a_picture_name_the_columns_that_were_chosen(folder, chosen, labels):
+    rows, _ = open_source(str(folder / "wide.npy"), chosen)
+    model = fusem.GaussianMixture(2, random_state=0).fit(rows)
+    (ax,) = _figure(model, rows, None, chosen).axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == labels
 
 
 def test_columns_without_names_are_numbers(folder, tmp_path):

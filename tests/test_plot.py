@@ -10,6 +10,7 @@ from matplotlib.patches import Ellipse, StepPatch
 
 import fusem
 from fusem import plot
+from fusem.plot.limits import limits
 from fusem.plot.style import PALETTE, WIDE_PALETTE, component_colors
 from fusem.plot.view import column_index, marginal, sampled_rows, separating_columns
 from tests import processes
@@ -157,6 +158,85 @@ def test_wrong_columns(ax, fitted):
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("n_rows", [200, 6000], ids=["dots", "image"])
+@pytest.mark.parametrize("own", [True, False], ids=["own-component", "none"])
+def test_a_far_row_does_not_shrink_the_rest(ax, n_rows, own):
+    """Neither as a row, nor where a component of its own went after it."""
+    X = np.random.default_rng(0).normal([0.0, 3.0], [1.0, 2.0], size=(n_rows, 2))
+    share = 1 / (n_rows + 1) if own else 0.5
+    model = fusem.GaussianMixture(2, covariance_type="diag")
+    model.weights_ = np.array([1 - share, share])
+    model.means_ = np.array([[0.0, 3.0], [1e6, 1e6] if own else [0.0, 3.0]])
+    model.covariances_ = np.array([[1.0, 4.0], [1e-6, 1e-6] if own else [1.0, 4.0]])
+    far = np.append(X, [[1e6, 1e6]], axis=0)
+    plot.ellipses(model, far, ax=ax)
+    for (low, high), column in zip((ax.get_xlim(), ax.get_ylim()), X.T, strict=True):
+        assert low < column.min() < column.max() < high
+        assert high - low < 2 * np.ptp(column)
+    *_, note = ax.get_title(loc="left").split("\n")
+    assert note == f"outside: 1 of {n_rows + 1:,} rows" + " and 1 of 2 components" * own
+    ax = plot.density(model, far, column=1, title="one column", ax=Figure().subplots())
+    low, high = ax.get_xlim()
+    assert low < X[:, 1].min() < X[:, 1].max() < high < 20
+    assert ax.get_title(loc="left") == f"one column\n{note}"
+
+
+def test_limits_cover_every_ring_and_say_nothing_where_all_is_inside(ax):
+    model = model_of(CASES[0])
+    X = np.vstack([CASES[0].data(300), model.means_])
+    plot.ellipses(model, X, sigmas=(1, 3), ax=ax)
+    along = marginal(model, (0, 1))
+    for j, (low, high) in enumerate((ax.get_xlim(), ax.get_ylim())):
+        sd = np.sqrt(along.covariances[:, j, j])
+        assert low < (along.means[:, j] - 3 * sd).min()
+        assert high > (along.means[:, j] + 3 * sd).max()
+    assert ax.get_title(loc="left") == "rings: 1 and 3 standard deviations; 2 of 4 columns"
+
+
+def test_a_small_component_that_is_not_far_is_shown():
+    along = marginal(model_of(CASES[0], n_components=2), (0, 1))
+    sd = np.sqrt(along.covariances[0, 0, 0])
+    for distance, shown in ((10.0, True), (100.0, False)):
+        means = along.means[[0, 0]] + [[0.0, 0.0], [distance * sd, 0.0]]
+        found = limits(along._replace(weights=np.array([0.999, 0.001]), means=means), None, 2.0)
+        assert (found.high[0] > means[1, 0]) == shown
+        assert found.components == (not shown)
+
+
+def test_rows_with_holes_are_neither_near_nor_far():
+    along = marginal(model_of(CASES[0]), (0, 1))
+    X = np.append(CASES[0].data(100)[:, :2], [[1e9, 0.0]], axis=0)
+    holes = np.full((300, 2), [np.nan, 1.0])
+    expected, found = limits(along, X, 2.0), limits(along, np.append(X, holes, axis=0), 2.0)
+    np.testing.assert_array_equal(found.high, expected.high)
+    assert found.rows == expected.rows == 1
+
+
+def test_rows_of_another_model_are_shown_all_the_same(ax, fitted):
+    plot.density(fitted, np.random.default_rng(0).normal(500.0, 1.0, 300), ax=ax)
+    low, high = ax.get_xlim()
+    assert low < 0
+    assert high > 502
+
+
+def test_the_title_says_what_the_rings_are(ax):
+    model = model_of(CASES[0], n_features=2)
+    plot.ellipses(model, ax=ax)
+    assert ax.get_title(loc="left") == "rings: 1 and 2 standard deviations"
+    plot.ellipses(model, sigmas=[1], ax=ax)
+    assert ax.get_title(loc="left") == "rings: 1 standard deviation"
+
+
+@pytest.mark.parametrize("n_components", [12, 13])
+def test_a_legend_of_many_components_has_one_entry(n_components, values):
+    model = model_of(CASES[0], n_components, 1)
+    for draw, others in ((plot.density, {"data", "mixture"}), (plot.responsibilities, set())):
+        ax = draw(model, values, ax=Figure().subplots())
+        named = {text.get_text() for text in ax.get_legend().get_texts()} - others
+        one_each = {f"component {k}" for k in range(12)}
+        assert named == (one_each if n_components == 12 else {"13 components"})
 
 
 def test_an_empty_component_is_not_drawn(ax):

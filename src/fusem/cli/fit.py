@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 
 from fusem.cli.examples import ExampleCommand
-from fusem.cli.output import checked_path, output_option
+from fusem.cli.output import checked_path, output_option, replacing
 from fusem.cli.source import columns_option, open_source, weights_option
 
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -154,7 +154,9 @@ def fit(
             model.save(output)
             record["model"] = str(output)
         if picture is not None:
-            _draw(model, rows, weight_rows, picture)
+            figure = _figure(model, rows, weight_rows, columns)
+            with replacing(picture) as part:
+                figure.savefig(part, format=picture.suffix[1:].lower(), dpi=150)
             record["picture"] = str(picture)
     finally:  # a full disk does not take the result of a long fit away
         _print_result(model, record, as_json)
@@ -226,21 +228,25 @@ def _result(model: Any, data: str, rows: Any, weight_rows: Any, seconds: float) 
     }
 
 
-def _draw(model: Any, rows: Any, weight_rows: Any, picture: Path) -> None:
+def _figure(model: Any, rows: Any, weight_rows: Any, chosen: list[str] | None) -> Any:
     from matplotlib.figure import Figure
 
     from fusem import plot
-    from fusem.cli.output import replacing
     from fusem.plot.view import separating_columns
 
     figure = Figure(figsize=(7.0, 5.0), layout="constrained")
-    if model.means_.shape[1] == 1:
-        plot.density(model, rows, sample_weight=weight_rows, ax=figure.subplots())
+    ax = figure.subplots()
+    n_columns = model.means_.shape[1]
+    drawn: tuple[int, ...] = (0,)
+    if n_columns == 1:
+        plot.density(model, rows, sample_weight=weight_rows, ax=ax)
     else:
-        columns = separating_columns(model)
-        plot.ellipses(model, rows, columns=columns, ax=figure.subplots())
-    with replacing(picture) as part:
-        figure.savefig(part, format=picture.suffix[1:].lower(), dpi=150)
+        drawn = first, second = separating_columns(model)
+        plot.ellipses(model, rows, columns=(first, second), ax=ax)
+    if chosen is not None and rows.names is None:  # the model's own numbers begin at 0 again
+        labels = [f"column {chosen[j]}" for j in drawn]
+        ax.set(**dict(zip(("xlabel", "ylabel"), labels)))
+    return figure
 
 
 def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:

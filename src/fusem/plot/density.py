@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fusem.plot.style import FILL, INK, component_colors, dress, prepared_axes, quiet_legend
+from fusem.plot.limits import limits, with_beyond
+from fusem.plot.style import (
+    FILL,
+    INK,
+    component_colors,
+    component_labels,
+    dress,
+    prepared_axes,
+    quiet_legend,
+)
 from fusem.plot.view import Marginal, column_index, column_label, marginal, sampled_rows
 
 if TYPE_CHECKING:
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
 # Enough that a histogram with 200 bars is smooth, few enough to read in well under a second.
 MAX_ROWS = 1_000_000
 GRID_POINTS = 800
+REACH = 3.0  # standard deviations of each component that are shown
 
 
 def density(
@@ -39,7 +49,8 @@ def density(
         A fitted model.
     X : data of shape (n_rows, n_columns), optional
         Anything that `fusem.rows` accepts. Without it only the density is drawn.
-        Beyond a million rows the histogram is made from a sample of them.
+        Beyond a million rows the histogram is made from a sample of them. How many of them lie
+        too far away to be shown is said under the title.
     column : int or str, default=0
         The column to look along; with several columns the density is the marginal one.
     sample_weight : array-like of shape (n_rows,), optional
@@ -86,21 +97,24 @@ def density(
     if X is not None:
         rows, weights = sampled_rows(model, X, MAX_ROWS, sample_weight=sample_weight)
         values = rows[:, index]
-    low, high = _view(along, values)
+    shown = limits(along, None if values is None else values[:, None], REACH)
+    low, high = float(shown.low[0]), float(shown.high[0])
     if values is not None:
         _histogram(ax, values, weights, bins, (low, high))
+    title = with_beyond(title, shown, 0 if values is None else len(values), len(along.weights))
     grid = np.linspace(low, high, GRID_POINTS)
     curves = component_densities(along, grid)
     if components and len(curves) > 1:
-        for k, (curve, shade) in enumerate(zip(curves, component_colors(len(curves)), strict=True)):
+        names, shades = component_labels(len(curves)), component_colors(len(curves))
+        for curve, shade, name in zip(curves, shades, names, strict=True):
             if values is None:
                 ax.fill_between(grid, curve, color=shade, alpha=0.12, linewidth=0)
-            ax.plot(grid, curve, color=shade, linewidth=1.6, label=f"component {k}")
+            ax.plot(grid, curve, color=shade, linewidth=1.6, label=name)
     ax.plot(grid, curves.sum(axis=0), color=color or INK, linewidth=2.0, label=label)
     ax.set_xlim(low, high)
     ax.set_ylim(bottom=0)
     dress(ax, title=title, xlabel=column_label(model, index), ylabel="density")
-    quiet_legend(ax, columns=1 + len(curves) // 8)
+    quiet_legend(ax)
     return ax
 
 
@@ -113,24 +127,6 @@ def component_densities(along: Marginal, grid: ArrayLike) -> NDArray[np.float64]
         shape = np.exp(-0.5 * z * z)
     heights: NDArray[np.float64] = along.weights[:, None] * shape / (np.sqrt(2 * np.pi) * sd)
     return heights
-
-
-def _view(along: Marginal, values: NDArray[np.float64] | None) -> tuple[float, float]:
-    """Choose the stretch to show: the data, but not a stray point far from every component."""
-    sd = np.sqrt(along.covariances[:, 0, 0])
-    alive = along.weights > 0
-    means = along.means[:, 0]
-    low = float(np.min((means - 4 * sd)[alive]))
-    high = float(np.max((means + 4 * sd)[alive]))
-    if values is not None and values.size:
-        first, last = float(np.min(values)), float(np.max(values))
-        if last >= low and first <= high:  # else the model is not one of this data: show the data
-            first, last = max(first, low), min(last, high)
-        low, high = first, last
-    if not high > low:
-        low, high = low - 1.0, high + 1.0
-    margin = 0.02 * (high - low)
-    return low - margin, high + margin
 
 
 def _histogram(

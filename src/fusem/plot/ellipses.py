@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data.open import open_rows
+from fusem.plot.limits import Limits, limits, with_beyond
 from fusem.plot.style import INK, component_colors, dress, prepared_axes
 from fusem.plot.view import Marginal, column_index, column_label, marginal, sampled_rows
 
@@ -40,7 +41,8 @@ def ellipses(
         A fitted model of at least two columns, of any covariance type.
     X : data of shape (n_rows, n_columns), optional
         Anything that `fusem.rows` accepts. Up to 5,000 rows are drawn as dots in the colour of
-        their component, more as a picture of their density (a million sampled rows at most).
+        their component, more as a picture of their density (a million sampled rows at most). How
+        many of them lie too far away to be shown is said under the title.
     columns : pair of int or str, default=(0, 1)
         The two columns, by number or by name: horizontal, vertical.
     sigmas : sequence of float, default=(1, 2)
@@ -48,7 +50,7 @@ def ellipses(
     labels : bool, optional
         Write each component's number at its mean; by default up to 20 components.
     title : str, optional
-        Title of the axes.
+        Title of the axes; by default what the rings are, and of how many columns two are drawn.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default into a new figure.
 
@@ -82,49 +84,53 @@ def ellipses(
     ax = prepared_axes(ax, width=6.0, height=5.0)
     along = marginal(model, (first, second))
     shades = component_colors(len(along.weights))
-    dots = X is None
-    if X is not None:
-        dots = _draw_rows(ax, model, X, (first, second), shades)
+    rows = None if X is None else sampled_rows(model, X, MAX_ROWS)[0]
+    seen = None if rows is None else rows[:, [first, second]]
+    shown = limits(along, seen, max(sigmas))
+    dots = rows is None or len(rows) <= MAX_DOTS
+    if rows is not None and seen is not None:
+        if dots:
+            _draw_dots(ax, seen, np.asarray(shades)[model.predict(open_rows(rows))])
+        else:
+            _draw_image(ax, seen, shown)
     _draw_ellipses(ax, along, shades, sigmas, tint=dots)
     if labels if labels is not None else len(along.weights) <= 20:
         _draw_labels(ax, along)
-    ax.autoscale_view()
+    ax.set_xlim(shown.low[0], shown.high[0])
+    ax.set_ylim(shown.low[1], shown.high[1])
+    if title is None:
+        title = _title(sigmas, model.means_.shape[1])
     dress(
         ax,
-        title=title,
+        title=with_beyond(title, shown, 0 if rows is None else len(rows), len(along.weights)),
         xlabel=column_label(model, first),
         ylabel=column_label(model, second),
     )
     return ax
 
 
-def _draw_rows(ax: Axes, model: Any, X: Any, columns: tuple[int, int], shades: list[str]) -> bool:
-    """Draw the rows; True when they are few enough to be dots."""
-    rows, _ = sampled_rows(model, X, MAX_ROWS)
-    x, y = rows[:, columns[0]], rows[:, columns[1]]
-    if len(rows) <= MAX_DOTS:
-        shade = np.asarray(shades)[model.predict(open_rows(rows))]
-        size = float(np.clip(6000 / max(len(rows), 1), 3, 18))
-        ax.scatter(x, y, s=size, c=shade.tolist(), alpha=0.45, linewidths=0)
-        return True
+def _title(sigmas: Sequence[float], n_columns: int) -> str:
+    radii = " and ".join(f"{sigma:g}" for sigma in sigmas)
+    unit = "standard deviation" if list(sigmas) == [1] else "standard deviations"
+    return f"rings: {radii} {unit}" + (f"; 2 of {n_columns} columns" if n_columns > 2 else "")
+
+
+def _draw_dots(ax: Axes, rows: NDArray[np.float64], shade: NDArray[np.str_]) -> None:
+    size = float(np.clip(6000 / max(len(rows), 1), 3, 18))
+    ax.scatter(rows[:, 0], rows[:, 1], s=size, c=shade.tolist(), alpha=0.45, linewidths=0)
+
+
+def _draw_image(ax: Axes, rows: NDArray[np.float64], shown: Limits) -> None:
     from matplotlib.colors import LogNorm
 
-    counts, x_edges, y_edges = np.histogram2d(x, y, bins=PIXELS, range=(_bulk(x), _bulk(y)))
+    x, y = rows.T
+    ends = np.stack([shown.low, shown.high], axis=1)
+    counts, x_edges, y_edges = np.histogram2d(x, y, bins=PIXELS, range=ends)
     image = np.ma.masked_equal(counts.T, 0)
     # Logarithmic: a sparse component beside a dense one would vanish on a linear scale.
-    norm = LogNorm(0.5, counts.max() * 20)
+    norm = LogNorm(0.5, max(counts.max(), 1) * 20)
     ax.pcolormesh(x_edges, y_edges, image, cmap="Greys", norm=norm, rasterized=True)
     ax.grid(False)
-    return False
-
-
-def _bulk(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Range of the values without the farthest 0.1 %, so that one stray row cannot shrink all."""
-    low, high = np.quantile(values, (0.0005, 0.9995))
-    if not high > low:
-        return float(low) - 0.5, float(high) + 0.5
-    margin = 0.08 * (high - low)
-    return float(low - margin), float(high + margin)
 
 
 def _draw_ellipses(

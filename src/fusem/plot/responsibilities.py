@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusem.data.open import open_rows
-from fusem.plot.style import component_colors, dress, prepared_axes, quiet_legend
+from fusem.plot.style import component_colors, component_labels, dress, prepared_axes, quiet_legend
 from fusem.plot.view import column_label, sampled_rows
 
 if TYPE_CHECKING:
@@ -70,11 +70,11 @@ def responsibilities(
     values = np.sort(rows[:, 0])
     shares = model.predict_proba(open_rows(values))
     shades = component_colors(shares.shape[1])
-    for k, shade in enumerate(shades):
-        ax.plot(values, shares[:, k], color=shade, linewidth=1.8, label=f"component {k}")
+    for share, shade, name in zip(shares.T, shades, component_labels(len(shades)), strict=True):
+        ax.plot(values, share, color=shade, linewidth=1.8, label=name)
     # A fringe of ticks shows where the data are: a curve between distant values is no evidence.
     ax.plot(values, np.full(values.size, -0.012), "|", color="#555555", alpha=0.15, markersize=5)
     ax.set_ylim(-0.02, 1.02)
     dress(ax, title=title, xlabel=column_label(model, 0), ylabel="responsibility γ(x)")
-    quiet_legend(ax, columns=1 + len(shades) // 8)
+    quiet_legend(ax)
     return ax

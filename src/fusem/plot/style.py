@@ -28,6 +28,7 @@ MUTED = "#8a8f98"
 FILL = "#d5dae1"
 GRID = "#e8eaee"
 TRUTH = "#c1121f"
+MOST_NAMES = 12
 
 
 class PlotDependencyError(ImportError):
@@ -61,6 +62,13 @@ def component_colors(n_components: int) -> list[str]:
     return [to_hex(colormap(0.05 + 0.9 * k / (n_components - 1))) for k in range(n_components)]
 
 
+def component_labels(n_components: int) -> list[str]:
+    """Name the components in a legend; past a dozen, all by one entry: so many names hide the picture."""
+    if n_components <= MOST_NAMES:
+        return [f"component {k}" for k in range(n_components)]
+    return [f"{n_components} components", *["_"] * (n_components - 1)]
+
+
 def prepared_axes(ax: Axes | None, *, width: float = 6.4, height: float = 4.0) -> Axes:
     """Return `ax`, or the axes of a new figure, dressed in the shared style."""
     require_matplotlib()
@@ -88,8 +96,8 @@ def dress(ax: Axes, *, title: str | None, xlabel: str | None, ylabel: str | None
         ax.set_ylabel(ylabel, fontsize=10, color=INK)
 
 
-def quiet_legend(ax: Axes, *, columns: int = 1) -> None:
+def quiet_legend(ax: Axes) -> None:
     """Draw a legend without a frame (paper under it hides lines), unless nothing has a label."""
-    if ax.get_legend_handles_labels()[0]:
-        legend = ax.legend(fontsize=9, labelcolor=INK, ncols=columns)
+    if entries := ax.get_legend_handles_labels()[0]:
+        legend = ax.legend(fontsize=9, labelcolor=INK, ncols=1 + len(entries) // 9)
         legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.9)
