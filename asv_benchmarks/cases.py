@@ -74,12 +74,17 @@ PROFILES: dict[str, list[Case]] = {
 }
 
 
-def profile() -> list[Case]:
-    """Return the cases of the chosen profile."""
+def profile_name() -> str:
+    """Return the name of the chosen profile."""
     name = os.environ.get("FUSEM_BENCH", "small")
     if name not in PROFILES:
         raise ValueError(f"FUSEM_BENCH is {name!r}; accepted are {', '.join(PROFILES)}.")
-    return PROFILES[name]
+    return name
+
+
+def profile() -> list[Case]:
+    """Return the cases of the chosen profile."""
+    return PROFILES[profile_name()]
 
 
 def by_label(label: str) -> Case:

@@ -6,13 +6,14 @@ import inspect
 import os
 import subprocess
 import sys
+import warnings
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asv_benchmarks import cases, ceilings, memory, mixins, mixture, process, report
+from asv_benchmarks import cases, ceilings, memory, missing, mixins, mixture, process, report
 from asv_benchmarks.onedal import OneDal
 from asv_benchmarks.results import Iteration, Rivals, Throughput
 
@@ -50,6 +51,29 @@ def test_a_benchmark_runs_on_every_covariance_and_dtype(suite, name):
         benchmark.setup(case.label, dtype)
         result = getattr(benchmark, name)(case.label, dtype)
         assert result is None or np.isfinite(result)
+
+
+@pytest.mark.parametrize(
+    ("suite", "name"), benchmarks(missing), ids=lambda x: getattr(x, "__name__", x)
+)
+def test_a_benchmark_runs_on_rows_with_holes(suite, name, monkeypatch):
+    monkeypatch.setenv("FUSEM_BENCH", "smoke")
+    for parameters in product(*suite.params):
+        benchmark = suite()
+        benchmark.setup(*parameters)
+        assert np.isnan(benchmark.X).mean() == pytest.approx(missing.RATE, abs=0.06)
+        getattr(benchmark, name)(*parameters)
+
+
+@pytest.mark.slow
+def test_the_comparison_of_imputers_runs(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["missing", "--quick"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        missing.main()
+    printed = capsys.readouterr().out
+    assert printed.count("ns per complete row") == 8
+    assert "IterativeImputer over EMImputer" in printed
 
 
 @pytest.mark.parametrize("library", ["fusem", "scikit-learn"])

@@ -318,6 +318,38 @@ def test_demo(tmp_path):
 # ---- errors ----
 
 
+@pytest.mark.parametrize("ending", ["npy", "parquet", "csv"])
+def test_impute_fills_in_what_is_missing(folder, tmp_path, ending):
+    rows = np.load(folder / "table.npy")
+    rows[::7, 1] = np.nan
+    table = pd.DataFrame(rows, columns=["a", "b"])
+    table.to_parquet(tmp_path / "holes.parquet")
+    output = tmp_path / f"full.{ending}"
+    done = fusem_command("impute", tmp_path / "holes.parquet", "-k", 3, "--seed", 1, "-o", output)
+    assert (done.code, done.out) == (0, f"1,500 rows written to {output}\n")
+    read = {"npy": np.load, "parquet": pd.read_parquet, "csv": pd.read_csv}[ending](output)
+    expected = fusem.EMImputer(3, random_state=1).fit_transform(table)
+    np.testing.assert_array_equal(np.asarray(read), expected)
+
+
+def test_impute_from_a_model_and_by_draws(folder, tmp_path):
+    rows = np.load(folder / "table.npy")
+    rows[::7, 1] = np.nan
+    np.save(tmp_path / "holes.npy", rows)
+    output = tmp_path / "full.npy"
+    words = "impute", tmp_path / "holes.npy", "--model", folder / "plain.npz", "-o", output
+    model = fusem.GaussianMixture(3, random_state=1).fit(np.load(folder / "table.npy"))
+    model.save(folder / "plain.npz")
+    assert fusem_command(*words).code == 0
+    np.testing.assert_array_equal(np.load(output), model.impute(rows))
+    drawn = []
+    for _ in range(2):
+        assert fusem_command(*words, "--sample", "--seed", 3).code == 0
+        drawn.append(np.load(output))
+    np.testing.assert_array_equal(*drawn)
+    assert (drawn[0][::7, 1] != model.impute(rows)[::7, 1]).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -344,6 +376,10 @@ def test_demo(tmp_path):
         ("fit {table.npy} -k 3 -o {new.model}", 2, "must end in .npz"),
         ("fit {table.npy} -k 3 -o {no/folder/m.npz}", 2, "there is no folder"),
         ("fit {table.npy} -k 3 --plot {new.jpeg}", 2, "must end in .png"),
+        ("impute {model.npz} -o {new.npy}", 1, "model.npz"),
+        ("impute {infinite.npy} -o {new.npy}", 1, "infinity or a value too large"),
+        ("impute {table.npy} -o {table.npy}", 2, "write to another file"),
+        ("impute {wide.npy} --model {model.npz} -o {new.npy}", 2, "has 4 columns, the model was"),
         ("predict {model.npz} {table.npy} -o {new.xls}", 2, "must end in .npy"),
         ("predict {model.npz} {wide.npy} -o {new.npy}", 2, "has 4 columns, the model was fitted"),
         ("predict {model.npz} {infinite.npy} -o {new.npy}", 1, "row 1234"),
@@ -422,7 +458,7 @@ def test_help_has_examples_for_every_command():
     from fusem.cli.app import app
 
     pages = {"": CliRunner().invoke(app, ["--help"]).output}
-    assert set(app.commands) == {"fit", "predict", "score", "sample", "info", "demo"}
+    assert set(app.commands) == {"fit", "predict", "impute", "score", "sample", "info", "demo"}
     for name in app.commands:
         pages[name] = CliRunner().invoke(app, [name, "--help"]).output
     for name, page in pages.items():

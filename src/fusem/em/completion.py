@@ -24,6 +24,8 @@ def completed(
     weights: Array | None,
     n_components: int,
     clusters: bool,
+    centre: Array,
+    scale: Array,
     rng: np.random.RandomState,
     number: int,
 ) -> Array:
@@ -35,6 +37,8 @@ def completed(
         Rows, each with some value.
     clusters : bool
         Whether to look for `n_components` clusters first (k-POD: Chi, Chi and Baraniuk 2016).
+    centre, scale : arrays of shape (d,)
+        Mean and standard deviation of each column.
     rng : RandomState
         For the clusters.
     number : int
@@ -44,13 +48,13 @@ def completed(
     w = np.ones(len(X)) if weights is None else weights
     labels = np.zeros(len(X), dtype=np.int64)
     missing = np.isnan(X)
-    centres, spreads = moments(X, missing, w, labels, 1)
+    centres, spreads = centre[None], scale[None]
     if clusters and n_components > 1:
         for _ in range(ROUNDS):
             filled = np.where(missing, centres[labels], X)
             means = KMeans(n_components, n_init=1, random_state=rng)
             before, labels = labels, means.fit(of_ordinary_size(filled), sample_weight=w).labels_
-            centres, spreads = moments(X, missing, w, labels, n_components)
+            centres, spreads = moments(X, missing, w, labels, centre, scale)
             if np.array_equal(before, labels):
                 break
     row, column = np.nonzero(missing)
@@ -60,21 +64,24 @@ def completed(
 
 
 def moments(
-    X: Array, missing: NDArray[np.bool_], w: Array, labels: NDArray[np.int64], n_labels: int
+    X: Array,
+    missing: NDArray[np.bool_],
+    w: Array,
+    labels: NDArray[np.int64],
+    centre: Array,
+    scale: Array,
 ) -> tuple[Array, Array]:
-    """Means and standard deviations (n_labels, d) of observed values; those of all where there are none."""
-    known = np.where(missing, 0.0, w[:, None])
-    guess = np.nanmedian(X, axis=0)
-    offset = np.where(missing, 0.0, X - guess)
-    total = known.sum(axis=0)
-    mean = (known * offset).sum(axis=0) / total
-    spread = np.sqrt((known * (offset - mean) ** 2).sum(axis=0) / total)
-    centres, spreads = np.tile(mean, (n_labels, 1)), np.tile(spread, (n_labels, 1))
-    for label in range(n_labels if n_labels > 1 else 0):
+    """Means and standard deviations (labels, d) of observed values; those of all rows where too few are."""
+    n_labels = int(labels.max()) + 1
+    centres, spreads = np.tile(centre, (n_labels, 1)), np.tile(scale, (n_labels, 1))
+    for label in range(n_labels):
         own = labels == label
-        mass = known[own].sum(axis=0)
-        some = mass > 0.0
-        own_mean = (known[own] * offset[own]).sum(axis=0)[some] / mass[some]
-        square = (known[own][:, some] * (offset[own][:, some] - own_mean) ** 2).sum(axis=0)
-        centres[label, some], spreads[label, some] = own_mean, np.sqrt(square / mass[some])
-    return centres + guess, spreads
+        mass = np.where(missing[own], 0.0, w[own, None])
+        total = np.maximum(mass.sum(axis=0), np.finfo(np.float64).tiny)
+        offset = np.where(missing[own], 0.0, X[own] - centre)
+        mean = (mass * offset).sum(axis=0) / total
+        spread = np.sqrt((mass * (offset - mean) ** 2).sum(axis=0) / total)
+        enough = spread > 0.0
+        centres[label, enough] += mean[enough]
+        spreads[label, enough] = spread[enough]
+    return centres, spreads

@@ -57,6 +57,8 @@ class Start:
             self._state = rng.get_state()
             for _ in self._shares(rng):  # leaves `rng` behind the draws
                 pass
+        elif how == "kmeans" and n_components == 1:
+            self._labels[:] = 0
         elif how == "kmeans":
             means = KMeans(n_components, n_init=1, random_state=rng)
             self._labels = means.fit(of_ordinary_size(X), sample_weight=weights).labels_

@@ -138,7 +138,9 @@ class Conditional(Parametrised):
         d = model.components.means.shape[1]
         rows = rows_to_use(self, X, d).to_array().astype(np.float64)
         mixture: Any = self
-        return conditional_moments(self._family, model, rows, mixture.predict_proba(open_rows(rows)))
+        return conditional_moments(
+            self._family, model, rows, mixture.predict_proba(open_rows(rows))
+        )
 
     def _numbers(self, columns: Sequence[Any]) -> NDArray[np.intp]:
         """Numbers of columns that are given by number or by name."""

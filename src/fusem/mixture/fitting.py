@@ -26,6 +26,10 @@ from fusem.mixture.engine import HEADER, Engine, Model
 
 Array = NDArray[np.float64]
 START_ROWS = 50_000  # rows that a start looks at; with more, a random subsample of so many
+ROUGH_ROWS = (
+    5_000,
+    20,
+)  # of one component with missing values, whose start is a guess: in all, per column
 AUTOMATIC = 1e-6  # reg_covar="auto": this share of each column's variance
 
 
@@ -106,10 +110,12 @@ class Fit:
     def start_rows(self) -> tuple[Array, Array | None]:
         """The rows that starts look at, drawn once: all, or a subsample of START_ROWS."""
         if self._sample is None:
-            seed = 0  # up to START_ROWS rows are all taken, and nothing is drawn
-            if self.summary.n_rows > START_ROWS:
+            size, seed = START_ROWS, 0  # up to so many rows are all taken, and nothing is drawn
+            if self.summary.missing is not None and self.settings.n_components == 1:
+                size = max(ROUGH_ROWS[0], ROUGH_ROWS[1] * self.rows.n_columns)
+            elif self.summary.n_rows > size:
                 seed = int(self.settings.rng.randint(np.iinfo(np.int32).max))
-            X, w = subsample(self.rows, self.weights, START_ROWS, seed)
+            X, w = subsample(self.rows, self.weights, size, seed)
             if self.summary.missing is not None:
                 some = ~np.isnan(X).all(axis=1)
                 X, w = X[some], None if w is None else w[some]
@@ -128,8 +134,9 @@ class Fit:
                     f"n_components = {s.n_components}, n_samples = {len(X)} of positive weight"
                 )
             if self.summary.missing is not None:
-                clusters = s.init_params == "kmeans"
-                X = completed(X, w, s.n_components, clusters, s.rng, number)
+                clusters, scale = s.init_params == "kmeans", np.sqrt(self.summary.variances)
+                given = self.summary.means, scale, s.rng, number
+                X = completed(X, w, s.n_components, clusters, *given)
             start = Start(X, w, s.n_components, s.init_params, s.rng)
             if weights is None:
                 # with one row per component the weights are 1/n each, not 1/K: scikit-learn's start
