@@ -89,8 +89,8 @@ def pool(estimates: ArrayLike, variances: ArrayLike, *, df: float = np.inf) -> P
     --------
     >>> import fusem
     >>> pooled = fusem.pool([1.0, 1.2, 1.1], [0.04, 0.05, 0.04])
-    >>> round(pooled.estimate, 2), round(pooled.variance, 4)
-    (1.1, 0.0567)
+    >>> print(pooled.estimate.round(2), pooled.variance.round(4))
+    1.1 0.0567
     """
     q, u = np.asarray(estimates, dtype=np.float64), np.asarray(variances, dtype=np.float64)
     if q.ndim == 0 or len(q) < 2:

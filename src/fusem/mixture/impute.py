@@ -61,10 +61,11 @@ class Impute(Parametrised):
         --------
         >>> import numpy as np, fusem
         >>> rng = np.random.default_rng(0)
-        >>> X = rng.normal(size=(1000, 1)) * [1.0, 2.0]
-        >>> X[5, 1] = np.nan
+        >>> x = rng.normal(size=1000)
+        >>> X = np.column_stack([x, 2 * x + 0.1 * rng.normal(size=1000)])
+        >>> X[5] = 1.5, np.nan
         >>> fusem.GaussianMixture().fit(X).impute(X)[5].round(1)
-        array([ 0.4, -0.8])
+        array([1.5, 3. ])
         """
         check_is_fitted(self)
         d = self._model().components.means.shape[1]
