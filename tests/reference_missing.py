@@ -78,7 +78,10 @@ def em_step(
     covariance_type: str,
     reg_covar: float,
 ) -> tuple[float, Parameters]:
-    """One EM step: mean log-likelihood of what was observed before it, parameters after it."""
+    """One EM step: mean log-likelihood of what was observed before it, parameters after it.
+
+    `reg_covar` counts as often as values are observed: the expected squares of missing ones have it in them.
+    """
     some = ~np.isnan(X).all(axis=1)
     w = (np.ones(len(X)) if sample_weight is None else sample_weight)[some]
     expected = expectation(X[some], params, covariance_type)
@@ -88,14 +91,14 @@ def em_step(
     apart = expected.rows - means
     second = apart[..., :, None] * apart[..., None, :] + expected.covariances
     scatter = np.einsum("nk,nkij->kij", masses, second)
-    d = X.shape[1]
+    d, reg = X.shape[1], reg_covar * (w @ ~np.isnan(X[some])) / w.sum()
     if covariance_type == "full":
-        covariances = scatter / counts[:, None, None] + reg_covar * np.eye(d)
+        covariances = scatter / counts[:, None, None] + np.diag(reg)
     elif covariance_type == "tied":
-        covariances = scatter.sum(axis=0) / counts.sum() + reg_covar * np.eye(d)
+        covariances = scatter.sum(axis=0) / counts.sum() + np.diag(reg)
     elif covariance_type == "diag":
-        covariances = np.einsum("kii->ki", scatter) / counts[:, None] + reg_covar
+        covariances = np.einsum("kii->ki", scatter) / counts[:, None] + reg
     else:
-        covariances = np.einsum("kii->k", scatter) / counts / d + reg_covar
+        covariances = np.einsum("kii->k", scatter) / counts / d + reg.mean()
     likelihood = float(w @ expected.log_likelihoods / w.sum())
     return likelihood, Parameters(counts / counts.sum(), means, covariances)

@@ -178,6 +178,39 @@ def test_what_an_imputer_refuses(table, options, call, message):
         call(fusem.EMImputer(**options), table)
 
 
+def test_an_output_is_no_source(table, tmp_path):
+    for name in ("a.npy", "t-0.npy"):
+        np.save(tmp_path / name, table)
+    imputer = fusem.EMImputer().fit(table)
+    with pytest.raises(ValueError, match="write to another"):
+        imputer.transform(tmp_path / "a.npy", out=tmp_path / "a.npy")
+    several = fusem.EMImputer(sample_posterior=True, n_imputations=2, random_state=0).fit(table)
+    with pytest.raises(ValueError, match="write to another"):
+        several.transform(tmp_path / "t-0.npy", out=tmp_path / "t-{}.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "t-0.npy"), table)
+
+
+def test_several_tables_are_no_data_frame(table):
+    pd = pytest.importorskip("pandas")
+    imputer = fusem.EMImputer(sample_posterior=True, n_imputations=2, random_state=0)
+    imputer.set_output(transform="pandas").fit(pd.DataFrame(table, columns=list("abcd")))
+    with pytest.raises(ValueError, match="wrap one table"):
+        imputer.transform(pd.DataFrame(table, columns=list("abcd")))
+
+
+def test_an_interrupted_fit_leaves_the_imputer_as_it_was(table):
+    imputer = fusem.EMImputer(random_state=0).fit(table)
+    before = dict(vars(imputer))
+
+    def chunks():
+        yield table
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        imputer.fit(chunks)
+    assert vars(imputer) == before
+
+
 @pytest.mark.slow
 def test_pooled_intervals_cover_the_truth():
     """Of 95 % intervals from 1000 tables, 93 to 97 % hold the mean, and the slope of a regression."""
@@ -244,6 +277,7 @@ def test_small_tables_get_fewer_degrees_of_freedom():
 def test_what_cannot_be_pooled(given, message):
     with pytest.raises(ValueError, match=message):
         fusem.pool(*given)
+    assert np.isfinite(fusem.pool([1.0, 2.0], [0.0, 0.0], df=10).interval()).all()
     with pytest.raises(ValueError, match="df must be positive"):
         fusem.pool([1.0, 2.0], [1.0, 1.0], df=0)
     with pytest.raises(ValueError, match="between 0 and 1"):

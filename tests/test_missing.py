@@ -213,9 +213,9 @@ def test_by_hand_chunks_with_and_without_holes_add_up(case):
     assert total.n_rows == 3000
     whole = model.statistics(X)
     assert_within(total._sums, whole._sums, 1e-10 * (1.0 + np.abs(whole._sums)), "statistics")
-    by_hand = model_at(case, parameters_of(model), max_iter=0, reg_covar=1e-6).fit(X)
+    by_hand = model_at(case, parameters_of(model), max_iter=0, reg_covar=0.0).fit(X)
     by_hand.update(by_hand.statistics(X))
-    step = stepped(case, X, steps=1, start=parameters_of(model), reg_covar=1e-6)
+    step = stepped(case, X, steps=1, start=parameters_of(model), reg_covar=0.0)
     assert_within(by_hand.means_, step.means_, 1e-10, "means")
 
 
@@ -239,7 +239,25 @@ def test_a_row_so_far_out_that_its_distance_overflows():
         proba = model.predict_proba(far)
         assert_within(proba.sum(axis=1), 1.0, 1e-12, "responsibilities")
         assert model.predict(far)[0] == proba[0].argmax()
-        assert np.isfinite(model.impute(far)).all()
+        expected = model.predict_missing(far)[0]
+        assert_within(model.impute(far), expected, 1e-10 * (1.0 + np.abs(expected)), "imputed")
+        drawn = model.impute(far, sample_posterior=True, random_state=0)
+        assert_within(drawn[0, 1], expected[0, 1], 20.0 + 1e-10 * abs(expected[0, 1]), "drawn")
+        assert np.isfinite(drawn).all()
+
+
+def test_values_as_far_as_they_come_are_imputed_on_one_line():
+    rng = np.random.default_rng(0)
+    X = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], size=500)
+    for dtype, values in (
+        (np.float64, (1e100, 1e154, 1e155, 1e300)),
+        (np.float32, (1e15, 1e19, 1e30)),
+    ):
+        model = fusem.GaussianMixture(1).fit(X.astype(dtype))
+        slope = model.covariances_[0, 0, 1] / model.covariances_[0, 0, 0]
+        for value in values:
+            filled = model.impute(np.array([[value, np.nan]], dtype=dtype))[0, 1]
+            assert filled / value == pytest.approx(slope, rel=1e-5)
 
 
 # ---- published estimates and closed forms ----
@@ -387,9 +405,8 @@ def test_more_components_than_rows_with_values():
 def test_infinity_is_an_error_beside_missing_values():
     X = with_holes(CASES[0].data(300))
     X[211, 1] = np.inf
-    for method in ("fit",):
-        with pytest.raises(ValueError, match=r"infinity.*row 211, column 1"):
-            getattr(fusem.GaussianMixture(2), method)(X)
+    with pytest.raises(ValueError, match=r"infinity.*row 211, column 1"):
+        fusem.GaussianMixture(2).fit(X)
     model = fusem.GaussianMixture(2, random_state=0).fit(X[:200])
     for method in ("predict", "score_samples", "statistics", "impute"):
         with pytest.raises(ValueError, match=r"row 211, column 1"):
@@ -400,3 +417,96 @@ def test_integers_with_none_are_rows_with_holes():
     rows = [[1, 2], [None, 4], [3, 1], [2, None], [5, 6], [4, 4]]
     model = fusem.GaussianMixture(1, reg_covar=1e-3).fit(np.array(rows, dtype=object))
     assert np.isfinite(model.means_).all()
+
+
+@by_dtype
+def test_an_infinity_of_weight_zero_is_named(dtype):
+    X = CASES[0].data(300, dtype=dtype)
+    X[7, 1] = np.inf
+    w = np.ones(300)
+    w[7] = 0.0
+    with pytest.raises(ValueError, match=r"infinity.*row 7, column 1"):
+        fusem.GaussianMixture(2, random_state=0).fit(X, sample_weight=w)
+
+
+@by_type
+@pytest.mark.parametrize("rate", [0.0, 0.5, 0.9])
+def test_regularisation_is_added_once(case, rate):
+    """Whatever the share of missing values: a column of one value gets the variance reg_covar."""
+    X = case.data(3000, n_features=3)
+    X[:, 1] = 7.0
+    X[np.random.default_rng(0).random(len(X)) < rate, 1] = np.nan
+    options = {"covariance_type": case.covariance_type, "tol": 1e-14, "max_iter": 20_000}
+    model = fusem.GaussianMixture(1, reg_covar=0.01, **options).fit(X)
+    if case.covariance_type == "spherical":
+        rest = np.nansum((X - model.means_[0]) ** 2, axis=0) / (~np.isnan(X)).sum(axis=0)
+        share = (~np.isnan(X)).mean(axis=0)
+        expected = share @ rest / share.sum() + 0.01
+        assert model.covariances_[0] == pytest.approx(expected, rel=1e-6)
+    else:
+        variance = {
+            "full": lambda c: c[0, 1, 1],
+            "tied": lambda c: c[1, 1],
+            "diag": lambda c: c[0, 1],
+        }
+        assert variance[case.covariance_type](model.covariances_) == pytest.approx(0.01, rel=1e-4)
+
+
+def test_rows_without_any_value_are_no_rows_in_warnings():
+    rng = np.random.default_rng(0)
+    X = np.full((2000, 2), np.nan)
+    X[5:8] = rng.normal(size=(3, 2)) * [[1.0], [2.0], [30.0]]
+    with pytest.warns(fusem.FewRowsWarning, match="^3 rows for 2 components"):
+        fusem.GaussianMixture(2, random_state=0).fit(X)
+
+
+def test_a_start_finds_the_few_rows_that_have_values():
+    X = np.full((120_000, 2), np.nan)
+    some = np.random.default_rng(0).choice(len(X), 80, replace=False)
+    X[some] = np.random.default_rng(1).normal(size=(80, 2))
+    for K in (1, 3):
+        expected = fusem.GaussianMixture(K, random_state=0, max_iter=200).fit(X[np.sort(some)])
+        model = fusem.GaussianMixture(K, random_state=0, max_iter=200).fit(X)
+        assert model.lower_bound_ == pytest.approx(expected.lower_bound_, abs=0.05)
+
+
+def test_hardly_any_value_of_a_column_is_said():
+    X = CASES[0].data(200)
+    X[3:, 2] = np.nan
+    with pytest.warns(fusem.FewRowsWarning, match=r"Columns 2 have hardly any value \(3\)"):
+        fusem.GaussianMixture(5, random_state=0).fit(X)
+
+
+def test_many_columns_that_are_never_together_are_named_at_once():
+    X = np.full((400, 200), np.nan)
+    X[np.arange(400), np.arange(400) % 200] = np.random.default_rng(0).normal(size=400)
+    with pytest.warns(fusem.MissingValuesWarning, match=r"0 and 1, .*, … \(19900 pairs in all\)"):
+        fusem.GaussianMixture(1, max_iter=2).fit(X)
+
+
+def test_nothing_to_score():
+    model = fusem.GaussianMixture(2, random_state=0).fit(CASES[0].data(100))
+    with pytest.raises(ValueError, match="No row has a value"):
+        model.score(np.full((3, 4), np.nan))
+
+
+@by_dtype
+def test_float32_log_likelihoods_lose_no_more_than_rounding(dtype):
+    """Constants of log-densities are added in float64: no row of a pattern lacks the same digits."""
+    for case in CASES:
+        X = with_holes(case.data(20_000, n_features=2, dtype=np.float32), 0.4)
+        start = case.start(n_features=2)
+        model = stepped(case, X.astype(dtype), steps=1, start=start)
+        exact = stepped(case, X.astype(np.float64), steps=1, start=start)
+        assert model.lower_bound_ == pytest.approx(exact.lower_bound_, rel=2.5e-8)
+
+
+def test_a_basis_of_columns_in_tiny_units():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=500)
+    X = np.column_stack([x, x + 1e-3 * rng.normal(size=500), rng.normal(size=500)])
+    X[::3, 1] = X[1::5, 0] = np.nan
+    plain = fusem.GaussianMixture(1, reg_covar=0.0, max_iter=30, tol=0.0)
+    small = fusem.GaussianMixture(1, reg_covar=0.0, max_iter=30, tol=0.0)
+    fit_quietly(plain, X), fit_quietly(small, X * 1e-150)
+    assert_within(small.means_ * 1e150, plain.means_, 1e-9, "means")

@@ -26,9 +26,7 @@ from fusem.cli.source import columns_option, open_source
     "-k",
     "--components",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number of components of the mixture that is fitted.",
+    help="Number of components of the mixture that is fitted. Default: 1.",
 )
 @click.option("--model", metavar="FILE.npz", help="Fill in from this model; nothing is fitted.")
 @click.option(
@@ -39,7 +37,7 @@ from fusem.cli.source import columns_option, open_source
 def impute(
     data: str,
     output: Path,
-    components: int,
+    components: int | None,
     model: str | None,
     sample: bool,
     columns: list[str] | None,
@@ -57,10 +55,12 @@ def impute(
 
     if reads_from(data, output) or (model and output.resolve() == Path(model).resolve()):
         raise click.UsageError(f"{output} is read for this: write to another file.")
+    if model is not None and components is not None:
+        raise click.UsageError("-k belongs to a fit; --model is fitted already.")
     fitted = None if model is None else fusem.load(model)
     rows, _ = open_source(data, columns, model=fitted)
     if fitted is None:
-        fitted = fusem.EMImputer(components, random_state=seed).fit(rows).mixture_
+        fitted = fusem.EMImputer(components or 1, random_state=seed).fit(rows).mixture_
     numbers = None
     if sample:
         numbers = fitted._seed(seed)

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.utils import check_random_state
 
 from fusem.em.start import of_ordinary_size
 
 Array = NDArray[np.float64]
+SEED = 17  # apart from the numbers that others seed their data with
 ROUNDS = 3  # of k-means with missing values at their cluster's centre
 
 
@@ -40,9 +42,10 @@ def completed(
     centre, scale : arrays of shape (d,)
         Mean and standard deviation of each column.
     rng : RandomState
-        For the clusters.
+        Advanced by the draws, unless it is NumPy's global one: then missing values are the same in every fit,
+        so that one component, which needs no clusters, is fitted alike.
     number : int
-        Of the start: other numbers are drawn for another one.
+        Of the start.
     """
     X = np.array(X, dtype=np.float64)
     w = np.ones(len(X)) if weights is None else weights
@@ -58,7 +61,9 @@ def completed(
             if np.array_equal(before, labels):
                 break
     row, column = np.nonzero(missing)
-    noise = np.random.RandomState(number).standard_normal(len(row))
+    if rng is not check_random_state(None):
+        number = int(rng.randint(np.iinfo(np.int32).max))
+    noise = np.random.RandomState([SEED, number]).standard_normal(len(row))
     X[row, column] = centres[labels[row], column] + spreads[labels[row], column] * noise
     return X
 

@@ -25,9 +25,12 @@ def keys(seed: int, first: int, count: int) -> NDArray[np.uint64]:
 
 
 def subsample(
-    rows: Rows, weights: Rows | None, size: int, seed: int
+    rows: Rows, weights: Rows | None, size: int, seed: int, blank: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """At most `size` rows of positive weight, in the order of the source, and their weights."""
+    """At most `size` rows of positive weight, in the order of the source, and their weights.
+
+    Rows without any value are not among them, where there may be any: `blank`.
+    """
     chosen = np.empty(0, dtype=np.uint64)
     X = np.empty((0, rows.n_columns), dtype=rows.dtype)
     w = np.empty(0)
@@ -35,6 +38,8 @@ def subsample(
         new, v = keys(seed, first, len(segment)), np.ones(len(segment)) if given is None else given
         limit = np.iinfo(np.uint64).max if len(chosen) < size else chosen.max()
         take = (v > 0.0) & (new <= limit)
+        if blank:
+            take &= ~np.isnan(segment).all(axis=1)
         chosen = np.concatenate([chosen, new[take]])
         X, w = np.concatenate([X, segment[take]]), np.concatenate([w, v[take]])
         if len(chosen) > size:

@@ -30,6 +30,18 @@ class Summary(NamedTuple):
     )
     missing: Missing | None = None  # None where no value is
 
+    @property
+    def n_used(self) -> int:
+        """Rows with any value."""
+        return self.n_rows - (0 if self.missing is None else self.missing.n_empty)
+
+    @property
+    def observed(self) -> Array:
+        """Share of the weight that has a value in each column, (d,)."""
+        if self.missing is None:
+            return np.ones(len(self.means))
+        return self.missing.observed / self.weight
+
 
 def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     """Count, weigh and describe the rows.

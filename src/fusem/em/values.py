@@ -37,16 +37,21 @@ def check_scale(mean_weight: float, dtype: np.dtype[Any]) -> None:
 
 def not_finite(rows: Rows) -> ValueError:
     """The error that names the first infinity or value too large for its square."""
+    return first_infinite(rows) or ValueError(
+        f"The sums over {rows.label} overflow {rows.dtype}: scale the columns to a smaller range"
+        + (" or convert to float64." if rows.dtype == np.float32 else ".")
+    )
+
+
+def first_infinite(rows: Rows) -> ValueError | None:
+    """The error that names the first infinity or value too large for its square, where there is one."""
     for first, X, _ in segments(rows, None, LEAF):
         with np.errstate(over="ignore"):
             wrong = np.isinf(X.astype(np.float64) ** 2)
         if wrong.any():
             row, column = (int(index) for index in np.argwhere(wrong)[0])
             return bad_value(rows, X[row, column], first + row, column)
-    return ValueError(
-        f"The sums over {rows.label} overflow {rows.dtype}: scale the columns to a smaller range"
-        + (" or convert to float64." if rows.dtype == np.float32 else ".")
-    )
+    return None
 
 
 def bad_value(rows: Rows, value: Any, row: int, column: int) -> ValueError:

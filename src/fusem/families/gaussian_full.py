@@ -244,8 +244,11 @@ def marginal(params: Params, columns: NDArray[np.intp]) -> Params:
 
 def unwhitened(params: Params, components: NDArray[np.intp], y: Array) -> Array:
     """Rows x, of one component each, with W (x − μ) = y."""
-    lower = inverse_triangles(params.whitening)[components]
-    return np.asarray(params.means[components] + np.einsum("nij,nj->ni", lower, y))
+    rows = params.means[components]
+    for k, lower in enumerate(inverse_triangles(params.whitening)):
+        own = components == k
+        rows[own] += y[own] @ lower.T
+    return rows
 
 
 def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ from fusem.families.gaussian import (
 )
 from fusem.kernels.axes import distances, first_moments, square_totals, weight_totals
 from fusem.kernels.missing import fill, unrounded
-from fusem.kernels.missing_axes import add_gains, add_variances
+from fusem.kernels.missing_axes import add_constants, add_variances
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
@@ -111,10 +111,22 @@ def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, word
         one = only(operands, k, d)
         fill(x, one.high, 0, m.filled, d, tile)
         distances(
-            m.filled, one.high, one.shift, one.scale, log_weights[k : k + 1], one.constant,
+            m.filled, one.high, one.shift, one.scale, m.zero, m.zero,
             m.y[k * stride :], logp[k * stride :], d, tile, stride,
         )  # fmt: skip
-    add_gains(m, operands.scale, 1, logp, log_weights.size, d, tile, stride, words)
+    add_constants(
+        m,
+        log_weights,
+        operands.constant,
+        operands.scale,
+        1,
+        logp,
+        log_weights.size,
+        d,
+        tile,
+        stride,
+        words,
+    )
 
 
 @helper

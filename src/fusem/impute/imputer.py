@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import MissingIndicator
@@ -20,6 +21,7 @@ from fusem.data import Rows
 from fusem.exceptions import FusemWarning
 from fusem.impute.bootstrap import BootstrapWeights
 from fusem.mixture.gaussian import GaussianMixture
+from fusem.mixture.output import check_output
 from fusem.mixture.source import column_names, rows_to_fit, rows_to_use, weights_of
 
 
@@ -161,7 +163,8 @@ class EMImputer(TransformerMixin, BaseEstimator):
         rows, names = rows_to_fit(X, y), None
         names = column_names(X, rows)
         rng = check_random_state(self.random_state)
-        mixture = self._mixture(random_state=int(rng.randint(np.iinfo(np.int32).max)))
+        seed = None if self.random_state is None else int(rng.randint(np.iinfo(np.int32).max))
+        mixture = self._mixture(random_state=seed)  # None: one component is fitted alike every time
         mixture.fit(rows, sample_weight=sample_weight)
         mixtures = [mixture]
         if self.n_imputations > 1:
@@ -226,7 +229,7 @@ class EMImputer(TransformerMixin, BaseEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), or a list of them
-            The completed table; a list with more than one imputation. Memory maps of the files with `out`.
+            The completed table; with more than one imputation a list, which no pipeline goes on with. Memory maps of the files with `out`.
 
         Raises
         ------
@@ -236,12 +239,24 @@ class EMImputer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         rows = rows_to_use(self, X, self.n_features_in_)
         many = len(self.mixtures_) > 1
+        if many and self._wrapped():
+            raise ValueError(
+                "set_output and transform_output wrap one table; with n_imputations > 1 there are several: "
+                "make data frames of them afterwards."
+            )
         paths = self._paths(out, len(self.mixtures_))
+        for path in paths:
+            check_output(path, X)
         tables = [
             self._completed(mixture, rows, seed, path)
             for mixture, seed, path in zip(self.mixtures_, self._seeds, paths, strict=True)
         ]
         return tables if many else tables[0]
+
+    def _wrapped(self) -> bool:
+        """Whether scikit-learn is to make data frames of what `transform` returns."""
+        own = getattr(self, "_sklearn_output_config", {}).get("transform")
+        return bool((own or get_config()["transform_output"]) != "default")
 
     def _completed(self, mixture: GaussianMixture, rows: Rows, seed: int, out: Any) -> NDArray[Any]:
         table = mixture.impute(

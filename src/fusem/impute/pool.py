@@ -112,5 +112,6 @@ def pool(estimates: ArrayLike, variances: ArrayLike, *, df: float = np.inf) -> P
         pooled_df = (m - 1) / share**2
         if np.isfinite(df):
             observed = (df + 1.0) / (df + 3.0) * df * (1.0 - share)
-            pooled_df = 1.0 / (1.0 / pooled_df + 1.0 / observed)
+            both = 1.0 / (1.0 / pooled_df + 1.0 / observed)
+            pooled_df = np.where(share < 1.0, both, pooled_df)
     return Pooled(*(value[()] for value in (q.mean(axis=0), variance, within, between, pooled_df)))

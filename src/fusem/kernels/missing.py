@@ -34,6 +34,7 @@ class MissingSpace(NamedTuple):
     moves: NDArray[Any]  # (K · d columns) conditional means less what was filled in, or empty
     noise: NDArray[Any]  # (d columns) or empty
     local: NDArray[np.float64]  # a statistic of one tile
+    zero: NDArray[np.float64]  # (1)
     tile: NDArray[
         np.int64
     ]  # (3) first and last group of the tile, place of its first row in the order
@@ -44,6 +45,7 @@ def missing_space(
     d: int,
     n_components: int,
     n_bases: int,
+    matrices: bool,
     columns: int,
     size: int,
     dtype: DTypeLike,
@@ -55,6 +57,8 @@ def missing_space(
     ----------
     n_bases : int
         Covariances there are.
+    matrices : bool
+        Whether they are matrices.
     columns : int
         Columns of y per tile.
     size : int
@@ -67,12 +71,13 @@ def missing_space(
     return MissingSpace(
         space=space,
         patterns=patterns(d, tile),
-        bases=bases(n_bases, columns > n_components * d, d, tile, dtype),
+        bases=bases(n_bases, matrices, d, tile, dtype),
         filled=aligned(d * tile, dtype),
         y=aligned(columns * tile, dtype),
         moves=aligned(moves, dtype)[:moves],
         noise=aligned(noise, dtype)[:noise],
         local=aligned(size, np.float64),
+        zero=aligned(1, np.float64),
         tile=aligned(3, np.int64),
     )
 

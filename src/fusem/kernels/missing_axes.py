@@ -13,8 +13,10 @@ from fusem.kernels.tile import place
 
 
 @helper
-def add_gains(
+def add_constants(
     m,
+    log_weights,  # IN  (K)
+    constant,  # IN  (K) log normalisation of complete rows
     scale,  # IN  (K · n) 1 / standard deviation
     n,  # IN  scales of a component: d, or 1 for all columns
     logp,  # INOUT (K × stride)
@@ -24,7 +26,7 @@ def add_gains(
     stride,
     words,
 ):
-    """Take the normalisation of missing columns out of log-densities."""
+    """Add what log-densities begin with, without the normalisation of missing columns."""
     for g in range(m.tile[0], m.tile[1]):
         number = m.patterns.group[g]
         first, last = rows_of(m, g, tile)
@@ -35,8 +37,9 @@ def add_gains(
                 gain = count * HALF_LOG_2PI
                 for s in range(count):
                     gain -= math.log(scale[k * n + m.bases.columns[s] % n])
-                m.bases.gain[entry], m.bases.at[entry] = gain, 0
-            add_to(logp, k * stride + first, k * stride + last, m.bases.gain[entry])
+                m.bases.gain[entry], m.bases.at[entry] = gain, 1
+            begun = log_weights[k] + constant[k] + m.bases.gain[entry]
+            add_to(logp, k * stride + first, k * stride + last, begun)
             if m.noise.size > 0:
                 draw(m, k, scale, k * n, n, count, first, last, d, tile)
 

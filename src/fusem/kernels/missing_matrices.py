@@ -41,7 +41,7 @@ def observed_densities(
         count = missing_columns(m.patterns, number, words, d, m.bases.columns)
         for k in range(n_components):
             own = k % n
-            v0 = basis(m.bases, matrix, own * d * d, number, count, own, n, d)
+            v0 = basis(m.bases, m.patterns, matrix, own * d * d, number, count, own, n, d)
             remove(m.y, k * d * tile, m.bases, v0, count, first, last, m.moves, m.noise, d)
     for k in range(n_components):
         for r in range(0, tile, step):
@@ -49,12 +49,13 @@ def observed_densities(
             for j in range(d):
                 z = load_wide(m.y, at + j * step)
                 square = fma(z, z, square)
-            store_affine(logp, k * stride + r, square, -0.5, log_weights[k] + constant[k])
+            store_affine(logp, k * stride + r, square, -0.5, 0.0)
     for g in range(m.tile[0], m.tile[1]):
         number = m.patterns.group[g]
         first, last = rows_of(m, g, tile)
         for k in range(n_components):
-            add_to(logp, k * stride + first, k * stride + last, m.bases.gain[number * n + k % n])
+            begun = log_weights[k] + constant[k] + m.bases.gain[number * n + k % n]
+            add_to(logp, k * stride + first, k * stride + last, begun)
 
 
 @helper
@@ -81,7 +82,7 @@ def add_spreads(
             for k in range(own, n_components, n):
                 mass += mass_of(resp, k * stride, m.bases, first, last)
             if mass > 0.0:
-                v0 = basis(m.bases, matrix, own * d * d, number, count, own, n, d)
+                v0 = basis(m.bases, m.patterns, matrix, own * d * d, number, count, own, n, d)
                 add_spread(m.bases, v0, count, mass, own, d)
     for own in range(n):
         take_spread(m.bases, own, stats, second + own * d * (d + 1) // 2, d)

@@ -55,11 +55,11 @@ def begin_leaf(m, address, row_stride, column_stride, x, count, d, words, pass_n
     """Sort the rows of a leaf; forget what belongs to other parameters or other patterns."""
     p = m.patterns
     full = p.known[0] + count > PATTERNS
+    if full or m.bases.state[1] != pass_number:
+        forget(m.bases, p, m.bases.at.size // PATTERNS)
+        m.bases.state[1] = pass_number
     if full or p.known[0] == 0:
         forget_patterns(p, d, words)
-    if full or m.bases.state[1] != pass_number:
-        forget(m.bases)
-        m.bases.state[1] = pass_number
     find_missing(address, row_stride, column_stride, x, count, d, words, p.bits)
     m.tile[0] = 0
     return sort_rows(p, count, words, tile)

@@ -45,15 +45,14 @@ from fusem.kernels.tile import aligned, fill_zeros, place
 BYTES = 8 * 1024 * 1024  # of the bases that are kept, per thread
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 FEW = 16  # columns: loops over fewer have the same length for all patterns
-NONE = -1  # place of a basis that is not known
+NONE = 0  # instead of the place of a basis that is not known
 
 
 class Bases(NamedTuple):
     """Bases a thread has worked out; flat arrays. R is a lower triangle, with reciprocals on the diagonal."""
 
-    at: NDArray[
-        np.int64
-    ]  # (PATTERNS · K) where V (columns one after another), then R begin in `store`
+    # (PATTERNS · K) where V, column after column, and then R begin in `store`, + 1
+    at: NDArray[np.int64]
     gain: NDArray[np.float64]  # (PATTERNS · K) what a pattern adds to the log normalisation
     store: NDArray[Any]  # in the dtype of the rows
     state: NDArray[np.int64]  # (2) end of what is kept; number of the pass it belongs to
@@ -89,21 +88,22 @@ def bases(n_components: int, matrices: bool, d: int, tile: int, dtype: DTypeLike
         ramp=aligned(tile, dtype),
     )
     made.ramp[:] = np.arange(tile)
-    made.state[1] = NONE
+    made.state[1] = -1
     return made
 
 
 @helper
-def forget(bases):
-    """Make room: of parameters that have changed, or for other patterns."""
+def forget(bases, patterns, n_components):
+    """Make room: parameters have changed, or other patterns need it. What was never used is not touched."""
     bases.state[0] = 0
-    for i in range(bases.at.size):
+    for i in range(patterns.known[0] * n_components):
         bases.at[i] = NONE
 
 
 @helper
 def basis(
     bases,
+    patterns,
     matrix,  # IN  (d × d) lower triangle W at m0
     m0,
     number,  # IN  of the pattern
@@ -115,15 +115,18 @@ def basis(
     """The place of V in bases.store; R stands after it."""
     entry = number * n_components + k
     if bases.at[entry] != NONE:
-        return bases.at[entry]
+        return bases.at[entry] - 1
     size = count * d + count * count
     if bases.state[0] + size > bases.store.size - LANES:
-        forget(bases)
+        forget(bases, patterns, n_components)
     v, rest, gain = bases.work, count * d, count * HALF_LOG_2PI
     for s in range(count - 1, -1, -1):
         first, row = bases.columns[s], s * d
+        unit = 0.0  # squares of the elements themselves might over- or underflow
+        for i in range(first, d):
+            unit = max(unit, abs(float(matrix[m0 + i * d + first])))
         for i in range(d):
-            v[row + i] = matrix[m0 + i * d + first] if i >= first else 0.0
+            v[row + i] = matrix[m0 + i * d + first] / unit if i >= first else 0.0
         for t in range(count):
             v[rest + t * count + s] = 0.0
         for _ in range(2):  # once more, or V would lose its right angles where columns nearly agree
@@ -133,20 +136,20 @@ def basis(
                     part += v[other + i] * v[row + i]
                 for i in range(bases.columns[t], d):
                     v[row + i] -= part * v[other + i]
-                v[rest + t * count + s] += part
+                v[rest + t * count + s] += part * unit
         square = 0.0
         for i in range(first, d):
             square += v[row + i] * v[row + i]
         length = math.sqrt(square)
         for i in range(first, d):
             v[row + i] /= length
-        v[rest + s * count + s] = 1.0 / length
-        gain -= math.log(length)
+        v[rest + s * count + s] = 1.0 / length / unit
+        gain -= math.log(length) + math.log(unit)
     where = bases.state[0]
     for i in range(size):
         bases.store[where + i] = v[i]
     bases.state[0] = where + size
-    bases.at[entry] = where
+    bases.at[entry] = where + 1
     bases.gain[entry] = gain
     return where
 

@@ -144,7 +144,7 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
         diagnose.likelihood(fitted.run)
         diagnose.missing_values(self._family, summary, names)
-        diagnose.rows_per_component(summary, len(model.weights))
+        diagnose.rows_per_component(summary, len(model.weights), names)
         collinear = diagnose.columns(
             self._family, model, summary, reg, self.reg_covar == "auto", names
         )

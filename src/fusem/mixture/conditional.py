@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from fusem.data import open_rows
-from fusem.families.gaussian import inverse_triangles, symmetric
 from fusem.mixture.engine import Model
 from fusem.mixture.parametrised import Parametrised
+from fusem.mixture.regression import conditional_moments, regression
 from fusem.mixture.source import rows_to_use
 
 Array = NDArray[np.float64]
@@ -48,6 +48,8 @@ class Conditional(Parametrised):
         (2, 2)
         """
         check_is_fitted(self)
+        if isinstance(columns, str) or not isinstance(columns, Iterable):
+            raise TypeError(f"columns must be a list of columns, such as [0, 2], not {columns!r}.")
         model, chosen = self._model(), self._numbers(columns)
         if not chosen.size:
             raise ValueError("columns is empty: name at least one column to keep.")
@@ -84,8 +86,15 @@ class Conditional(Parametrised):
         (array([[3.]]), array([[[0.01]]]))
         """
         check_is_fitted(self)
+        if not isinstance(values, Mapping):
+            raise TypeError(f"values must be a mapping, such as {{0: 1.5}}, not {values!r}.")
         model, some = self._model(), self._numbers(tuple(values))
-        row = np.array([float(value) for value in values.values()])
+        try:
+            row = np.array([float(value) for value in values.values()])
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"Cannot condition on values that are no numbers: {dict(values)}."
+            ) from None
         if not np.isfinite(row).all():
             raise ValueError(
                 f"Cannot condition on values that are not finite: {dict(values)}. Leave missing ones out."
@@ -142,7 +151,7 @@ class Conditional(Parametrised):
             self._family, model, rows, mixture.predict_proba(open_rows(rows))
         )
 
-    def _numbers(self, columns: Sequence[Any]) -> NDArray[np.intp]:
+    def _numbers(self, columns: Iterable[Any]) -> NDArray[np.intp]:
         """Numbers of columns that are given by number or by name."""
         d = self._model().components.means.shape[1]
         names = getattr(self, "feature_names_in_", None)
@@ -153,12 +162,12 @@ class Conditional(Parametrised):
                     known_names = "it knows no names" if names is None else ", ".join(names)
                     raise ValueError(f"This model has no column {column!r} ({known_names}).")
                 numbers.append(int(np.flatnonzero(names == column)[0]))
-            elif 0 <= column < d:
+            elif isinstance(column, (int, np.integer)) and 0 <= column < d:
                 numbers.append(int(column))
             else:
                 raise ValueError(f"This model has columns 0 to {d - 1}, but not {column!r}.")
         if len(set(numbers)) < len(numbers):
-            raise ValueError(f"Columns are named twice: {list(columns)}.")
+            raise ValueError(f"Columns are named twice: {numbers}.")
         return np.array(numbers, dtype=np.intp)
 
     def _part(self, model: Model, columns: NDArray[np.intp]) -> Any:
@@ -175,40 +184,3 @@ class Conditional(Parametrised):
 def _first(shape: tuple[int, ...]) -> int:
     """Matrices in an array of such a shape."""
     return shape[0] if len(shape) == 3 else 1
-
-
-def regression(
-    whitening: Array, some: NDArray[np.intp], rest: NDArray[np.intp]
-) -> tuple[Array, Array]:
-    """Slopes (K, rest, some) of the other columns on some, and their covariances (K, rest, rest) given those.
-
-    From W_rest = Q R: −R⁻¹ Qᵀ W_some and R⁻¹ R⁻ᵀ; no difference of large numbers.
-    """
-    q, r = np.linalg.qr(whitening[:, :, rest])
-    inverse = np.swapaxes(inverse_triangles(np.swapaxes(r, 1, 2)), 1, 2)
-    return -inverse @ np.swapaxes(q, 1, 2) @ whitening[:, :, some], symmetric(inverse)
-
-
-def conditional_moments(
-    family: Any, model: Model, X: Array, proba: NDArray[Any]
-) -> tuple[Array, Array]:
-    """Rows with means in place of missing values, and the covariance of these, pattern by pattern."""
-    n, d = X.shape
-    means, covariances = X.copy(), np.zeros((n, d, d))
-    whitening = family.whitening_matrices(model.components)
-    patterns, number = np.unique(np.isnan(X), axis=0, return_inverse=True)
-    for which, missing in enumerate(patterns):
-        rows, rest = np.flatnonzero(number.reshape(-1) == which), np.flatnonzero(missing)
-        if not rest.size:
-            continue
-        some = np.flatnonzero(~missing)
-        slopes, within = regression(whitening, some, rest)
-        offset = X[rows][:, None, some] - model.components.means[:, some]
-        expected = model.components.means[:, rest] + np.einsum("kij,nkj->nki", slopes, offset)
-        share = np.asarray(proba[rows], dtype=np.float64)
-        mean = np.einsum("nk,nki->ni", share, expected)
-        apart = expected - mean[:, None]
-        spread = np.einsum("nk,nki,nkj->nij", share, apart, apart)
-        means[np.ix_(rows, rest)] = mean
-        covariances[np.ix_(rows, rest, rest)] = spread + np.tensordot(share, within, axes=1)
-    return means, covariances

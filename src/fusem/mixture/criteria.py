@@ -34,13 +34,16 @@ class Criteria(Parametrised):
         likelihoods: list[float] = []
         weights: list[float] = []
         certainties: list[float] = []
+        blanks: list[bool] = []
 
         def consume(first: int, w: Array | None, o: Outcome) -> None:
             n = len(o.evidence)
             for leaf in range(0, n, LEAF):
                 part = slice(leaf, leaf + LEAF)
                 v = np.ones(len(o.evidence[part])) if w is None else w[part]
-                v = np.where(o.blank[part], 0.0, v) if o.blank.size else v
+                if o.blank.size:
+                    v = np.where(o.blank[part], 0.0, v)
+                    blanks.append(True)
                 likelihoods.append(float(_weighted(o.evidence[part], v)))
                 weights.append(float(v.sum()))
                 if entropy:
@@ -52,7 +55,11 @@ class Criteria(Parametrised):
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         total = math.fsum(weights)
         if total <= 0.0:
-            raise ValueError("sample_weight is zero for every row: at least one must be positive.")
+            raise ValueError(
+                "No row has a value and a positive sample_weight: there is nothing to score."
+                if blanks
+                else "sample_weight is zero for every row: at least one must be positive."
+            )
         return _sum(likelihoods), total, _sum(certainties)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:

@@ -110,7 +110,7 @@ def components(
             f"Components {listed(np.flatnonzero(empty))} hold no rows any more; they keep their last "
             "parameters with weight 0. Use fewer components or other starts (n_init).",
         )
-    rows = counts * summary.n_rows / summary.weight
+    rows = counts * summary.n_used / summary.weight
     needed = family.rows_needed(d)
     varying = summary.variances > 0.0
     floor = FLOOR * reg[varying]
@@ -149,23 +149,38 @@ def missing_values(family: ModuleType, summary: Summary, names: NDArray[np.objec
     apart = np.argwhere(np.tril(~missing.together))
     if apart.size and family.MATRICES:
         pairs = [
-            " and ".join(column_labels(np.array([j]), names) for j in (b, a)) for a, b in apart
+            " and ".join(column_labels(np.array([j]), names) for j in (b, a)) for a, b in apart[:10]
         ]
+        more = f", … ({len(apart)} pairs in all)" if len(apart) > len(pairs) else ""
         warn(
             MissingValuesWarning,
-            f"These columns never have values in the same row: {listed(pairs)}. Their covariances are not "
+            f"These columns never have values in the same row: {', '.join(pairs)}{more}. "
+            "Their covariances are not "
             "identified; they are what the other columns imply and the start, in which they were "
             "independent, has left. Use covariance_type='diag' or add rows with both.",
         )
 
 
-def rows_per_component(summary: Summary, n_components: int) -> None:
-    """Warn where there are hardly more rows than components."""
-    if n_components > 1 and summary.n_rows < 2 * n_components:
+def rows_per_component(
+    summary: Summary, n_components: int, names: NDArray[np.object_] | None
+) -> None:
+    """Warn where there are hardly more rows, or values of a column, than components."""
+    if n_components == 1:
+        return
+    values = summary.observed * summary.n_used
+    few = np.flatnonzero(values < 2 * n_components)
+    if summary.n_used < 2 * n_components:
         warn(
             FewRowsWarning,
-            f"{summary.n_rows} rows for {n_components} components: most will describe single rows. "
+            f"{summary.n_used} rows for {n_components} components: most will describe single rows. "
             "Use fewer components (n_components) or more rows.",
+        )
+    elif few.size:
+        warn(
+            FewRowsWarning,
+            f"Columns {column_labels(few, names)} have hardly any value "
+            f"({listed([f'{values[j]:.0f}' for j in few])}) for {n_components} components: most say "
+            "nothing about them. Use fewer components (n_components) or drop the columns.",
         )
 
 

@@ -21,7 +21,7 @@ def uniforms(seed: int, first: int, rows: int, each: int) -> Array:
     generator = np.random.Philox(key=seed)
     generator.advance(begin // BLOCK)
     raw = generator.random_raw(begin % BLOCK + rows * each)[begin % BLOCK :]
-    return np.asarray(((raw >> np.uint64(11)) + 0.5) * 2.0**-53).reshape(rows, each)
+    return np.asarray(((raw >> np.uint64(12)) + 0.5) * 2.0**-52).reshape(rows, each)
 
 
 def draws(seed: int, first: int, missing: NDArray[np.bool_]) -> Draws:

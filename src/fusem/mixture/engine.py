@@ -171,7 +171,7 @@ class Engine:
                 memory = self._missing.get_nowait()._replace(space=space)
             except queue.Empty:
                 n_bases, columns = self.family.missing_needs(self.n_components, self.d)
-                shape = self.d, self.n_components, n_bases, columns, self.size
+                shape = self.d, self.n_components, n_bases, self.family.MATRICES, columns, self.size
                 memory = missing_space(space, *shape, self.dtype, fill)
             try:
                 yield memory

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.data import Rows, segments
+from fusem.data import Rows, open_rows, segments
 from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.mixture.engine import Engine, Model, location
 from fusem.mixture.far_rows import repair_far_rows
+from fusem.mixture.regression import conditional_moments, drawn_values
 
 Array = NDArray[np.float64]
 EXACT = np.dtype(np.float64)  # of log-densities, whatever the dtype of the rows
@@ -124,14 +125,30 @@ class Completion:
 
     def complete(self, X: NDArray[Any], draws: Draws | None) -> NDArray[Any]:
         """A copy of some rows with conditional means, or draws, in place of missing values."""
-        values = np.array(X, order="C")
-        blank = np.isnan(X).all(axis=1)
+        values, n = np.array(X, order="C"), len(X)
+        missing = np.isnan(X)
+        blank = missing.all(axis=1)
         given = (NOTHING, NOTHING) if draws is None else draws
-        nothing = NOTHING, np.empty(0, dtype=np.int64), np.empty(0, dtype=self.engine.dtype)
-        self._run(X, given, *nothing, values.reshape(-1))
+        labels = np.zeros(n, dtype=np.int64)
+        proba = np.empty(0, dtype=self.engine.dtype)
+        self._run(X, given, NOTHING, labels, proba, values.reshape(-1))
         if blank.any():
             values[blank] = self._blank_rows(draws, np.flatnonzero(blank))
+        far = np.flatnonzero((labels < 0) & missing.any(axis=1) & ~blank)
+        if far.size:
+            values[far] = self._far_rows(X[far].astype(np.float64), draws, far)
         return values
+
+    def _far_rows(self, X: Array, draws: Draws | None, rows: NDArray[np.intp]) -> Array:
+        """Values of rows whose distances overflow."""
+        family, model, K = self.engine.family, self.model, self.engine.n_components
+        n = len(X)
+        outcome = Outcome(NOTHING, np.zeros(n, dtype=np.int64), np.empty((n, K)), np.empty(0, bool))
+        repair_far_rows(family, model, open_rows(X), 0, X, outcome, np.arange(n))
+        if draws is None:
+            return conditional_moments(family, model, X, outcome.proba)[0]
+        normal = draws.normal.reshape(-1, self.engine.d)[rows]
+        return drawn_values(family, model, X, outcome.proba, normal, draws.uniform[rows])
 
     def _run(self, X: NDArray[Any], draws: tuple[Array, Array], *out: NDArray[Any]) -> None:
         kernel = self.engine.family.kernels.evaluate_missing[self.engine.dtype]

@@ -18,7 +18,7 @@ from fusem.em.loop import ROUNDING, Run, expectation_maximisation
 from fusem.em.start import Start
 from fusem.em.subsample import subsample
 from fusem.em.summary import Summary, summarise
-from fusem.em.values import not_finite
+from fusem.em.values import first_infinite
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.mixture.diagnose import collinear_columns, column_labels
@@ -81,14 +81,8 @@ class Fit:
         self._sample: tuple[Array, Array | None] | None = None
         self.counts = np.ones(settings.n_components)
 
-    @property
-    def n_used(self) -> int:
-        """Rows with any value."""
-        missing = self.summary.missing
-        return self.summary.n_rows - (0 if missing is None else missing.n_empty)
-
     def _check_size(self) -> None:
-        n, d, K = self.n_used, self.rows.n_columns, self.settings.n_components
+        n, d, K = self.summary.n_used, self.rows.n_columns, self.settings.n_components
         if n < 2:
             raise ValueError(
                 f"Found array with {n} sample(s) (shape=({n}, {d})) while a minimum of 2 is required: "
@@ -115,11 +109,8 @@ class Fit:
                 size = max(ROUGH_ROWS[0], ROUGH_ROWS[1] * self.rows.n_columns)
             elif self.summary.n_rows > size:
                 seed = int(self.settings.rng.randint(np.iinfo(np.int32).max))
-            X, w = subsample(self.rows, self.weights, size, seed)
-            if self.summary.missing is not None:
-                some = ~np.isnan(X).all(axis=1)
-                X, w = X[some], None if w is None else w[some]
-            self._sample = X, w
+            blank = self.summary.missing is not None
+            self._sample = subsample(self.rows, self.weights, size, seed, blank)
         return self._sample
 
     def draw(self, number: int = 0) -> Model:
@@ -196,13 +187,10 @@ class Fit:
             summarise(
                 self.rows, self.weights, self.workers
             )  # names a value that is no longer finite
-            raise (
-                not_finite(self.rows)
-                if self.rows.dtype == np.float64
-                else ValueError(
-                    f"A row of {self.rows.label} lies so far from every component that float32 overflows; "
-                    "scale the columns or convert to float64."
-                )
+            raise first_infinite(self.rows) or ValueError(
+                f"A row of {self.rows.label} lies so far from every component that "
+                f"{self.rows.dtype} overflows; scale the columns"
+                + (" or convert to float64." if self.rows.dtype == np.float32 else ".")
             )
         self.counts = statistic[HEADER : HEADER + self.settings.n_components].copy()
         return statistic
@@ -210,7 +198,8 @@ class Fit:
     def maximize(self, model: Model, statistic: Array) -> Model:
         """The M-step; it may ask for another sweep."""
         again = None if self.summary.missing is not None else partial(self.sweep, model)
-        return self.engine.maximize(model, statistic, self.reg, again)
+        # the variance that is expected of missing values has it already
+        return self.engine.maximize(model, statistic, self.reg * self.summary.observed, again)
 
     def run(self, start: int, model: Model, lower_bound: float = -np.inf) -> Run[Model]:
         """EM from one start."""
