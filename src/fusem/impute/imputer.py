@@ -229,7 +229,8 @@ class EMImputer(TransformerMixin, BaseEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), or a list of them
-            The completed table; with more than one imputation a list, which no pipeline goes on with. Memory maps of the files with `out`.
+            The completed table; with more than one imputation a list, which no pipeline goes on with.
+            Memory maps of the files with `out`.
 
         Raises
         ------
