@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusem.data import Rows, open_rows, open_weights, segments
+from fusem.em.sweep import tapered
+from fusem.em.tree import Tree
+from tests.reference import tree_sum
 from tests.traced import traced_peak
 
 SIZES = st.lists(st.integers(0, 9), min_size=1, max_size=12).filter(any)
@@ -184,3 +187,56 @@ def test_to_array_of_one_block_is_a_view():
     assert np.shares_memory(open_rows(X).to_array(), X)
     np.testing.assert_array_equal(open_rows([X[:2], X[2:]]).to_array(), X)
     assert Blocks([]).to_array().shape == (0, 2)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 3000), st.integers(1, 40), st.integers(0, 3), st.integers(1, 3))
+def test_segments_of_rows_in_memory_get_shorter_to_the_end(n, length, most, n_jobs):
+    X = rows_of(n)
+    got = list(tapered(open_rows(X), None, length, most, n_jobs))
+    heights = [height for height, _ in got]
+    assert heights == sorted(heights, reverse=True)
+    assert max(heights) <= most
+    end = 0
+    for height, (first, part, _) in got:
+        assert first == end
+        assert first % (length << height) == 0
+        assert np.shares_memory(part, X)
+        assert len(part) == min(length << height, n - first)
+        if height > 0:  # the others have as much left to do
+            assert len(part) * 2 * n_jobs <= n - first
+        end = first + len(part)
+    assert end == n
+
+
+def test_segments_of_chunks_are_all_of_one_length():
+    chunks = [rows_of(70), rows_of(90)]
+    given_heights = [height for height, _ in tapered(open_rows(chunks), None, 10, 3, 2)]
+    assert given_heights == [0] * 16
+    weights = open_weights(np.ones(160))
+    assert {height for height, _ in tapered(open_rows(chunks), weights, 10, 3, 2)} == {0}
+    weights = open_weights(lambda: iter([np.ones(100), np.ones(60)]))
+    in_memory = open_rows(rows_of(160))
+    assert {height for height, _ in tapered(in_memory, weights, 10, 3, 2)} == {0}
+
+
+@pytest.mark.parametrize("heights", [[2, 1, 0, 0], [1, 1, 1, 0, 0], [2, 0, 0, 0, 0], [0] * 8])
+def test_a_tree_takes_segments_of_any_height_in_any_order(heights):
+    """Sums of large and small numbers show the order they were made in."""
+    rng, n = np.random.default_rng(0), sum(1 << height for height in heights)
+    units = rng.normal(size=n) * 10.0 ** rng.integers(0, 17, size=n)
+
+    def complete(values):
+        half = len(values) // 2
+        return values[0] if not half else complete(values[:half]) + complete(values[half:])
+
+    expected = tree_sum(list(units))
+    for seed in range(5):
+        tree, pieces, begin = Tree(1), [], 0
+        for height in heights:
+            pieces.append((begin, height))
+            begin += 1 << height
+        for begin, height in np.random.default_rng(seed).permutation(pieces):
+            part = complete(units[begin : begin + (1 << height)])
+            tree.add(int(begin), np.array([part]), int(height))
+        assert tree.total()[0] == expected

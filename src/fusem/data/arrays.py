@@ -64,6 +64,13 @@ class ArrayRows(Rows):
         self.dtype = common_float([data.dtype]) if dtype is None else dtype
         self.names = names
         self.label = label
+        self.in_place = self._as_it_is and watch is None
+
+    @property
+    def _as_it_is(self) -> bool:
+        data = self._data
+        usable = data.dtype == self.dtype and data.flags.aligned
+        return bool(usable and self._mask is None and self._positions is None)
 
     def blocks(self) -> Iterator[FloatArray]:
         """Yield views of the array, or converted pieces of it.
@@ -74,12 +81,7 @@ class ArrayRows(Rows):
             The whole array if nothing is to be converted or watched.
         """
         data, n_rows = self._data, self._data.shape[0]
-        as_it_is = (
-            data.dtype == self.dtype
-            and data.flags.aligned
-            and self._mask is None
-            and self._positions is None
-        )
+        as_it_is = self._as_it_is
         if not as_it_is:
             step = piece_rows(self.n_columns, self.dtype)
         else:

@@ -40,6 +40,8 @@ class Rows(ABC):
         Column names, if the source has any and all of them are strings.
     label : str
         What errors call the source, such as ``X`` or ``'table.parquet'``.
+    in_place : bool
+        Whether all rows are one block of memory that is there anyway.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class Rows(ABC):
     n_rows: int | None
     names: tuple[str, ...] | None = None
     label: str = "X"
+    in_place: bool = False
 
     @abstractmethod
     def blocks(self) -> Iterator[FloatArray]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows, segments
-from fusem.em.sweep import longest_segment, segment_rows, sweep
+from fusem.em.sweep import longest_segment, segment_rows, sweep, tallest
 from fusem.em.values import check_weights, column_name, not_finite
 from fusem.em.workers import Workers
 from fusem.kernels.patterns import WORD, words_of
@@ -49,7 +49,8 @@ def scan_observed(rows: Rows, weights: Rows | None, workers: Workers) -> Observe
         At an infinity or a value whose square overflows; at a column without any value.
     """
     d, row_bytes = rows.n_columns, rows.n_columns * rows.dtype.itemsize
-    length = segment_rows(60.0 + 15.0 * d, row_bytes, rows.n_rows, workers.n_jobs)
+    operations = 60.0 + 15.0 * d
+    length = segment_rows(operations, row_bytes, rows.n_rows, workers.n_jobs)
     shift = _first_values(rows, weights)
     kernel, kind = scan_missing[rows.dtype], np.empty(0, dtype=rows.dtype)
     words, size = words_of(d), HEADER + KINDS + 3 * d
@@ -68,7 +69,7 @@ def scan_observed(rows: Rows, weights: Rows | None, workers: Workers) -> Observe
     nowhere = np.empty(size)  # compiles in this thread, where Ctrl-C can interrupt it
     bits = np.empty(LEAF * words, dtype=np.int64)
     kernel(0, 0, 0, 0, d, np.empty(0), kind, shift, bits, together, np.empty(room), nowhere)
-    total = sweep(rows, weights, length, size, work, workers)
+    total = sweep(rows, weights, length, tallest(operations, length), size, work, workers)
     assert total is not None
     observed, sums, squares = np.split(total[HEADER + KINDS :], 3)
     if not np.isfinite(total).all():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fusem.data import Rows, segments
 from fusem.em.observed import Missing, scan_observed
-from fusem.em.sweep import longest_segment, segment_rows, sweep
+from fusem.em.sweep import longest_segment, segment_rows, sweep, tallest
 from fusem.em.values import check_scale, check_weights
 from fusem.em.workers import Workers
 from fusem.kernels.scan import HEADER, scan
@@ -54,7 +54,8 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     """
     d = rows.n_columns
     row_bytes = d * rows.dtype.itemsize
-    length = segment_rows(30.0 + 5.0 * d, row_bytes, rows.n_rows, workers.n_jobs)
+    operations = 30.0 + 5.0 * d
+    length = segment_rows(operations, row_bytes, rows.n_rows, workers.n_jobs)
     shift = _first_row(rows, weights)
     unit, nothing = np.ones(d), np.zeros(d)
     kernel, kind = scan[rows.dtype], np.empty(0, dtype=rows.dtype)
@@ -77,7 +78,7 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
         kernel(*place, d, given, kind, shift, nothing, unit, space, out)
         spaces.put(space)
 
-    total = sweep(rows, weights, length, size, work, workers)
+    total = sweep(rows, weights, length, tallest(operations, length), size, work, workers)
     if total is None:
         raise ValueError(
             f"Found array with 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required."

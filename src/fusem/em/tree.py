@@ -15,7 +15,7 @@ Statistic = NDArray[np.float64]
 
 
 class Tree:
-    """Merges statistics of consecutive segments, given in any order.
+    """Merges statistics of consecutive segments of one or more units of rows each, given in any order.
 
     Two complete neighbours of the same height merge at once, so it holds about log2 of the
     number of segments at any time, and those that are early. Their memory is used again: new pages
@@ -38,9 +38,9 @@ class Tree:
         with self._lock:
             return self._spare.pop() if self._spare else np.empty(self._size)
 
-    def add(self, index: int, statistic: Statistic) -> None:
-        """Put the statistic of segment `index` in its place; its memory is the tree's from now on."""
-        height = 0
+    def add(self, unit: int, statistic: Statistic, height: int = 0) -> None:
+        """Put the statistic of 2^height units from `unit` on in its place; its memory is the tree's now."""
+        index = unit >> height
         with self._lock:
             while (sibling := self._nodes.pop((height, index ^ 1), None)) is not None:
                 statistic += sibling

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,12 @@ def scaled_operands(
     high, low = in_two_parts(means, dtype)
     factor = np.broadcast_to(scale, means.shape).ravel()
     return high, (-low * factor).astype(dtype), scale.astype(dtype).ravel()
+
+
+def parts(flat: Array, *sizes: int) -> list[Array]:
+    """Consecutive parts of a flat array, the last with all that is left."""
+    ends = list(accumulate(sizes))
+    return [flat[i:j] for i, j in zip([0, *ends], [*ends, flat.size], strict=True)]
 
 
 def triangle_size(d: int) -> int:

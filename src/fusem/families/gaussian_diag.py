@@ -22,6 +22,7 @@ from fusem.families.gaussian import (
     SingularComponents,
     beyond_rounding,
     known,
+    parts,
     scaled_operands,
     weighted_means,
 )
@@ -68,7 +69,7 @@ def missing_needs(n_components: int, d: int) -> tuple[int, int]:
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
-    counts, first, second = np.split(flat, np.cumsum([n_components, n_components * d]))
+    counts, first, second = parts(flat, n_components, n_components * d)
     return Stats(counts, first.reshape(n_components, d), second.reshape(n_components, d))
 
 

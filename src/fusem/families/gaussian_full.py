@@ -23,6 +23,7 @@ from fusem.families.gaussian import (
     in_two_parts,
     inverse_triangles,
     known,
+    parts,
     renewed,
     symmetric,
     symmetric_of,
@@ -76,7 +77,7 @@ def missing_needs(n_components: int, d: int) -> tuple[int, int]:
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
-    counts, first, second = np.split(flat, np.cumsum([n_components, n_components * d]))
+    counts, first, second = parts(flat, n_components, n_components * d)
     return Stats(counts, first.reshape(n_components, d), symmetric_of(second, d))
 
 
@@ -159,7 +160,7 @@ def moved_means(params: Params, lower: Array, shift: Array) -> Array:
 def maximize(params: Params, flat: Array, reg: Array) -> Params:
     """The M-step; components without any responsibility keep their parameters."""
     K, d = params.means.shape
-    counts, first, second = np.split(flat, np.cumsum([K, K * d]))
+    counts, first, second = parts(flat, K, K * d)
     return renewed(params, counts, first, second, reg)
 
 

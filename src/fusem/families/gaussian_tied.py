@@ -27,6 +27,7 @@ from fusem.families.gaussian import (
     in_two_parts,
     inverse_triangles,
     known,
+    parts,
     renewed,
     scaled_operands,
     symmetric,
@@ -98,8 +99,8 @@ def missing_needs(n_components: int, d: int) -> tuple[int, int]:
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
-    parts = np.cumsum([n_components, n_components * d, 1, d])
-    counts, first, apart, _, second = np.split(flat, parts)
+    sizes = n_components, n_components * d, 1, d
+    counts, first, apart, _, second = parts(flat, *sizes)
     first, second = first.reshape(n_components, d), symmetric_of(second, d)[0]
     return Stats(counts, first, bool(apart[0] > 0.0), second)
 

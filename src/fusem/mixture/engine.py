@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.data import Rows
 from fusem.em.blas import one_thread
-from fusem.em.sweep import longest_segment, segment_rows, sweep
+from fusem.em.sweep import longest_segment, segment_rows, sweep, tallest
 from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
@@ -55,10 +55,10 @@ def location(X: NDArray[Any]) -> tuple[int, int, int, int]:
     return X.ctypes.data, X.strides[0], X.strides[1], X.shape[0]
 
 
-def rounding(constants: Array, dtype: np.dtype[Any]) -> Array:
-    """What rounding the constants of the log-densities to dtype loses: every row of a component lacks it."""
+def rounding(constants: Array) -> Array:
+    """What rounding the constants of log-densities to float32 loses: every row of a component lacks it."""
     with np.errstate(invalid="ignore"):
-        lost = constants - constants.astype(dtype)
+        lost = constants - constants.astype(np.float32)
     return np.where(np.isfinite(lost), lost, 0.0)
 
 
@@ -128,8 +128,8 @@ class Engine:
     @cached_property
     def _longest(self) -> int:
         """Rows of the longest segment; any sweep may be pruned, and a leaf of it is dense after all."""
-        longest = max(longest_segment(self._row_bytes), MISSING_LEAF)
-        return max(longest, PRUNED_LEAF) if self.most_neighbours >= 0.0 else longest
+        leaf = max(MISSING_LEAF, PRUNED_LEAF) if self.most_neighbours >= 0.0 else MISSING_LEAF
+        return longest_segment(self._row_bytes, leaf)
 
     @contextmanager
     def space(self, logp_dtype: np.dtype[Any]) -> Iterator[Workspace]:
@@ -201,9 +201,9 @@ class Engine:
         if missing:
             kernel, given, space_of, leaf = self._missing_way(log_weights, operands)
         else:
-            kernel, given, space_of, leaf = self._way(model, operands, about)
+            kernel, given, space_of, leaf = self._way(model, log_weights, operands, about)
         length = max(leaf, self.segment_rows(rows, workers))
-        if not kernel.signatures:  # compile in this thread, where Ctrl-C can interrupt it
+        if not kernel.overloads:  # compile in this thread, where Ctrl-C can interrupt it
             with space_of(self.dtype) as space:
                 kernel(0, 0, 0, 0, self.d, NO_WEIGHTS, *given, space, np.empty(self.size))
 
@@ -213,18 +213,19 @@ class Engine:
             with space_of(self.dtype) as space:
                 kernel(*location(X), self.d, NO_WEIGHTS if w is None else w, *given, space, out)
 
-        total = sweep(rows, weights, length, self.size, work, workers)
-        if total is not None:
+        height = tallest(self.operations, length)
+        total = sweep(rows, weights, length, height, self.size, work, workers)
+        if total is not None and self.dtype == np.float32:
             counts = total[HEADER : HEADER + self.n_components]
             begun = getattr(operands, "added", operands.constant)  # what log-densities begin with
-            total[0] += counts @ rounding(log_weights + begun, self.dtype)
+            total[0] += counts @ rounding(log_weights + begun)
         return total
 
     def _way(
-        self, model: Model, operands: Any, about: Any
+        self, model: Model, log_weights: Array, operands: Any, about: Any
     ) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
         """How to sweep: the kernel, what it reads, its memory, the rows of its leaves."""
-        kernels, log_weights = self.family.kernels, model.log_weights
+        kernels = self.family.kernels
         if about is not None:
             given = log_weights, operands, self.operands(about)
             return kernels.sweep_about[self.dtype], given, self.space, LEAF

@@ -58,7 +58,7 @@ def evaluate(
     operands = engine.operands(model.components)
     complete = engine.family.kernels.evaluate[engine.dtype]
     nothing = NOTHING, np.empty(0, dtype=np.int64), np.empty(0, dtype=engine.dtype)
-    if not complete.signatures:
+    if not complete.overloads:
         with engine.space(EXACT) as space:
             complete(0, 0, 0, 0, engine.d, model.log_weights, operands, space, *nothing)
     missing = Completion(engine, model, operands, fill=False)
