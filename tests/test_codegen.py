@@ -421,6 +421,25 @@ def test_a_leaf_more_allocates_nothing(family):
     check_allocations(calls)
 
 
+@pytest.mark.usefixtures("counted")
+@pytest.mark.parametrize("family", MATRIX_AND_AXES)
+def test_a_leaf_more_with_holes_allocates_nothing(family):
+    kernel, calls = FAMILIES[family].kernels.sweep_missing[float], []
+    for leaves in (4, 60):
+        X = CASE[family].data(leaves * LEAF, n_features=D)
+        X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
+        model = mixture(family)
+        made = Engine(FAMILIES[family], *model.components.means.shape, float)
+        operands = made.family.operands(model.components, float)
+        with made.space_for_missing(made.dtype) as space:
+            place = X.ctypes.data, *X.strides, len(X), D, np.empty(0)
+            arguments = *place, model.log_weights, operands, 1, space, np.empty(made.size)
+            kernel(*arguments)  # compiles
+            calls.append(allocated(kernel, *arguments))
+        assert arguments[-1][HEADER - 1] == len(X)
+    check_allocations(calls)
+
+
 @numba.njit
 def compiled_that_allocates(leaves):
     total = 0.0

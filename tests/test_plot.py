@@ -352,3 +352,14 @@ def test_without_matplotlib_the_error_says_what_to_install():
         "    print(error)\n"
     )
     assert "pip install 'fusem[plot]'" in processes.run(code)
+
+
+def test_bars_of_a_column_with_holes_have_the_area_of_the_density():
+    X = np.random.default_rng(0).normal(size=(4000, 2))
+    X[::2, 1] = np.nan
+    model = fusem.GaussianMixture(1).fit(X)
+    weights = np.where(np.isnan(X[:, 1]), 3.0, 1.0)
+    for w in (None, weights):
+        ax = fusem.plot.density(model, X, column=1, sample_weight=w, ax=Figure().subplots())
+        heights, edges, _ = ax.patches[0].get_data()
+        assert heights @ np.diff(edges) == pytest.approx(1.0, abs=0.01)

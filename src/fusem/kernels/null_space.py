@@ -56,7 +56,7 @@ class Bases(NamedTuple):
     gain: NDArray[np.float64]  # (PATTERNS · K) what a pattern adds to the log normalisation
     store: NDArray[Any]  # in the dtype of the rows
     state: NDArray[np.int64]  # (2) end of what is kept; number of the pass it belongs to
-    work: NDArray[np.float64]  # (d · d + d · d) V and R being made
+    work: NDArray[np.float64]  # (2 · d · width) V and R being made
     columns: NDArray[np.int64]  # (d + 1) missing columns
     coefficients: NDArray[Any]  # (d strips) products of V and y
     spread: NDArray[
@@ -81,7 +81,7 @@ def bases(n_components: int, matrices: bool, d: int, tile: int, dtype: DTypeLike
         gain=aligned(PATTERNS * n_components, np.float64),
         store=aligned(room + LANES, dtype),
         state=aligned(2, np.int64),
-        work=aligned(2 * d * d, np.float64),
+        work=aligned(2 * d * width_of(d), np.float64),
         columns=aligned(d + 1, np.int64),
         coefficients=aligned(d * 4 * 16, dtype),
         spread=aligned(n_components * d * width_of(d) if matrices else LANES, np.float64),
@@ -98,6 +98,15 @@ def forget(bases, patterns, n_components):
     bases.state[0] = 0
     for i in range(patterns.known[0] * n_components):
         bases.at[i] = NONE
+
+
+@helper
+def product(v, one, other, begin, end):
+    """Scalar product of two rows of scratch."""
+    t = zeros(v)
+    for i in range(begin, end, LANES):
+        t = fma(load(v, one + i), load(v, other + i), t)
+    return total(t)
 
 
 @helper
@@ -119,35 +128,38 @@ def basis(
     size = count * d + count * count
     if bases.state[0] + size > bases.store.size - LANES:
         forget(bases, patterns, n_components)
-    v, rest, gain = bases.work, count * d, count * HALF_LOG_2PI
+    v, width, gain = bases.work, square_width(d), count * HALF_LOG_2PI
+    rest = count * width
     for s in range(count - 1, -1, -1):
-        first, row = bases.columns[s], s * d
+        first, row = bases.columns[s], s * width
         unit = 0.0  # squares of the elements themselves might over- or underflow
         for i in range(first, d):
             unit = max(unit, abs(float(matrix[m0 + i * d + first])))
-        for i in range(d):
-            v[row + i] = matrix[m0 + i * d + first] / unit if i >= first else 0.0
+        fill_zeros(v, row, width)
+        for i in range(first, d):
+            v[row + i] = matrix[m0 + i * d + first] / unit
         for t in range(count):
             v[rest + t * count + s] = 0.0
         for _ in range(2):  # once more, or V would lose its right angles where columns nearly agree
             for t in range(s + 1, count):
-                other, part = t * d, 0.0
-                for i in range(bases.columns[t], d):
-                    part += v[other + i] * v[row + i]
-                for i in range(bases.columns[t], d):
-                    v[row + i] -= part * v[other + i]
+                begin, other = bases.columns[t] // LANES * LANES, t * width
+                part = product(v, other, row, begin, width)
+                factor = filled(part, load(v, row))
+                for i in range(begin, width, LANES):
+                    rows = sub(load(v, row + i), mul(factor, load(v, other + i)))
+                    store(v, row + i, rows)
                 v[rest + t * count + s] += part * unit
-        square = 0.0
-        for i in range(first, d):
-            square += v[row + i] * v[row + i]
-        length = math.sqrt(square)
+        length = math.sqrt(product(v, row, row, first // LANES * LANES, width))
         for i in range(first, d):
             v[row + i] /= length
         v[rest + s * count + s] = 1.0 / length / unit
         gain -= math.log(length) + math.log(unit)
     where = bases.state[0]
-    for i in range(size):
-        bases.store[where + i] = v[i]
+    for s in range(count):
+        for i in range(d):
+            bases.store[where + s * d + i] = v[s * width + i]
+    for i in range(count * count):
+        bases.store[where + count * d + i] = v[rest + i]
     bases.state[0] = where + size
     bases.at[entry] = where + 1
     bases.gain[entry] = gain

@@ -96,7 +96,8 @@ def density(
     values = weights = None
     if X is not None:
         rows, weights = sampled_rows(model, X, MAX_ROWS, sample_weight=sample_weight)
-        values = rows[:, index]
+        known = ~np.isnan(rows[:, index])
+        values, weights = rows[known, index], None if weights is None else weights[known]
     shown = limits(along, None if values is None else values[:, None], REACH)
     low, high = float(shown.low[0]), float(shown.high[0])
     if values is not None:
