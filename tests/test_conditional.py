@@ -89,6 +89,8 @@ def test_columns_by_name():
         (lambda model: model.marginal([1, 1]), "named twice"),
         (lambda model: model.marginal([0.7]), "but not 0.7"),
         (lambda model: model.marginal([None]), "but not None"),
+        (lambda model: model.marginal([True, False, True, False]), "but not True"),
+        (lambda model: model.condition({True: 1.0}), "but not True"),
         (lambda model: model.condition({0: "a"}), "no numbers"),
         (lambda model: model.marginal(["x"]), "no column 'x'"),
         (lambda model: model.condition({0: np.nan}), "not finite"),

@@ -338,3 +338,25 @@ def test_missing_pyarrow_says_what_to_install(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"Reading 'x\..* needs pyarrow.*pip install pyarrow"):
         open_rows(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("1,\n3,3\n2,5\n", [[1, np.nan], [3, 3], [2, 5]]),
+        ("1.5,,3\n1,2,4\n", [[1.5, np.nan, 3], [1, 2, 4]]),
+        ("NA,3\n1,2\n", [[np.nan, 3], [1, 2]]),
+        (",\n1,2\n", [[np.nan, np.nan], [1, 2]]),
+        ('"",N/A\n1,2\n', [[np.nan, np.nan], [1, 2]]),
+    ],
+)
+def test_a_first_line_with_holes_is_a_row(text, rows):
+    opened = open_rows(write_csv("holes.csv", text))
+    assert opened.names is None
+    np.testing.assert_array_equal(opened.to_array(), rows)
+
+
+def test_a_name_beside_an_empty_one_makes_a_header():
+    path = write_csv("index.csv", ",a\n0,1.5\n1,2.5\n")
+    assert open_rows(path).n_columns == 2
+    np.testing.assert_array_equal(open_rows(path, columns=["a"]).to_array(), [[1.5], [2.5]])

@@ -52,7 +52,7 @@ def app(context: click.Context) -> None:
 
     DATA is a .npy or .csv file, a .parquet file, a folder of them or a quoted pattern such as
     'part-*.parquet'. It is read in chunks and may be larger than memory. The first line of a
-    .csv file names its columns, unless all of it is numbers: then it is a row.
+    .csv file names its columns, unless all of it is numbers and missing values: then it is a row.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -20,10 +20,11 @@ DELIMITERS = ",;\t"
 class CsvRows(Rows):
     """A text table with a separator of ``,``, ``;`` or tab, with or without a line of names.
 
-    The first line names the columns unless all of it is numbers; where these are whole and might be
-    names all the same, such as years, a `HeaderWarning` says so. Columns are float64 unless
-    `dtype` says otherwise; empty cells, ``NA``, ``NaN`` and ``null`` are NaN. A Parquet or `.npy`
-    file is read some twenty times faster: fits of many sweeps had better be converted once.
+    The first line names the columns unless all of it is numbers and missing values; where these are whole
+    and might be names all the same, such as years, a `HeaderWarning` says so. Columns are float64 unless
+    `dtype` says otherwise; empty cells, ``NA``, ``N/A``, ``NaN`` and ``null`` are NaN. Lines without anything
+    are no rows, also where there is a single column: write ``""`` or ``NA``. A Parquet or `.npy` file is read
+    some twenty times faster: fits of many sweeps had better be converted once.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ class CsvRows(Rows):
         self._path = path
         self._mark = FileMark(path, label)
         self._delimiter, first = _first_line(path, label)
-        self._has_names = not all(_is_number(cell) for cell in first)
+        nulls = set(pyarrow_module("pyarrow.csv", label).ConvertOptions().null_values)
+        self._has_names = not all(cell in nulls or _is_number(cell) for cell in first)
         schema = self._schema()
         if not self._has_names and self._may_be_names(first, schema):
             warn(

@@ -59,7 +59,7 @@ def scaled_operands(
 
 
 def parts(flat: Array, *sizes: int) -> list[Array]:
-    """Consecutive parts of a flat array, the last with all that is left."""
+    """Consecutive parts of a flat array, and what is left."""
     ends = list(accumulate(sizes))
     return [flat[i:j] for i, j in zip([0, *ends], [*ends, flat.size], strict=True)]
 

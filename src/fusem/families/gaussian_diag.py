@@ -69,7 +69,8 @@ def missing_needs(n_components: int, d: int) -> tuple[int, int]:
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
-    counts, first, second = parts(flat, n_components, n_components * d)
+    each = n_components * d
+    counts, first, second, _ = parts(flat, n_components, each, each)
     return Stats(counts, first.reshape(n_components, d), second.reshape(n_components, d))
 
 
@@ -105,7 +106,7 @@ def only(operands, k, d):
 
 
 @helper
-def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     for k in range(log_weights.size):
         one = only(operands, k, d)
         fill(x, one.high, 0, m.filled, d, tile)
@@ -113,25 +114,11 @@ def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, word
             m.filled, one.high, one.shift, one.scale, m.zero, m.zero,
             logp[k * stride :], d, tile, stride,
         )  # fmt: skip
-    add_constants(
-        m,
-        log_weights,
-        operands.constant,
-        operands.scale,
-        d,
-        logp,
-        log_weights.size,
-        d,
-        tile,
-        stride,
-        words,
-    )
+    add_constants(m, log_weights, operands, d, logp, d, tile, stride)
 
 
 @helper
-def accumulate_missing(
-    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
-):
+def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
     n_components = log_weights.size
     first, second = start + n_components, start + n_components * (1 + d)
     unrounded(m, operands.constant, log_weights, resp, stats, start - HEADER, tile, stride)
@@ -143,9 +130,7 @@ def accumulate_missing(
             m.filled, one.high, one.shift, one.scale, resp[k * stride :],
             stats, first + k * d, second + k * d, d, 1, tile, stride,
         )  # fmt: skip
-    add_variances(
-        m, operands.shift, resp, stats, first, second, d, n_components, d, tile, stride, words
-    )
+    add_variances(m, operands.shift, resp, stats, first, second, d, n_components, d, tile, stride)
 
 
 kernels = mixture_kernels(

@@ -77,8 +77,15 @@ def missing_needs(n_components: int, d: int) -> tuple[int, int]:
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
-    counts, first, second = parts(flat, n_components, n_components * d)
+    counts, first, second = flat_stats(flat, n_components, d)
     return Stats(counts, first.reshape(n_components, d), symmetric_of(second, d))
+
+
+def flat_stats(flat: Array, n_components: int, d: int) -> tuple[Array, Array, Array]:
+    """N, m and the lower triangles of S, flat."""
+    triangles = n_components * triangle_size(d)
+    counts, first, second, _ = parts(flat, n_components, n_components * d, triangles)
+    return counts, first, second
 
 
 def operands(params: Params, dtype: DTypeLike) -> FullOperands:
@@ -120,22 +127,20 @@ def only(operands, k, d):
 
 
 @helper
-def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     observed_densities(
         x, m, operands.high, operands.low, operands.matrix, log_weights.size, operands.constant,
-        log_weights, logp, d, tile, stride, words,
+        log_weights, logp, d, tile, stride,
     )  # fmt: skip
 
 
 @helper
-def accumulate_missing(
-    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
-):
+def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
     n_components = log_weights.size
     unrounded(m, operands.constant, log_weights, resp, stats, start - HEADER, tile, stride)
     add_spreads(
         m, resp, operands.matrix, n_components, n_components, stats,
-        start + n_components * (1 + d), d, tile, stride, words,
+        start + n_components * (1 + d), d, tile, stride,
     )  # fmt: skip
     accumulate(x, w, resp, logp, operands, m.y, stats, start, d, n_components, tile, stride)
 
@@ -159,9 +164,7 @@ def moved_means(params: Params, lower: Array, shift: Array) -> Array:
 
 def maximize(params: Params, flat: Array, reg: Array) -> Params:
     """The M-step; components without any responsibility keep their parameters."""
-    K, d = params.means.shape
-    counts, first, second = parts(flat, K, K * d)
-    return renewed(params, counts, first, second, reg)
+    return renewed(params, *flat_stats(flat, *params.means.shape), reg)
 
 
 def estimate(blocks: Blocks, reg: Array, spare: NDArray[np.bool_], single_rows: bool) -> Params:

@@ -69,7 +69,7 @@ def missing_needs(n_components: int, d: int) -> tuple[int, int]:
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
-    counts, first, squares = parts(flat, n_components, n_components * d)
+    counts, first, squares, _ = parts(flat, n_components, n_components * d, n_components)
     return Stats(counts, first.reshape(n_components, d), squares)
 
 
@@ -107,7 +107,7 @@ def only(operands, k, d):
 
 
 @helper
-def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     for k in range(log_weights.size):
         one = only(operands, k, d)
         fill(x, one.high, 0, m.filled, d, tile)
@@ -115,25 +115,11 @@ def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, word
             m.filled, one.high, one.shift, one.scale, m.zero, m.zero,
             m.y[k * stride :], logp[k * stride :], d, tile, stride,
         )  # fmt: skip
-    add_constants(
-        m,
-        log_weights,
-        operands.constant,
-        operands.scale,
-        1,
-        logp,
-        log_weights.size,
-        d,
-        tile,
-        stride,
-        words,
-    )
+    add_constants(m, log_weights, operands, 1, logp, d, tile, stride)
 
 
 @helper
-def accumulate_missing(
-    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
-):
+def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
     n_components = log_weights.size
     first = start + n_components
     squares = first + n_components * d
@@ -147,9 +133,7 @@ def accumulate_missing(
             m.filled, one.high, one.shift, one.scale, resp[k * stride :], stats, first + k * d,
             d, 1, tile, stride,
         )  # fmt: skip
-    add_variances(
-        m, operands.shift, resp, stats, first, squares, 1, n_components, d, tile, stride, words
-    )
+    add_variances(m, operands.shift, resp, stats, first, squares, 1, n_components, d, tile, stride)
 
 
 kernels = mixture_kernels(

@@ -99,8 +99,8 @@ def missing_needs(n_components: int, d: int) -> tuple[int, int]:
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
-    sizes = n_components, n_components * d, 1, d
-    counts, first, apart, _, second = parts(flat, *sizes)
+    sizes = n_components, n_components * d, 1, d, triangle_size(d)
+    counts, first, apart, _, second, _ = parts(flat, *sizes)
     first, second = first.reshape(n_components, d), symmetric_of(second, d)[0]
     return Stats(counts, first, bool(apart[0] > 0.0), second)
 
@@ -195,17 +195,15 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 
 @helper
-def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     observed_densities(
         x, m, operands.means, operands.means_low, operands.matrix, 1, operands.constant,
-        log_weights, logp, d, tile, stride, words,
+        log_weights, logp, d, tile, stride,
     )  # fmt: skip
 
 
 @helper
-def accumulate_missing(
-    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
-):
+def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
     n_components, sums = log_weights.size, m.local
     first = n_components
     form = first + n_components * d
@@ -217,7 +215,7 @@ def accumulate_missing(
     for k in range(n_components):
         y = k * d * tile
         scatter(m.y, y, resp, k * stride, product, sums, first + k * d, second, d, tile)
-    add_spreads(m, resp, operands.matrix, 1, n_components, sums, second, d, tile, stride, words)
+    add_spreads(m, resp, operands.matrix, 1, n_components, sums, second, d, tile, stride)
     if operands.apart:
         sums[form] = 1.0
     else:

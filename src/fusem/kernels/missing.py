@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.axes import weight_total
 from fusem.kernels.null_space import Bases, bases
-from fusem.kernels.patterns import Patterns, patterns
+from fusem.kernels.patterns import Patterns, missing_columns, patterns
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import filled as splat
 from fusem.kernels.simd import lanes, load_wide, store
@@ -105,11 +105,24 @@ def fill(x, values, first, filled, d, tile):
 
 
 @helper
-def rows_of(m, g, tile):
-    """The rows of the tile that belong to a group: the first, and the one past the last."""
-    place = m.tile[2]
-    first, last = m.patterns.begin[g] - place, m.patterns.begin[g + 1] - place
-    return max(first, 0), min(last, tile)
+def group_of(m, g, d, tile):
+    """A group of the tile: number of its pattern, first row and the one past the last, columns it misses."""
+    p, place = m.patterns, m.tile[2]
+    number = p.group[g]
+    first, last = max(p.begin[g] - place, 0), min(p.begin[g + 1] - place, tile)
+    return number, first, last, missing_columns(p, number, d, m.bases.columns)
+
+
+@helper
+def add_missing_weights(m, w, stats, start, d, tile):
+    """Add the weight of the rows that miss column j, at [start + j]."""
+    for g in range(m.tile[0], m.tile[1]):
+        _, first, last, count = group_of(m, g, d, tile)
+        weight = 0.0
+        for r in range(first, last):
+            weight += w[r]
+        for s in range(count):
+            stats[start + m.bases.columns[s]] += weight
 
 
 @helper

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from fusem.kernels.missing import add_to, rows_of
+from fusem.kernels.missing import add_to, group_of
 from fusem.kernels.null_space import HALF_LOG_2PI, NONE, mass_of
-from fusem.kernels.patterns import missing_columns
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.tile import place
@@ -16,21 +15,17 @@ from fusem.kernels.tile import place
 def add_constants(
     m,
     log_weights,  # IN  (K)
-    constant,  # IN  (K) log normalisation of complete rows
-    scale,  # IN  (K · n) 1 / standard deviation
+    operands,  # IN  constants of complete rows (K), 1 / standard deviation (K · n)
     n,  # IN  scales of a component: d, or 1 for all columns
     logp,  # INOUT (K × stride)
-    n_components,
     d,
     tile,
     stride,
-    words,
 ):
     """Add what log-densities begin with, without the normalisation of missing columns."""
+    n_components, scale = log_weights.size, operands.scale
     for g in range(m.tile[0], m.tile[1]):
-        number = m.patterns.group[g]
-        first, last = rows_of(m, g, tile)
-        count = missing_columns(m.patterns, number, words, d, m.bases.columns)
+        number, first, last, count = group_of(m, g, d, tile)
         for k in range(n_components):
             entry = number * n_components + k
             if m.bases.at[entry] == NONE:
@@ -38,7 +33,7 @@ def add_constants(
                 for s in range(count):
                     gain -= math.log(scale[k * n + m.bases.columns[s] % n])
                 m.bases.gain[entry], m.bases.at[entry] = gain, 1
-            begun = log_weights[k] + constant[k] + m.bases.gain[entry]
+            begun = log_weights[k] + operands.constant[k] + m.bases.gain[entry]
             add_to(logp, k * stride + first, k * stride + last, begun)
             if m.noise.size > 0:
                 draw(m, k, scale, k * n, n, count, first, last, d, tile)
@@ -69,12 +64,10 @@ def add_variances(
     d,
     tile,
     stride,
-    words,
 ):
     """Add Σ r over the rows that miss a column to its squares, whose expectation is 1."""
     for g in range(m.tile[0], m.tile[1]):
-        begin, end = rows_of(m, g, tile)
-        count = missing_columns(m.patterns, m.patterns.group[g], words, d, m.bases.columns)
+        _, begin, end, count = group_of(m, g, d, tile)
         for k in range(n_components):
             mass = mass_of(resp, k * stride, m.bases, begin, end)
             for s in range(count):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fusem.kernels.missing import add_to, fill, rows_of
+from fusem.kernels.missing import add_to, fill, group_of
 from fusem.kernels.null_space import add_spread, basis, mass_of, remove, take_spread
-from fusem.kernels.patterns import missing_columns
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import fma, lanes, load_wide, store_affine, zeros_wide
 from fusem.kernels.whiten import whiten
@@ -24,7 +23,6 @@ def observed_densities(
     d,
     tile,
     stride,
-    words,
 ):
     """Log-densities of what was observed."""
     n_components, step = log_weights.size, 4 * lanes(x)
@@ -36,9 +34,7 @@ def observed_densities(
                 m.y, k * d * tile, 0.0, logp, k * stride, r, d,
             )  # fmt: skip
     for g in range(m.tile[0], m.tile[1]):
-        number = m.patterns.group[g]
-        first, last = rows_of(m, g, tile)
-        count = missing_columns(m.patterns, number, words, d, m.bases.columns)
+        number, first, last, count = group_of(m, g, d, tile)
         for k in range(n_components):
             own = k % n
             v0 = basis(m.bases, m.patterns, matrix, own * d * d, number, count, own, n, d)
@@ -51,8 +47,7 @@ def observed_densities(
                 square = fma(z, z, square)
             store_affine(logp, k * stride + r, square, -0.5, 0.0)
     for g in range(m.tile[0], m.tile[1]):
-        number = m.patterns.group[g]
-        first, last = rows_of(m, g, tile)
+        number, first, last, _ = group_of(m, g, d, tile)
         for k in range(n_components):
             begun = log_weights[k] + constant[k] + m.bases.gain[number * n + k % n]
             add_to(logp, k * stride + first, k * stride + last, begun)
@@ -70,13 +65,10 @@ def add_spreads(
     d,
     tile,
     stride,
-    words,
 ):
     """Add Σ r times the conditional covariance of the missing values, whitened."""
     for g in range(m.tile[0], m.tile[1]):
-        number = m.patterns.group[g]
-        first, last = rows_of(m, g, tile)
-        count = missing_columns(m.patterns, number, words, d, m.bases.columns)
+        number, first, last, count = group_of(m, g, d, tile)
         for own in range(n):
             mass = 0.0
             for k in range(own, n_components, n):

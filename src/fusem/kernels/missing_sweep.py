@@ -7,15 +7,20 @@ nothing: they count as rows and have no weight.
 
 from __future__ import annotations
 
-import math
-
 from fusem.kernels.axes import weight_total
-from fusem.kernels.missing import ALL, drawn, fill_row
+from fusem.kernels.missing import ALL, add_missing_weights, drawn, fill_row
 from fusem.kernels.mixture_sweep import FETCHED, HEADER
 from fusem.kernels.null_space import forget
-from fusem.kernels.patterns import LEAF, PATTERNS, find_missing, forget_patterns, sort_rows
+from fusem.kernels.patterns import (
+    LEAF,
+    PATTERNS,
+    find_missing,
+    forget_patterns,
+    sort_rows,
+    words_in,
+)
 from fusem.kernels.policy import helper
-from fusem.kernels.posterior import log_evidence, posterior
+from fusem.kernels.posterior import log_evidence, most_probable, posterior
 from fusem.kernels.simd import lanes
 from fusem.kernels.tile import PADDING, clear, close_leaf, fold, gather_rows, place
 
@@ -28,13 +33,11 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     """The family's tile kernel for complete rows."""
 
 
-def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words):
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     """The family's tile kernel for rows with missing values: logp of what was observed."""
 
 
-def accumulate_missing(
-    x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride, words
-):
+def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
     """The family's tile kernel for rows with missing values: expected sums given what was observed."""
 
 
@@ -51,7 +54,7 @@ def gather_weights(weights, begin, order, first, count, w, tile):
 
 
 @helper
-def begin_leaf(m, address, row_stride, column_stride, x, count, d, words, pass_number, tile):
+def begin_leaf(m, address, row_stride, column_stride, x, count, d, pass_number, tile):
     """Sort the rows of a leaf; forget what belongs to other parameters or other patterns."""
     p = m.patterns
     full = p.known[0] + count > PATTERNS
@@ -59,10 +62,10 @@ def begin_leaf(m, address, row_stride, column_stride, x, count, d, words, pass_n
         forget(m.bases, p, m.bases.at.size // PATTERNS)
         m.bases.state[1] = pass_number
     if full or p.known[0] == 0:
-        forget_patterns(p, d, words)
-    find_missing(address, row_stride, column_stride, x, count, d, words, p.bits)
+        forget_patterns(p, d)
+    find_missing(address, row_stride, column_stride, x, count, d, words_in(p), p.bits)
     m.tile[0] = 0
-    return sort_rows(p, count, words, tile)
+    return sort_rows(p, count, tile)
 
 
 @helper
@@ -88,11 +91,11 @@ def sweep(
     operands,  # IN  the family's
     pass_number,  # IN  another one for other operands
     m,  # SCRATCH of this thread
-    out,  # OUT the segment's statistic
+    out,  # OUT the segment's statistic, at its end the weight that misses each column (d)
 ):
     """Add up a segment, in leaves that are longer than those of complete rows."""
     x, w, logp, resp, tree = m.space.x, m.space.w, m.space.logp, m.space.resp, m.space.tree
-    size, n_components, tile, words = out.size, log_weights.size, w.size, (d + 63) // 64
+    size, n_components, tile = out.size, log_weights.size, w.size
     stride, nodes, order, strip = tile + PADDING, 0, m.patterns.order, 4 * lanes(x)
     row_bytes = row_stride if row_stride == d * column_stride <= FETCHED else 0
     for leaf in range((rows + LEAF - 1) // LEAF):
@@ -101,7 +104,7 @@ def sweep(
         count = min(LEAF, rows - begin)
         at = address + begin * row_stride
         complete, first, groups = begin_leaf(
-            m, at, row_stride, column_stride, x, count, d, words, pass_number, tile
+            m, at, row_stride, column_stride, x, count, d, pass_number, tile
         )
         end = m.patterns.begin[groups] if groups > 0 else first
         for p in range(0, end, tile):
@@ -113,7 +116,7 @@ def sweep(
                 log_density(x, operands, log_weights, logp, m.space.scratch, d, width, stride)
             else:
                 find_groups(m, p, groups, width)
-                log_density_missing(x, m, operands, log_weights, logp, d, width, stride, words)
+                log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
             ahead = at + (LEAF + p) * row_stride
             stats[start] += posterior(
                 logp, w, resp, n_components, width, stride, weighted, ahead, row_bytes
@@ -127,8 +130,9 @@ def sweep(
             else:
                 accumulate_missing(
                     x, m, w, resp, logp, operands, log_weights, stats, start + HEADER, d, width,
-                    stride, words,
+                    stride,
                 )  # fmt: skip
+                add_missing_weights(m, w, stats, start + size - d, d, width)
         stats[start + 2] += count
         nodes = close_leaf(tree, out, leaf, nodes, size)
     fold(tree, out, nodes, size)
@@ -154,14 +158,14 @@ def evaluate(
 ):
     """Write what is asked for of every row but those without any value; an empty array is not asked for."""
     x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
-    n_components, tile, words = log_weights.size, w.size, (d + 63) // 64
+    n_components, tile = log_weights.size, w.size
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
     for leaf in range((rows + LEAF - 1) // LEAF):
         begin = leaf * LEAF
         count = min(LEAF, rows - begin)
         at = address + begin * row_stride
         complete, first, groups = begin_leaf(
-            m, at, row_stride, column_stride, x, count, d, words, pass_number, tile
+            m, at, row_stride, column_stride, x, count, d, pass_number, tile
         )
         end = m.patterns.begin[groups] if groups > 0 else first
         for p in range(0, end, tile):
@@ -180,15 +184,10 @@ def evaluate(
                         row, target = (begin + order[p + r]) * d, place(x, r, d)
                         for j in range(d):
                             m.noise[target + j * strip] = normal[row + j]
-                log_density_missing(x, m, operands, log_weights, logp, d, tile, stride, words)
+                log_density_missing(x, m, operands, log_weights, logp, d, tile, stride)
             if labels.size > 0:
                 for r in range(n):
-                    best = 0
-                    for k in range(1, n_components):
-                        if logp[k * stride + r] > logp[best * stride + r]:
-                            best = k
-                    row = begin + order[p + r]
-                    labels[row] = best if logp[best * stride + r] > -math.inf else -1
+                    labels[begin + order[p + r]] = most_probable(logp, r, n_components, stride)
             if evidence.size > 0:
                 log_evidence(logp, w, n_components, tile, stride)
                 for r in range(n):

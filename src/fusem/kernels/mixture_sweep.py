@@ -8,11 +8,9 @@ A statistic is one flat float64 array: log-likelihood, weight, rows, then the fa
 
 from __future__ import annotations
 
-import math
-
 from fusem.kernels.axes import weight_total
 from fusem.kernels.policy import helper
-from fusem.kernels.posterior import log_evidence, posterior
+from fusem.kernels.posterior import log_evidence, most_probable, posterior
 from fusem.kernels.tile import LEAF, PADDING, clear, close_leaf, fold, load_rows, load_weights
 
 # Bytes of the longest rows that are fetched a tile ahead: with longer ones arithmetic takes so much more time
@@ -116,12 +114,7 @@ def evaluate(
         log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
         if labels.size > 0:
             for r in range(count):
-                best = 0
-                for k in range(1, n_components):
-                    if logp[k * stride + r] > logp[best * stride + r]:
-                        best = k
-                # -1: no component has a density that is a number; Python looks at the row again
-                labels[first + r] = best if logp[best * stride + r] > -math.inf else -1
+                labels[first + r] = most_probable(logp, r, n_components, stride)
         if evidence.size > 0:
             log_evidence(logp, w, n_components, tile, stride)
             for r in range(count):

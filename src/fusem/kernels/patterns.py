@@ -63,6 +63,12 @@ def words_of(d: int) -> int:
 
 
 @helper
+def words_in(p):
+    """Words of a pattern, from the table's size."""
+    return p.words.size // PATTERNS
+
+
+@helper
 def find_missing(
     address,  # IN  of the leaf's first row
     row_stride,  # IN  bytes
@@ -101,8 +107,9 @@ def slot_of(bits, at, words):
 
 
 @helper
-def number_of(p, bits, at, words):
+def number_of(p, bits, at):
     """The number of the pattern that begins at a place of `bits`, a new one where it is not known yet."""
+    words = words_in(p)
     slot = slot_of(bits, at, words)
     while element(p.slots, slot) > 0:
         number = element(p.slots, slot) - 1
@@ -121,29 +128,30 @@ def number_of(p, bits, at, words):
 
 
 @helper
-def forget_patterns(p, d, words):
+def forget_patterns(p, d):
     """Empty the table, but for the two patterns that have numbers of their own."""
+    words = words_in(p)
     p.known[0] = 0
     for slot in range(SLOTS):
         p.slots[slot] = 0
     for i in range(words):
         p.bits[i] = 0
-    number_of(p, p.bits, 0, words)  # COMPLETE
+    number_of(p, p.bits, 0)  # COMPLETE
     for j in range(d):
         p.bits[j // WORD] |= 1 << (j % WORD)
-    number_of(p, p.bits, 0, words)  # EMPTY
+    number_of(p, p.bits, 0)  # EMPTY
 
 
 @helper
-def sort_rows(p, count, words, tile):
+def sort_rows(p, count, tile):
     """Sort the leaf's rows by pattern.
 
     Returns how many are complete, the place where the others begin (a multiple of the tile) and the number of
     their groups. What fills a tile up repeats a row.
     """
-    groups = 0
+    groups, words = 0, words_in(p)
     for r in range(count):
-        number = number_of(p, p.bits, r * words, words)
+        number = number_of(p, p.bits, r * words)
         p.number[r] = number
         before = element(p.counts, number)
         p.counts[number] = before + 1
@@ -183,9 +191,9 @@ def sort_rows(p, count, words, tile):
 
 
 @helper
-def missing_columns(p, number, words, d, columns):
+def missing_columns(p, number, d, columns):
     """The columns of a pattern, in order, into `columns`; how many."""
-    count = 0
+    count, words = 0, words_in(p)
     for j in range(d):
         columns[count] = j
         count += (p.words[number * words + j // WORD] >> (j % WORD)) & 1

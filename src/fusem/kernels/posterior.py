@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from fusem.kernels.exp_log import exp, log
 from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import helper
@@ -112,3 +114,13 @@ def log_evidence(logp, out, n_components, tile, stride):
         for k in range(n_components):
             mass = add(mass, exp(sub(load(logp, k * stride + r), top)))
         store(out, r, add(top, log(mass)))
+
+
+@helper
+def most_probable(logp, r, n_components, stride):
+    """The component with the largest log-density of a row; -1 where none is a number: Python looks again."""
+    best = 0
+    for k in range(1, n_components):
+        if logp[k * stride + r] > logp[best * stride + r]:
+            best = k
+    return best if logp[best * stride + r] > -math.inf else -1

@@ -215,7 +215,8 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         Returns
         -------
         log_prob : ndarray of shape (n_samples,), float64
-            Natural logarithm of the density, −inf where it is less than float64 holds.
+            Natural logarithm of the density, −inf where it is less than float64 holds; of what was observed,
+            where values are missing, and 0 of rows without any.
         """
         rows = self._rows(X)
         column = Column(np.float64, rows)

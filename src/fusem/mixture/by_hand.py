@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fusem.em.values import not_finite
 from fusem.em.workers import Workers
-from fusem.mixture.engine import HEADER, Engine, Model
+from fusem.mixture.engine import Engine, Model
 from fusem.mixture.fitting import AUTOMATIC
 from fusem.mixture.parametrised import Parametrised
 from fusem.mixture.source import rows_to_use, weights_of
@@ -42,7 +42,7 @@ class ByHand(Parametrised):
         model = self._model()
         d = model.components.means.shape[1]
         if getattr(X, "shape", None) == (0, d):  # an empty chunk adds nothing
-            nothing = np.zeros(HEADER + self._family.statistic_size(len(model.weights), d))
+            nothing = np.zeros(Engine(self._family, len(model.weights), d, np.float64).size)
             return MixtureStatistic(nothing, fingerprint(self._family.NAME, model))
         rows = rows_to_use(self, X, d)
         engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)

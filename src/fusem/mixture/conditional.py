@@ -108,12 +108,11 @@ class Conditional(Parametrised):
         slopes, within = regression(self._family.whitening_matrices(model.components), some, rest)
         offset = row - model.components.means[:, some]
         means = model.components.means[:, rest] + np.einsum("kij,kj->ki", slopes, offset)
-        components = self._family.marginal(model.components, rest)._replace(means=means)
         if self._family.MATRICES:
-            shape = components.covariances.shape
-            components = self._family.from_covariances(
-                means, within[: _first(shape)].reshape(shape)
-            )
+            shape = self._family.covariance_shape(*means.shape)
+            components = self._family.from_covariances(means, np.resize(within, shape))
+        else:
+            components = self._family.marginal(model.components, rest)
         return self._part(Model(np.asarray(weights, dtype=np.float64), components), rest)
 
     def predict_missing(self, X: Any) -> tuple[Array, Array]:
@@ -162,7 +161,7 @@ class Conditional(Parametrised):
                     known_names = "it knows no names" if names is None else ", ".join(names)
                     raise ValueError(f"This model has no column {column!r} ({known_names}).")
                 numbers.append(int(np.flatnonzero(names == column)[0]))
-            elif isinstance(column, (int, np.integer)) and 0 <= column < d:
+            elif _is_number(column) and 0 <= column < d:
                 numbers.append(int(column))
             else:
                 raise ValueError(f"This model has columns 0 to {d - 1}, but not {column!r}.")
@@ -181,6 +180,6 @@ class Conditional(Parametrised):
         return part
 
 
-def _first(shape: tuple[int, ...]) -> int:
-    """Matrices in an array of such a shape."""
-    return shape[0] if len(shape) == 3 else 1
+def _is_number(column: Any) -> bool:
+    """Whether something is the number of a column; a boolean, as of a mask, is none."""
+    return isinstance(column, (int, np.integer)) and not isinstance(column, bool)

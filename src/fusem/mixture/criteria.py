@@ -77,7 +77,8 @@ class Criteria(Parametrised):
         Returns
         -------
         log_likelihood : float
-            Log-likelihood per row (per unit of weight).
+            Log-likelihood per row (per unit of weight). Rows without any value do not count; `score_samples`
+            says 0 of them.
         """
         likelihood, weight, _ = self._totals(X, sample_weight)
         return likelihood / weight

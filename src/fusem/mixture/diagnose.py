@@ -155,9 +155,8 @@ def missing_values(family: ModuleType, summary: Summary, names: NDArray[np.objec
         warn(
             MissingValuesWarning,
             f"These columns never have values in the same row: {', '.join(pairs)}{more}. "
-            "Their covariances are not "
-            "identified; they are what the other columns imply and the start, in which they were "
-            "independent, has left. Use covariance_type='diag' or add rows with both.",
+            "Their covariances are not identified: they depend on the start, in which missing values are "
+            "drawn independently. Use covariance_type='diag' or add rows with both.",
         )
 
 

@@ -88,13 +88,16 @@ class Engine:
         self.n_rows = n_rows
         self.family, self.n_components, self.d = family, n_components, d
         self.dtype = np.dtype(dtype)
-        self.size = HEADER + family.statistic_size(n_components, d)
+        # header, the family's sums, the weight of the rows that miss each column
+        self.size = HEADER + family.statistic_size(n_components, d) + d
         # sweeps compute log-densities in the dtype of the rows, evaluations return them in float64
         self._spaces: dict[np.dtype[Any], queue.SimpleQueue[Workspace]] = {
             np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
         }
         self._lists: queue.SimpleQueue[Pairs] = queue.SimpleQueue()
-        self._missing: queue.SimpleQueue[MissingSpace] = queue.SimpleQueue()
+        self._missing: dict[bool, queue.SimpleQueue[MissingSpace]] = {
+            fill: queue.SimpleQueue() for fill in (False, True)
+        }
         self._passes = 0
 
     def one_thread(self) -> AbstractContextManager[None]:
@@ -165,10 +168,10 @@ class Engine:
     def space_for_missing(
         self, logp_dtype: np.dtype[Any], fill: bool = False
     ) -> Iterator[MissingSpace]:
-        """`space` for rows with missing values; the same two arguments at every call."""
+        """`space` for rows with missing values; with `fill` also for what stands in their place."""
         with self.space(logp_dtype) as space:
             try:
-                memory = self._missing.get_nowait()._replace(space=space)
+                memory = self._missing[fill].get_nowait()._replace(space=space)
             except queue.Empty:
                 n_bases, columns = self.family.missing_needs(self.n_components, self.d)
                 shape = self.d, self.n_components, n_bases, self.family.MATRICES, columns, self.size
@@ -176,7 +179,7 @@ class Engine:
             try:
                 yield memory
             finally:
-                self._missing.put(memory)
+                self._missing[fill].put(memory)
 
     def statistic(
         self,
@@ -194,7 +197,7 @@ class Engine:
         Parameters
         ----------
         missing : bool
-            Whether rows may have missing values, NaN. Without any the result is the same, and later.
+            Whether rows may have missing values, NaN. Without any the result is the same but for rounding.
         """
         log_weights = model.log_weights
         operands = self.operands(model.components)
@@ -211,7 +214,10 @@ class Engine:
             if w is not None:
                 check_weights(w, first)
             with space_of(self.dtype) as space:
-                kernel(*location(X), self.d, NO_WEIGHTS if w is None else w, *given, space, out)
+                sums = out
+                if not missing:
+                    sums, out[-self.d :] = out[: -self.d], 0.0
+                kernel(*location(X), self.d, NO_WEIGHTS if w is None else w, *given, space, sums)
 
         height = tallest(self.operations, length)
         total = sweep(rows, weights, length, height, self.size, work, workers)
@@ -271,6 +277,8 @@ class Engine:
         """
         sums = statistic[HEADER:]
         counts = sums[: self.n_components]
+        # the variance that is expected of missing values has the regularisation in it already
+        reg = reg * (1.0 - statistic[-self.d :] / statistic[1])
         if not counts.sum() > 0.0:
             raise ValueError(
                 "No row has any responsibility left: the sample weights are too small for the dtype of "

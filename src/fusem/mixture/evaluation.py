@@ -112,6 +112,9 @@ class Completion:
         self.begun = False
         self._pass = engine.next_pass()
         self._means = np.ascontiguousarray(model.components.means).ravel()
+        if fill and not engine.family.kernels.evaluate_missing[engine.dtype].overloads:
+            nothing = np.empty((0, engine.d), dtype=engine.dtype)
+            self.complete(nothing, None)  # compiles in this thread, where Ctrl-C can interrupt it
 
     def evaluate(self, X: NDArray[Any], outcome: Outcome) -> NDArray[np.bool_]:
         """Write what is wanted of some rows into an outcome; which of them have no value at all."""

@@ -198,8 +198,7 @@ class Fit:
     def maximize(self, model: Model, statistic: Array) -> Model:
         """The M-step; it may ask for another sweep."""
         again = None if self.summary.missing is not None else partial(self.sweep, model)
-        # the variance that is expected of missing values has it already
-        return self.engine.maximize(model, statistic, self.reg * self.summary.observed, again)
+        return self.engine.maximize(model, statistic, self.reg, again)
 
     def run(self, start: int, model: Model, lower_bound: float = -np.inf) -> Run[Model]:
         """EM from one start."""

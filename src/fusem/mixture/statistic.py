@@ -35,7 +35,7 @@ class MixtureStatistic:
     log_likelihood : float
         Log-likelihood of the rows, a (weighted) sum.
     weight : float
-        Sum of the sample weights; the number of rows without them.
+        Sum of the sample weights of rows with any value; their number without weights.
     n_rows : int
         Number of rows.
 
