@@ -211,6 +211,14 @@ def test_an_interrupted_fit_leaves_the_imputer_as_it_was(table):
     assert vars(imputer) == before
 
 
+def test_all_that_is_asked_of_rows_with_holes_is_one_machine_code(table):
+    model = fusem.GaussianMixture(2, random_state=0).fit(table)
+    model.impute(table), model.impute(table, sample_posterior=True), model.predict_proba(table)
+    model.score(table), model.predict(table), model.impute(np.asfortranarray(table))
+    assert len(model._family.kernels.evaluate_missing[float].signatures) == 1
+    assert len(model._family.kernels.sweep_missing[float].signatures) == 1
+
+
 @pytest.mark.slow
 def test_pooled_intervals_cover_the_truth():
     """Of 95 % intervals from 1000 tables, 93 to 97 % hold the mean, and the slope of a regression."""

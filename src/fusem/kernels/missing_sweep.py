@@ -54,8 +54,14 @@ def gather_weights(weights, begin, order, first, count, w, tile):
 
 
 @helper
-def begin_leaf(m, address, row_stride, column_stride, x, count, d, pass_number, tile):
-    """Sort the rows of a leaf; forget what belongs to other parameters or other patterns."""
+def begin_leaf(m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile):
+    """Sort the rows of a leaf; forget what belongs to other parameters or other patterns.
+
+    Returns its first row, how many there are, the address, how many are complete, the place of the first that
+    is not, groups of these, and the end of all places.
+    """
+    begin = leaf * LEAF
+    count, at = min(LEAF, rows - begin), address + begin * row_stride
     p = m.patterns
     full = p.known[0] + count > PATTERNS
     if full or m.bases.state[1] != pass_number:
@@ -63,9 +69,10 @@ def begin_leaf(m, address, row_stride, column_stride, x, count, d, pass_number, 
         m.bases.state[1] = pass_number
     if full or p.known[0] == 0:
         forget_patterns(p, d)
-    find_missing(address, row_stride, column_stride, x, count, d, words_in(p), p.bits)
+    find_missing(at, row_stride, column_stride, x, count, d, words_in(p), p.bits)
     m.tile[0] = 0
-    return sort_rows(p, count, tile)
+    complete, first, groups = sort_rows(p, count, tile)
+    return begin, count, at, complete, first, groups, p.begin[groups] if groups > 0 else first
 
 
 @helper
@@ -100,13 +107,9 @@ def sweep(
     row_bytes = row_stride if row_stride == d * column_stride <= FETCHED else 0
     for leaf in range((rows + LEAF - 1) // LEAF):
         stats, start = clear(tree, out, nodes, size)
-        begin = leaf * LEAF
-        count = min(LEAF, rows - begin)
-        at = address + begin * row_stride
-        complete, first, groups = begin_leaf(
-            m, at, row_stride, column_stride, x, count, d, pass_number, tile
+        begin, count, at, complete, first, groups, end = begin_leaf(
+            m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile
         )
-        end = m.patterns.begin[groups] if groups > 0 else first
         for p in range(0, end, tile):
             n = min(tile, (complete if p < first else end) - p)
             width = (n + strip - 1) // strip * strip
@@ -161,13 +164,9 @@ def evaluate(
     n_components, tile = log_weights.size, w.size
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
     for leaf in range((rows + LEAF - 1) // LEAF):
-        begin = leaf * LEAF
-        count = min(LEAF, rows - begin)
-        at = address + begin * row_stride
-        complete, first, groups = begin_leaf(
-            m, at, row_stride, column_stride, x, count, d, pass_number, tile
+        begin, _, at, complete, first, groups, end = begin_leaf(
+            m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile
         )
-        end = m.patterns.begin[groups] if groups > 0 else first
         for p in range(0, end, tile):
             n = min(tile, (complete if p < first else end) - p)
             gather_rows(at, row_stride, column_stride, order, p, x, d, tile)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.data import Rows, open_rows, segments
+from fusem.data import Rows, segments
 from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.mixture.engine import Engine, Model, location
@@ -113,8 +113,10 @@ class Completion:
         self._pass = engine.next_pass()
         self._means = np.ascontiguousarray(model.components.means).ravel()
         if fill and not engine.family.kernels.evaluate_missing[engine.dtype].overloads:
-            nothing = np.empty((0, engine.d), dtype=engine.dtype)
-            self.complete(nothing, None)  # compiles in this thread, where Ctrl-C can interrupt it
+            # compiles in this thread, where Ctrl-C can interrupt it
+            nothing = np.empty(0, dtype=engine.dtype)
+            out = NOTHING, np.empty(0, dtype=np.int64), nothing, nothing
+            self._run(nothing.reshape(0, engine.d), (NOTHING, NOTHING), *out)
 
     def evaluate(self, X: NDArray[Any], outcome: Outcome) -> NDArray[np.bool_]:
         """Write what is wanted of some rows into an outcome; which of them have no value at all."""
@@ -126,32 +128,47 @@ class Completion:
         self._run(X, (NOTHING, NOTHING), *outcome[:2], outcome.proba.reshape(-1), NOTHING)
         return blank
 
-    def complete(self, X: NDArray[Any], draws: Draws | None) -> NDArray[Any]:
-        """A copy of some rows with conditional means, or draws, in place of missing values."""
-        values, n = np.array(X, order="C"), len(X)
-        missing = np.isnan(X)
-        blank = missing.all(axis=1)
-        given = (NOTHING, NOTHING) if draws is None else draws
-        labels = np.zeros(n, dtype=np.int64)
-        proba = np.empty(0, dtype=self.engine.dtype)
-        self._run(X, given, NOTHING, labels, proba, values.reshape(-1))
+    def complete(
+        self,
+        source: Rows,
+        first: int,
+        X: NDArray[Any],
+        missing: NDArray[np.bool_],
+        draws: Draws | None,
+    ) -> NDArray[Any]:
+        """A copy of a segment with conditional means, or draws, in place of missing values."""
+        values, blank = np.array(X, order="C"), missing.all(axis=1)
+        labels = np.zeros(len(X), dtype=np.int64)
+        out = NOTHING, labels, np.empty(0, dtype=self.engine.dtype), values.reshape(-1)
+        self._run(X, (NOTHING, NOTHING) if draws is None else draws, *out)
         if blank.any():
             values[blank] = self._blank_rows(draws, np.flatnonzero(blank))
-        far = np.flatnonzero((labels < 0) & missing.any(axis=1) & ~blank)
+        far = np.flatnonzero(labels < 0)
         if far.size:
-            values[far] = self._far_rows(X[far].astype(np.float64), draws, far)
+            self._fill_far_rows(source, first, X, far, draws, values)
         return values
 
-    def _far_rows(self, X: Array, draws: Draws | None, rows: NDArray[np.intp]) -> Array:
-        """Values of rows whose distances overflow."""
+    def _fill_far_rows(
+        self,
+        source: Rows,
+        first: int,
+        X: NDArray[Any],
+        far: NDArray[np.intp],
+        draws: Draws | None,
+        values: NDArray[Any],
+    ) -> None:
+        """Fill in rows whose distances overflow; an error where that is because of an infinity."""
         family, model, K = self.engine.family, self.model, self.engine.n_components
-        n = len(X)
-        outcome = Outcome(NOTHING, np.zeros(n, dtype=np.int64), np.empty((n, K)), np.empty(0, bool))
-        repair_far_rows(family, model, open_rows(X), 0, X, outcome, np.arange(n))
+        proba, labels = np.empty((len(X), K)), np.empty(0, dtype=np.int64)
+        outcome = Outcome(NOTHING, labels, proba, np.empty(0, dtype=bool))
+        repair_far_rows(family, model, source, first, X, outcome, far)
+        rows = X[far].astype(np.float64)
         if draws is None:
-            return conditional_moments(family, model, X, outcome.proba)[0]
-        normal = draws.normal.reshape(-1, self.engine.d)[rows]
-        return drawn_values(family, model, X, outcome.proba, normal, draws.uniform[rows])
+            values[far] = conditional_moments(family, model, rows, proba[far])[0]
+        else:
+            normal = draws.normal.reshape(-1, self.engine.d)[far]
+            uniform = draws.uniform[far]
+            values[far] = drawn_values(family, model, rows, proba[far], normal, uniform)
 
     def _run(self, X: NDArray[Any], draws: tuple[Array, Array], *out: NDArray[Any]) -> None:
         kernel = self.engine.family.kernels.evaluate_missing[self.engine.dtype]

@@ -90,14 +90,14 @@ class Impute(Parametrised):
         def work(segment: tuple[int, NDArray[Any], Any]) -> None:
             first, X, _ = segment
             missing = np.isnan(X)
+            if missing.any():
+                some = None if seed is None else draws(seed, first, missing)
+                put(first, completion.complete(rows, first, X, missing, some))
+                return
             if np.isinf(X).any():
                 row, column = (int(index) for index in np.argwhere(np.isinf(X))[0])
                 raise bad_value(rows, X[row, column], first + row, column)
-            if not missing.any():
-                put(first, X)
-                return
-            some = None if seed is None else draws(seed, first, missing)
-            put(first, completion.complete(X, some))
+            put(first, X)
 
         with Workers(self.n_jobs) as workers:
             workers.run(segments(rows, None, engine.segment_rows(rows, workers)), work)

@@ -64,6 +64,8 @@ def drawn_values(
     values = X.copy()
     for row, (x, share) in enumerate(zip(X, proba, strict=True)):
         missing = np.isnan(x)
+        if not missing.any():
+            continue
         k = min(int(np.searchsorted(np.cumsum(share), uniform[row], side="right")), len(share) - 1)
         expected, within = components_of(family, model, x[None], missing)
         factor = np.linalg.cholesky(within[k])
