@@ -111,7 +111,8 @@ class Completion:
         self.engine, self.model, self.operands, self.fill = engine, model, operands, fill
         self.begun = False
         self._pass = engine.next_pass()
-        self._means = np.array(model.components.means).ravel()  # writeable: read-only ones are another type
+        # writeable: read-only arrays are another type, for which all would be compiled again
+        self._means = np.array(model.components.means).ravel()
         if fill and not engine.family.kernels.evaluate_missing[engine.dtype].overloads:
             # compiles in this thread, where Ctrl-C can interrupt it
             nothing = np.empty(0, dtype=engine.dtype)
