@@ -424,16 +424,17 @@ def test_a_leaf_more_allocates_nothing(family):
 @pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("family", MATRIX_AND_AXES)
 def test_a_leaf_more_with_holes_allocates_nothing(family):
-    kernel, calls = FAMILIES[family].kernels.sweep_missing[float], []
+    calls = []
     for leaves in (4, 60):
         X = CASE[family].data(leaves * LEAF, n_features=D)
         X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
         model = mixture(family)
         made = Engine(FAMILIES[family], *model.components.means.shape, float)
         operands = made.family.operands(model.components, float)
-        with made.space_for_missing(made.dtype) as space:
+        kernel, given, space_of, _ = made._missing_way(model.log_weights, operands)
+        with space_of(made.dtype) as space:
             place = X.ctypes.data, *X.strides, len(X), D, np.empty(0)
-            arguments = *place, model.log_weights, operands, 1, space, np.empty(made.size)
+            arguments = *place, *given, space, np.empty(made.size)
             kernel(*arguments)  # compiles
             calls.append(allocated(kernel, *arguments))
         assert arguments[-1][HEADER - 1] == len(X)

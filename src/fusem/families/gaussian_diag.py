@@ -27,10 +27,13 @@ from fusem.families.gaussian import (
     weighted_means,
 )
 from fusem.kernels.axes import scaled_distances, two_moments, weight_totals
-from fusem.kernels.missing import fill, unrounded
-from fusem.kernels.missing_axes import add_constants, add_variances
+from fusem.kernels.masked import (
+    add_gains,
+    add_masses,
+    known_scaled_distances,
+    known_two_moments,
+)
 from fusem.kernels.mixture import mixture_kernels
-from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
 
 NAME = "gaussian_diag"
@@ -44,6 +47,7 @@ class DiagOperands(NamedTuple):
     shift: NDArray[Any]  # (K · d) what rounding the means did, in units of σ
     scale: NDArray[Any]  # (K · d) 1 / σ
     constant: Array  # (K) log normalisation
+    gain: NDArray[Any]  # (K · d) what of it a missing value takes back
 
 
 class Stats(NamedTuple):
@@ -63,11 +67,6 @@ def tile_columns(n_components: int, d: int) -> int:
     return 0
 
 
-def missing_needs(n_components: int, d: int) -> tuple[int, int]:
-    """Covariances there are; columns of scratch per tile of rows with missing values: none."""
-    return n_components, 0
-
-
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
     each = n_components * d
     counts, first, second, _ = parts(flat, n_components, each, each)
@@ -76,8 +75,12 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 
 def operands(params: Params, dtype: DTypeLike) -> DiagOperands:
     d = params.means.shape[1]
-    constant = np.log(params.whitening).sum(axis=1) - 0.5 * d * LOG_2PI
-    return DiagOperands(*scaled_operands(params.means, params.whitening, dtype), constant)
+    logs = np.log(params.whitening)
+    return DiagOperands(
+        *scaled_operands(params.means, params.whitening, dtype),
+        constant=logs.sum(axis=1) - 0.5 * d * LOG_2PI,
+        gain=(0.5 * LOG_2PI - logs).astype(dtype).ravel(),
+    )
 
 
 @helper
@@ -101,40 +104,34 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 @helper
 def only(operands, k, d):
     high, shift = operands.high[k * d : (k + 1) * d], operands.shift[k * d : (k + 1) * d]
-    scale = operands.scale[k * d : (k + 1) * d]
-    return DiagOperands(high, shift, scale, operands.constant[k : k + 1])
+    scale, gain = operands.scale[k * d : (k + 1) * d], operands.gain[k * d : (k + 1) * d]
+    return DiagOperands(high, shift, scale, operands.constant[k : k + 1], gain)
 
 
 @helper
-def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
-    for k in range(log_weights.size):
-        one = only(operands, k, d)
-        fill(x, one.high, 0, m.filled, d, tile)
-        scaled_distances(
-            m.filled, one.high, one.shift, one.scale, m.zero, m.zero,
-            logp[k * stride :], d, tile, stride,
-        )  # fmt: skip
-    add_constants(m, log_weights, operands, d, logp, d, tile, stride)
+def log_density_missing(x, operands, log_weights, logp, scratch, d, tile, stride):
+    known_scaled_distances(
+        x, operands.high, operands.shift, operands.scale,
+        log_weights, operands.constant, logp, d, tile, stride,
+    )  # fmt: skip
+    add_gains(x, operands.gain, logp, log_weights.size, d, tile, stride)
 
 
 @helper
-def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
-    n_components = log_weights.size
+def accumulate_missing(
+    x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride
+):
     first, second = start + n_components, start + n_components * (1 + d)
-    unrounded(m, operands.constant, log_weights, resp, stats, start - HEADER, tile, stride)
     weight_totals(resp, stats, start, n_components, tile, stride)
-    for k in range(n_components):
-        one = only(operands, k, d)
-        fill(x, one.high, 0, m.filled, d, tile)
-        two_moments(
-            m.filled, one.high, one.shift, one.scale, resp[k * stride :],
-            stats, first + k * d, second + k * d, d, 1, tile, stride,
-        )  # fmt: skip
-    add_variances(m, operands.shift, resp, stats, first, second, d, n_components, d, tile, stride)
+    known_two_moments(
+        x, operands.high, operands.shift, operands.scale, resp,
+        stats, first, second, d, n_components, tile, stride,
+    )  # fmt: skip
+    add_masses(x, resp, stats, second, n_components, d, tile, stride)
 
 
 kernels = mixture_kernels(
-    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only
+    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only, masked=True
 )
 
 

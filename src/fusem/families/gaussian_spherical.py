@@ -27,10 +27,8 @@ from fusem.families.gaussian import (
     weighted_means,
 )
 from fusem.kernels.axes import distances, first_moments, square_totals, weight_totals
-from fusem.kernels.missing import fill, unrounded
-from fusem.kernels.missing_axes import add_constants, add_variances
+from fusem.kernels.masked import add_counts, known_distances, known_first_moments
 from fusem.kernels.mixture import mixture_kernels
-from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
 
 NAME = "gaussian_spherical"
@@ -44,6 +42,7 @@ class SphericalOperands(NamedTuple):
     shift: NDArray[Any]  # (K · d) what rounding the means did, in units of σ
     scale: NDArray[Any]  # (K) 1 / σ
     constant: Array  # (K) log normalisation
+    gain: NDArray[Any]  # (K) what of it a missing value takes back
 
 
 class Stats(NamedTuple):
@@ -63,11 +62,6 @@ def tile_columns(n_components: int, d: int) -> int:
     return n_components
 
 
-def missing_needs(n_components: int, d: int) -> tuple[int, int]:
-    """Covariances there are; columns of scratch per tile of rows with missing values: |z|² and room."""
-    return n_components, 2 * n_components
-
-
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
     counts, first, squares, _ = parts(flat, n_components, n_components * d, n_components)
     return Stats(counts, first.reshape(n_components, d), squares)
@@ -75,9 +69,9 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 
 def operands(params: Params, dtype: DTypeLike) -> SphericalOperands:
     d = params.means.shape[1]
-    constant = d * np.log(params.whitening) - 0.5 * d * LOG_2PI
+    gain = 0.5 * LOG_2PI - np.log(params.whitening)
     high, shift, scale = scaled_operands(params.means, params.whitening[:, None], dtype)
-    return SphericalOperands(high, shift, scale, constant)
+    return SphericalOperands(high, shift, scale, -d * gain, gain.astype(dtype))
 
 
 @helper
@@ -103,41 +97,35 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 @helper
 def only(operands, k, d):
     high, shift = operands.high[k * d : (k + 1) * d], operands.shift[k * d : (k + 1) * d]
-    return SphericalOperands(high, shift, operands.scale[k : k + 1], operands.constant[k : k + 1])
+    scale, gain = operands.scale[k : k + 1], operands.gain[k : k + 1]
+    return SphericalOperands(high, shift, scale, operands.constant[k : k + 1], gain)
 
 
 @helper
-def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
-    for k in range(log_weights.size):
-        one = only(operands, k, d)
-        fill(x, one.high, 0, m.filled, d, tile)
-        distances(
-            m.filled, one.high, one.shift, one.scale, m.zero, m.zero,
-            m.y[k * stride :], logp[k * stride :], d, tile, stride,
-        )  # fmt: skip
-    add_constants(m, log_weights, operands, 1, logp, d, tile, stride)
+def log_density_missing(x, operands, log_weights, logp, scratch, d, tile, stride):
+    known_distances(
+        x, operands.high, operands.shift, operands.scale, log_weights, operands.constant,
+        scratch, logp, d, tile, stride,
+    )  # fmt: skip
+    add_counts(x, operands.gain, operands.scale, scratch, logp, log_weights.size, d, tile, stride)
 
 
 @helper
-def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
-    n_components = log_weights.size
+def accumulate_missing(
+    x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride
+):
     first = start + n_components
-    squares = first + n_components * d
-    unrounded(m, operands.constant, log_weights, resp, stats, start - HEADER, tile, stride)
     weight_totals(resp, stats, start, n_components, tile, stride)
-    square_totals(m.y, operands.scale, resp, stats, squares, n_components, tile, stride)
-    for k in range(n_components):
-        one = only(operands, k, d)
-        fill(x, one.high, 0, m.filled, d, tile)
-        first_moments(
-            m.filled, one.high, one.shift, one.scale, resp[k * stride :], stats, first + k * d,
-            d, 1, tile, stride,
-        )  # fmt: skip
-    add_variances(m, operands.shift, resp, stats, first, squares, 1, n_components, d, tile, stride)
+    known_first_moments(
+        x, operands.high, operands.shift, operands.scale, resp, stats, first,
+        d, n_components, tile, stride,
+    )  # fmt: skip
+    squares = first + n_components * d
+    square_totals(scratch, operands.scale, resp, stats, squares, n_components, tile, stride)
 
 
 kernels = mixture_kernels(
-    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only
+    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only, masked=True
 )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.axes import weight_total
+from fusem.kernels.masked import where_known
 from fusem.kernels.null_space import Bases, bases
 from fusem.kernels.patterns import Patterns, missing_columns, patterns
 from fusem.kernels.policy import helper
@@ -34,7 +34,6 @@ class MissingSpace(NamedTuple):
     moves: NDArray[Any]  # (K · d columns) conditional means less what was filled in, or empty
     noise: NDArray[Any]  # (d columns) or empty
     local: NDArray[np.float64]  # a statistic of one tile
-    zero: NDArray[np.float64]  # (1)
     tile: NDArray[
         np.int64
     ]  # (3) first and last group of the tile, place of its first row in the order
@@ -45,7 +44,6 @@ def missing_space(
     d: int,
     n_components: int,
     n_bases: int,
-    matrices: bool,
     columns: int,
     size: int,
     dtype: DTypeLike,
@@ -57,8 +55,6 @@ def missing_space(
     ----------
     n_bases : int
         Covariances there are.
-    matrices : bool
-        Whether they are matrices.
     columns : int
         Columns of y per tile.
     size : int
@@ -71,26 +67,14 @@ def missing_space(
     return MissingSpace(
         space=space,
         patterns=patterns(d, tile),
-        bases=bases(n_bases, matrices, d, tile, dtype),
+        bases=bases(n_bases, d, tile, dtype),
         filled=aligned(d * tile, dtype),
         y=aligned(columns * tile, dtype),
         moves=aligned(moves, dtype)[:moves],
         noise=aligned(noise, dtype)[:noise],
         local=aligned(size, np.float64),
-        zero=aligned(1, np.float64),
         tile=aligned(3, np.int64),
     )
-
-
-@intrinsic
-def known_or(typing_context, x, other):
-    """x, or the other vector in lanes where x is NaN."""
-
-    def codegen(context, builder, signature, arguments):
-        value, instead = arguments
-        return builder.select(builder.fcmp_ordered("ord", value, value), value, instead)
-
-    return x(x, x), codegen
 
 
 @helper
@@ -101,7 +85,7 @@ def fill(x, values, first, filled, d, tile):
         for j in range(d):
             i = r * d + j * step
             z = load_wide(x, i)
-            store(filled, i, known_or(z, splat(np.float64(values[first + j]), z)))
+            store(filled, i, where_known(z, z, splat(np.float64(values[first + j]), z)))
 
 
 @helper

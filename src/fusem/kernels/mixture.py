@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fusem.kernels import missing_sweep, mixture_sweep, pruned_sweep
+from fusem.kernels.masked import leave_out
 from fusem.kernels.policy import Kernel, bind
 
 
@@ -16,7 +17,8 @@ class MixtureKernels(NamedTuple):
     sweep_pruned: Kernel | None  # without the components that can have no share of a row
     sweep_missing: Kernel  # rows with missing values
     evaluate: Kernel  # rows to log-densities, labels, responsibilities
-    evaluate_missing: Kernel  # rows with missing values, also to those
+    evaluate_missing: Kernel  # rows with missing values, also to those where the pattern matters
+    masked: bool  # whether missing values are left out one by one, whatever their pattern
 
 
 def mixture_kernels(
@@ -26,10 +28,19 @@ def mixture_kernels(
     log_density_missing: Any,
     accumulate_missing: Any,
     only: Any = None,
+    masked: bool = False,
 ) -> MixtureKernels:
-    """Bind the templates to a family's tile kernels; `only` where components can be taken one by one."""
+    """Bind the templates to a family's tile kernels.
+
+    Parameters
+    ----------
+    only : helper, optional
+        Where components can be taken one by one.
+    masked : bool
+        Whether the tile kernels for missing values take all rows, as the ordinary ones do; else those of a
+        `missing_sweep`.
+    """
     tile = {"log_density": log_density, "accumulate": accumulate}
-    both = {**tile, "log_density_missing": log_density_missing}
     pruned = None
     if only is not None:
         dense, pairs = (
@@ -37,18 +48,23 @@ def mixture_kernels(
             bind(pruned_sweep.take_pairs, only=only, **tile),
         )
         pruned = Kernel(pruned_sweep.sweep, f"{name}_sweep_pruned", dense=dense, take_pairs=pairs)
+    template: Any = mixture_sweep
+    missing = {"log_density": log_density_missing, "accumulate": accumulate_missing}
+    if masked:
+        missing["leave_out"] = leave_out
+    else:
+        template, missing = (
+            missing_sweep,
+            {**tile, **{f"{n}_missing": f for n, f in missing.items()}},
+        )
     return MixtureKernels(
         sweep=Kernel(mixture_sweep.sweep, f"{name}_sweep", **tile),
         sweep_about=Kernel(
             mixture_sweep.sweep, f"{name}_sweep_about", recentre=log_density, **tile
         ),
         sweep_pruned=pruned,
-        sweep_missing=Kernel(
-            missing_sweep.sweep,
-            f"{name}_sweep_missing",
-            accumulate_missing=accumulate_missing,
-            **both,
-        ),
+        sweep_missing=Kernel(template.sweep, f"{name}_sweep_missing", **missing),
         evaluate=Kernel(mixture_sweep.evaluate, f"{name}_evaluate", log_density=log_density),
-        evaluate_missing=Kernel(missing_sweep.evaluate, f"{name}_evaluate_missing", **both),
+        evaluate_missing=Kernel(template.evaluate, f"{name}_evaluate_missing", **missing),
+        masked=masked,
     )

@@ -32,6 +32,12 @@ def stay(x, operands, log_weights, logp, scratch, d, tile, stride):
     """For `recentre`: the sums are about the means of the density, whose scratch still stands."""
 
 
+@helper
+def leave_out(x, w, stats, start, d, tile):
+    """For missing values: take the weight of rows without any value; whether there are such rows."""
+    return False
+
+
 recentre = stay  # bound to `log_density`: sums about other means, whose scratch takes the place
 
 
@@ -63,12 +69,14 @@ def sweep(
             if weights.size > 0 or count < tile or not ones:
                 weighted = load_weights(weights, first, count, w, tile)
                 ones = not weighted and count == tile
+            blank = leave_out(x, w, stats, start + size - d, d, tile)
+            ones &= not blank
             log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
             ahead = address + (first + tile) * row_stride
             stats[start] += posterior(
                 logp, w, resp, n_components, tile, stride, weighted, ahead, row_bytes
             )
-            stats[start + 1] += weight_total(w, 0, tile) if weighted else count
+            stats[start + 1] += weight_total(w, 0, tile) if weighted or blank else count
             stats[start + 2] += count
             recentre(x, about, log_weights, logp, space.scratch, d, tile, stride)
             accumulate(

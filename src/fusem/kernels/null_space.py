@@ -73,8 +73,8 @@ def width_of(d):
 square_width = helper(width_of)
 
 
-def bases(n_components: int, matrices: bool, d: int, tile: int, dtype: DTypeLike) -> Bases:
-    """Memory of one thread; `n_components` so many as have covariances of their own, `matrices` or not."""
+def bases(n_components: int, d: int, tile: int, dtype: DTypeLike) -> Bases:
+    """Memory of one thread; `n_components` so many as have covariances of their own."""
     room = max(2 * d * d, BYTES // np.dtype(dtype).itemsize)
     made = Bases(
         at=aligned(PATTERNS * n_components, np.int64),
@@ -84,7 +84,7 @@ def bases(n_components: int, matrices: bool, d: int, tile: int, dtype: DTypeLike
         work=aligned(2 * d * width_of(d), np.float64),
         columns=aligned(d + 1, np.int64),
         coefficients=aligned(d * 4 * 16, dtype),
-        spread=aligned(n_components * d * width_of(d) if matrices else LANES, np.float64),
+        spread=aligned(n_components * d * width_of(d), np.float64),
         ramp=aligned(tile, dtype),
     )
     made.ramp[:] = np.arange(tile)

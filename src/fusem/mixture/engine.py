@@ -174,7 +174,7 @@ class Engine:
                 memory = self._missing[fill].get_nowait()._replace(space=space)
             except queue.Empty:
                 n_bases, columns = self.family.missing_needs(self.n_components, self.d)
-                shape = self.d, self.n_components, n_bases, self.family.MATRICES, columns, self.size
+                shape = self.d, self.n_components, n_bases, columns, self.size
                 memory = missing_space(space, *shape, self.dtype, fill)
             try:
                 yield memory
@@ -248,8 +248,10 @@ class Engine:
         self, log_weights: Array, operands: Any
     ) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
         """`_way` for rows with missing values."""
-        given = log_weights, operands, self.next_pass()
         kernel = self.family.kernels.sweep_missing[self.dtype]
+        if self.family.kernels.masked:
+            return kernel, (log_weights, operands, operands), self.space, LEAF
+        given = log_weights, operands, self.next_pass()
         return kernel, given, self.space_for_missing, MISSING_LEAF
 
     def next_pass(self) -> int:

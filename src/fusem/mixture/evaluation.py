@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fusem.data import Rows, segments
 from fusem.em.values import check_weights
 from fusem.em.workers import Workers
+from fusem.kernels.fill_axes import fill_axes
 from fusem.mixture.engine import Engine, Model, location
 from fusem.mixture.far_rows import repair_far_rows
 from fusem.mixture.regression import conditional_moments, drawn_values
@@ -110,6 +111,7 @@ class Completion:
     def __init__(self, engine: Engine, model: Model, operands: Any, fill: bool) -> None:
         self.engine, self.model, self.operands, self.fill = engine, model, operands, fill
         self.begun = False
+        self._masked = engine.family.kernels.masked
         self._pass = engine.next_pass()
         # writeable: read-only arrays are another type, for which all would be compiled again
         self._means = np.array(model.components.means).ravel()
@@ -123,10 +125,15 @@ class Completion:
         """Write what is wanted of some rows into an outcome; which of them have no value at all."""
         self.begun = True
         blank: NDArray[np.bool_] = np.isnan(X).all(axis=1)
-        outcome.evidence[...] = 0.0
-        outcome.labels[...] = np.argmax(self.model.weights)
-        outcome.proba[...] = self.model.weights / self.model.weights.sum()
-        self._run(X, (NOTHING, NOTHING), *outcome[:2], outcome.proba.reshape(-1), NOTHING)
+        nothing = np.empty(0, dtype=self.engine.dtype)
+        self._run(X, (NOTHING, NOTHING), *outcome[:2], outcome.proba.reshape(-1), nothing)
+        for values, prior in (
+            (outcome.evidence, 0.0),
+            (outcome.labels, np.argmax(self.model.weights)),
+            (outcome.proba, self.model.weights / self.model.weights.sum()),
+        ):
+            if len(values):
+                values[blank] = prior
         return blank
 
     def complete(
@@ -171,12 +178,32 @@ class Completion:
             uniform = draws.uniform[far]
             values[far] = drawn_values(family, model, rows, proba[far], normal, uniform)
 
-    def _run(self, X: NDArray[Any], draws: tuple[Array, Array], *out: NDArray[Any]) -> None:
-        kernel = self.engine.family.kernels.evaluate_missing[self.engine.dtype]
-        values = out[3] if out[3].size else np.empty(0, dtype=self.engine.dtype)
-        with self.engine.space_for_missing(EXACT, self.fill) as space:
-            given = self.model.log_weights, self.operands, self._pass, space, *draws, self._means
-            kernel(*location(X), self.engine.d, *given, *out[:3], values)
+    def _run(
+        self,
+        X: NDArray[Any],
+        draws: tuple[Array, Array],
+        evidence: Array,
+        labels: NDArray[np.int64],
+        proba: NDArray[Any],
+        values: NDArray[Any],
+    ) -> None:
+        """Run the kernel; an empty array is not wanted."""
+        engine, log_weights = self.engine, self.model.log_weights
+        kernel = engine.family.kernels.evaluate_missing[engine.dtype]
+        rows, out = (*location(X), engine.d), (evidence, labels)
+        if not engine.family.kernels.masked:
+            with engine.space_for_missing(EXACT, self.fill) as space:
+                given = log_weights, self.operands, self._pass, space, *draws, self._means
+                kernel(*rows, *given, *out, proba, values)
+            return
+        if self.fill:
+            proba = np.empty(len(X) * engine.n_components, dtype=engine.dtype)
+        with engine.space(EXACT) as space:
+            kernel(*rows, log_weights, self.operands, space, *out, proba)
+        if self.fill:
+            deviations = np.sqrt(engine.family.variances(self.model.components)).ravel()
+            place = values.ctypes.data, len(X), engine.d
+            fill_axes[engine.dtype](*place, proba, self._means, deviations, *draws, values)
 
     def _blank_rows(self, draws: Draws | None, rows: NDArray[np.intp]) -> Array:
         """Values of rows of which nothing is known."""
