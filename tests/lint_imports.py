@@ -18,6 +18,7 @@ FLOORS: dict[str, set[str]] = {
     "families": {"kernels", "exceptions"},
     "em": {"kernels", *GROUND},
     "mixture": ESTIMATORS,
+    "hmm": MODELS,
     "profile": MODELS,
     "impute": MODELS,
     "plot": {"profile", *MODELS},

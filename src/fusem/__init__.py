@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
     from fusem.exceptions import MissingValuesWarning as MissingValuesWarning
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
+    from fusem.hmm.gaussian import GaussianHMM as GaussianHMM
     from fusem.impute.imputer import EMImputer as EMImputer
     from fusem.impute.pool import pool as pool
     from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
@@ -52,6 +53,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "FewRowsWarning": ("fusem.exceptions", "FewRowsWarning"),
     "FusemFileError": ("fusem.exceptions", "FusemFileError"),
     "FusemWarning": ("fusem.exceptions", "FusemWarning"),
+    "GaussianHMM": ("fusem.hmm.gaussian", "GaussianHMM"),
     "GaussianMixture": ("fusem.mixture.gaussian", "GaussianMixture"),
     "HeaderWarning": ("fusem.exceptions", "HeaderWarning"),
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
@@ -59,6 +61,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "MixtureStatistic": ("fusem.mixture.statistic", "MixtureStatistic"),
     "RegularizationWarning": ("fusem.exceptions", "RegularizationWarning"),
     "Rows": ("fusem.data.blocks", "Rows"),
+    "hmm": ("fusem.hmm", None),
     "load": ("fusem.mixture.load", "load"),
     "plot": ("fusem.plot", None),
     "pool": ("fusem.impute.pool", "pool"),
@@ -74,6 +77,7 @@ __all__ = [
     "FewRowsWarning",
     "FusemFileError",
     "FusemWarning",
+    "GaussianHMM",
     "GaussianMixture",
     "HeaderWarning",
     "LikelihoodDecreaseWarning",
@@ -82,6 +86,7 @@ __all__ = [
     "RegularizationWarning",
     "Rows",
     "__version__",
+    "hmm",
     "load",
     "plot",
     "pool",

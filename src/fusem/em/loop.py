@@ -26,6 +26,11 @@ class Run(NamedTuple, Generic[Params]):
     rounding: float
 
 
+def mean_log_likelihood(params: object, statistic: Statistic) -> float:
+    """Log-likelihood per row."""
+    return float(statistic[0] / statistic[1])
+
+
 def expectation_maximisation(
     params: Params,
     sweep: Callable[[Params], Statistic],
@@ -37,8 +42,9 @@ def expectation_maximisation(
     rounding: float = ROUNDING["float64"],
     start: int = 0,
     on_sweep: Callable[[Sweep], None] | None = None,
+    objective: Callable[[Params, Statistic], float] = mean_log_likelihood,
 ) -> Run[Params]:
-    """Iterate until the mean log-likelihood changes by less than `tol`.
+    """Iterate until the objective changes by less than `tol`.
 
     A fall of more than rounding is never convergence; it stays in the record of sweeps.
 
@@ -60,15 +66,17 @@ def expectation_maximisation(
         Number of the start, for the record.
     on_sweep : function, optional
         Called after every sweep.
+    objective : function
+        What EM increases, from parameters and their statistic: the mean log-likelihood per row unless told.
     """
     sweeps: list[Sweep] = []
     converged = False
     for iteration in range(1, max_iter + 1):
         began = time.perf_counter()
         statistic = sweep(params)
+        previous, lower_bound = lower_bound, objective(params, statistic)
+        change = lower_bound - previous
         params = maximize(params, statistic)
-        log_likelihood, previous = statistic[0] / statistic[1], lower_bound
-        lower_bound, change = log_likelihood, log_likelihood - previous
         seconds = time.perf_counter() - began
         sweeps.append(
             Sweep(start, iteration, lower_bound, change, seconds, statistic[2] / max(seconds, 1e-9))

@@ -1,0 +1,331 @@
+"""What every hidden Markov model does, whatever its emissions: fit, and the parameters of the chain."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from fusem.data import Rows
+from fusem.em.history import as_array
+from fusem.em.loop import ROUNDING, Run, expectation_maximisation, falls
+from fusem.em.summary import Summary, summarise
+from fusem.em.values import first_infinite
+from fusem.em.workers import Workers
+from fusem.exceptions import EmptyComponentWarning, LikelihoodDecreaseWarning, warn
+from fusem.hmm import chain_prior
+from fusem.hmm.decoding import Decoding, positional
+from fusem.hmm.engine import ChainEngine, ChainModel, Pass
+from fusem.hmm.layout import Ints
+from fusem.hmm.monitor import ConvergenceMonitor
+from fusem.hmm.observations import Observations
+from fusem.mixture.source import column_names, rows_to_use
+
+Array = NDArray[np.float64]
+logger = logging.getLogger("fusem")
+CHAIN = {"s": "startprob_", "t": "transmat_"}
+
+
+class BaseHMM(Decoding, BaseEstimator):
+    """Hidden Markov model with K states and emissions of one family, fitted by Baum–Welch."""
+
+    n_components: int
+    startprob_prior: Any
+    transmat_prior: Any
+    algorithm: str
+    random_state: Any
+    n_iter: int
+    tol: float
+    verbose: bool
+    params: str
+    init_params: str
+    n_jobs: int | None
+
+    # letters of `params` and `init_params` to the attributes of the emissions
+    _emissions: ClassVar[dict[str, str]]
+
+    # ---- what an emission family adds ----
+
+    @property
+    @abstractmethod
+    def _family(self) -> ModuleType:
+        """One of `fusem.families`."""
+
+    @abstractmethod
+    def _emission(self, d: int | None = None) -> Any:
+        """The family's parameters from the attributes, checked; d columns where they are known."""
+
+    @abstractmethod
+    def _set_emission(self, components: Any) -> None:
+        """Attributes from the family's parameters."""
+
+    @abstractmethod
+    def _start_emission(
+        self, observations: Observations, summary: Summary, rng: np.random.RandomState
+    ) -> Any:
+        """Parameters to begin with, for the letters of `init_params`; the others from the attributes."""
+
+    @abstractmethod
+    def _renew_emission(self, components: Any, sums: Array) -> Any:
+        """The M-step of the emissions, for the letters of `params`."""
+
+    @abstractmethod
+    def _log_prior(self, components: Any) -> float:
+        """Log-density of the emissions' prior, but for a constant."""
+
+    def _n_columns(self, components: Any) -> int:
+        return int(components.means.shape[1])
+
+    # ---- fitting ----
+
+    def fit(
+        self, X: Any, y: Any = None, *, lengths: Any = None, sequence_weight: Any = None
+    ) -> Any:
+        """Estimate the model by expectation-maximisation (Baum–Welch).
+
+        If `fit` fails or is interrupted, the estimator stays as it was.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), list of such arrays, or another source
+            Rows of all sequences, one sequence after the other; of a list of arrays each is a sequence.
+        y : array-like of int, optional
+            Ignored, but for whole numbers that sum to n_samples and are fewer: these are `lengths`, so that
+            ``fit(X, lengths)`` works too.
+        lengths : array-like of int of shape (n_sequences,), optional
+            Rows of each sequence. One sequence without.
+        sequence_weight : array-like of shape (n_sequences,), optional
+            Weights ≥ 0; a sequence of weight 2 counts as two equal ones.
+
+        Returns
+        -------
+        self : object
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            Lengths that do not fit the rows, infinity, impossible sequences, states whose covariance is
+            singular.
+        """
+        self._validate_params()
+        observations = Observations(X, positional(y, lengths, X))
+        weights = check_sequence_weights(sequence_weight, observations)
+        names = column_names(X, observations.rows)
+        with Workers(self.n_jobs) as workers:
+            summary = summarise(observations.rows, None, workers)
+            fit = Fit(self, observations, weights, summary, workers)
+            run = fit.run(self._start(observations, summary))
+        self._keep(run, fit, observations, names)
+        return self
+
+    def _start(self, observations: Observations, summary: Summary) -> ChainModel:
+        K, rng = self.n_components, check_random_state(self.random_state)
+        for letter, name in {**CHAIN, **self._emissions}.items():
+            if letter in self.init_params and hasattr(self, name):
+                logger.warning(
+                    "Even though the %r attribute is set, it will be overwritten during initialization "
+                    "because 'init_params' contains %r",
+                    name,
+                    letter,
+                )
+        if "s" in self.init_params:
+            start = rng.dirichlet(np.full(K, 1.0 / K))
+        else:
+            start = self._given("startprob_", (K,))
+        if "t" in self.init_params:
+            transitions = rng.dirichlet(np.full(K, 1.0 / K), size=K)
+        else:
+            transitions = self._given("transmat_", (K, K))
+        return ChainModel(start, transitions, self._start_emission(observations, summary, rng))
+
+    def _given(self, name: str, shape: tuple[int, ...]) -> Array:
+        if not hasattr(self, name):
+            letter = next(key for key, value in CHAIN.items() if value == name)
+            raise ValueError(
+                f"init_params={self.init_params!r} leaves {name} as it is, but it is not set: assign it or "
+                f"add {letter!r} to init_params."
+            )
+        return chain_prior.check_probabilities(name, getattr(self, name), shape)
+
+    def _keep(self, run: Run[ChainModel], fit: Fit, observations: Observations, names: Any) -> None:
+        if run.sweeps and not run.converged and self.n_iter > 1 and self.tol > 0:
+            warn(
+                ConvergenceWarning,
+                f"EM did not converge in n_iter={self.n_iter} iterations: the log-likelihood still "
+                f"changed by {run.sweeps[-1].change:.3g} (tol={self.tol:g}).",
+            )
+        fit.diagnose(run)
+        model = run.params
+        self.startprob_, self.transmat_ = model.start, model.transitions
+        self._set_emission(model.components)
+        self.n_features = self.n_features_in_ = observations.n_columns
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.monitor_, self.n_iter_ = fit.monitor, len(run.sweeps)
+        self.converged_ = self.monitor_.converged = run.converged
+        self.history_ = as_array(run.sweeps)
+
+    # ---- a model from the attributes ----
+
+    def _model(self) -> ChainModel:
+        K = self.n_components
+        start = chain_prior.check_probabilities("startprob_", self.startprob_, (K,))
+        moves = chain_prior.check_probabilities("transmat_", self.transmat_, (K, K))
+        return ChainModel(start, moves, self._emission())
+
+    def _observe(self, X: Any, lengths: Any, d: int) -> Observations:
+        def open_as(X: Any) -> Rows:
+            return rows_to_use(self, X, d)
+
+        return Observations(X, lengths, open_as)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        needed = [*CHAIN.values(), *self._emissions.values()]
+        return all(hasattr(self, name) for name in needed)
+
+    def get_stationary_distribution(self) -> Array:
+        """Probabilities of the states in the long run.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_components,)
+            The left eigenvector of `transmat_` to eigenvalue 1, as a distribution.
+        """
+        moves = self._model().transitions
+        K = len(moves)
+        equations = np.vstack([moves.T - np.eye(K), np.ones(K)])
+        solution = np.linalg.lstsq(equations, np.append(np.zeros(K), 1.0), rcond=None)[0]
+        solution = np.maximum(solution, 0.0)
+        return np.asarray(solution / solution.sum())
+
+
+class Fit:
+    """One call of `fit`: the sequences, and the kernels for them."""
+
+    def __init__(
+        self,
+        estimator: BaseHMM,
+        observations: Observations,
+        weights: Array,
+        summary: Summary,
+        workers: Workers,
+    ) -> None:
+        self.estimator, self.observations, self.weights = estimator, observations, weights
+        self.workers = workers
+        self.monitor = ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
+        missing = summary.missing is not None
+        if missing and not estimator._family.kernels.masked:
+            raise ValueError(
+                "X has missing values (NaN): hidden Markov models take them with independent columns only "
+                "(covariance_type='diag' or 'spherical')."
+            )
+        self.engine = ChainEngine(
+            estimator._family, estimator.n_components, observations.n_columns, observations.dtype,
+            missing,
+        )  # fmt: skip
+        self.layout = self.engine.layout(observations.lengths)
+        self.unseen: Ints = np.empty(0, dtype=np.int64)
+
+    def sweep(self, model: ChainModel) -> Array:
+        """The statistic of all sequences."""
+        given = self.engine, model, self.observations, self.layout, self.weights, self.workers
+        work = Pass(*given)
+        statistic = work.run()
+        if work.alarm:
+            work = Pass(*given, logarithms=True)
+            statistic = work.run()
+        assert statistic is not None
+        if not np.isfinite(statistic).all():
+            raise self._impossible(work)
+        return statistic
+
+    def _impossible(self, work: Pass) -> ValueError:
+        piece = int(np.flatnonzero(~np.isfinite(work.evidence))[0])
+        number = int(self.layout.sequence[piece])
+        first, last = (int(row) for row in self.layout.pieces[[piece, piece + 1]])
+        return first_infinite(self.observations.rows) or ValueError(
+            f"Sequence {number} (rows {first} to {last - 1}) is impossible under the current parameters: a "
+            "start, transition or value of probability 0, or values so far from every state that their "
+            "density underflows. Allow what happens there (startprob_, transmat_, their masks), scale "
+            "the columns, or drop the sequence."
+        )
+
+    def maximize(self, model: ChainModel, statistic: Array) -> ChainModel:
+        """The M-step."""
+        view, chosen = self.engine.view(statistic), self.estimator.params
+        start, moves, components = model
+        if "s" in chosen:
+            start = chain_prior.renewed(start, view.starts, self.estimator.startprob_prior)
+        if "t" in chosen:
+            self.unseen = np.flatnonzero(~(view.moves.sum(axis=1) > 0.0))
+            moves = chain_prior.renewed(moves, view.moves, self.estimator.transmat_prior)
+        if any(letter in chosen for letter in self.estimator._emissions):
+            components = self.estimator._renew_emission(components, view.sums)
+        return ChainModel(start, moves, components)
+
+    def objective(self, model: ChainModel, statistic: Array) -> float:
+        """Log-likelihood of all sequences, and log-density of the priors."""
+        self.monitor.report(float(statistic[0]))
+        e = self.estimator
+        prior = chain_prior.log_prior(model.start, e.startprob_prior)
+        prior += chain_prior.log_prior(model.transitions, e.transmat_prior)
+        return float(statistic[0]) + prior + e._log_prior(model.components)
+
+    def run(self, model: ChainModel) -> Run[ChainModel]:
+        """Baum–Welch from a start."""
+        return expectation_maximisation(
+            model,
+            self.sweep,
+            self.maximize,
+            tol=self.estimator.tol,
+            max_iter=self.estimator.n_iter,
+            rounding=ROUNDING[self.observations.dtype.name],
+            objective=self.objective,
+        )
+
+    def diagnose(self, run: Run[ChainModel]) -> None:
+        """Warn of what should be looked at."""
+        fallen = falls(run.sweeps, run.rounding)
+        if fallen:
+            worst = min(fallen, key=lambda sweep: sweep.change)
+            warn(
+                LikelihoodDecreaseWarning,
+                f"The log-likelihood fell at {len(fallen)} of {len(run.sweeps)} iterations, most at "
+                f"iteration {worst.iteration} by {-worst.change:.3g}.",
+            )
+        if self.unseen.size and run.sweeps:
+            warn(
+                EmptyComponentWarning,
+                f"No transition leads out of state(s) {', '.join(map(str, self.unseen))}: never visited, or "
+                "only at the end of a sequence. Their rows of transmat_ keep their last values.",
+            )
+
+
+def check_sequence_weights(weights: Any, observations: Observations) -> Array:
+    """One weight per sequence, 1 where none were given."""
+    n = len(observations.lengths)
+    if weights is None:
+        return np.ones(n)
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != (n,):
+        raise ValueError(
+            f"sequence_weight must have one weight per sequence, shape ({n},), not {given.shape}."
+        )
+    wrong = np.flatnonzero(~(np.isfinite(given) & (given >= 0.0)))
+    if wrong.size:
+        raise ValueError(
+            f"sequence_weight[{wrong[0]}] is {given[wrong[0]]:g}: weights must be finite and not negative."
+        )
+    if not given.any():
+        raise ValueError("sequence_weight is 0 for every sequence: at least one must be positive.")
+    return given

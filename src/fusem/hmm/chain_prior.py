@@ -1,0 +1,56 @@
+"""Start and transition probabilities: their M-step under Dirichlet priors, and checks of given ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+SUM_TOLERANCE = 1e-8
+
+
+def renewed(before: Array, counts: Array, prior: Any) -> Array:
+    """Probabilities from expected counts, the last axis summing to 1.
+
+    What is 0 before stays 0. Where nothing was counted, what was before stays.
+
+    Parameters
+    ----------
+    prior : float, array or None
+        Parameters of the Dirichlet prior; None (or 1) for maximum likelihood.
+    """
+    more = 0.0 if prior is None else np.asarray(prior, dtype=np.float64) - 1.0
+    raw = np.where(before > 0.0, np.maximum(counts + more, 0.0), 0.0)
+    total = raw.sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(total > 0.0, raw / total, before)
+
+
+def log_prior(probabilities: Array, prior: Any) -> float:
+    """Logarithm of the Dirichlet density, but for a constant."""
+    if prior is None:
+        return 0.0
+    power = np.broadcast_to(np.asarray(prior, dtype=np.float64) - 1.0, probabilities.shape)
+    counted = (power != 0.0) & (probabilities > 0.0)
+    return float((power[counted] * np.log(probabilities[counted])).sum())
+
+
+def check_probabilities(name: str, values: Any, shape: tuple[int, ...]) -> Array:
+    """Probabilities of the given shape, the last axis summing to 1; else an error that says what is wrong."""
+    given = np.asarray(values, dtype=np.float64)
+    if given.shape != shape:
+        expected = "(n_components,)" if len(shape) == 1 else "(n_components, n_components)"
+        raise ValueError(f"{name} must have shape {expected} = {shape}, not {given.shape}.")
+    if not np.all(given >= 0.0):
+        where = ", ".join(str(int(i)) for i in np.argwhere(~(given >= 0.0))[0])
+        raise ValueError(
+            f"{name} must hold probabilities, but {name}[{where}] is {given[~(given >= 0.0)][0]:g}."
+        )
+    sums = given.sum(axis=-1)
+    if not np.allclose(sums, 1.0, rtol=0.0, atol=SUM_TOLERANCE):
+        if given.ndim == 1:
+            raise ValueError(f"{name} must sum to 1 (got {sums:.4f})")
+        raise ValueError(f"{name} rows must sum to 1 (got row sums of {sums})")
+    return given

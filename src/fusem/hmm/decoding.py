@@ -1,0 +1,285 @@
+"""Using a hidden Markov model: log-likelihood, probabilities of the states, most probable paths, samples."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fusem.em.workers import Workers
+from fusem.hmm.engine import ChainEngine, ChainModel, Pass
+from fusem.hmm.observations import Observations
+from fusem.hmm.path import best_paths
+
+Array = NDArray[np.float64]
+ALGORITHMS = ("viterbi", "map")
+
+
+class Decoding:
+    """Methods of a fitted hidden Markov model."""
+
+    algorithm: str
+    n_components: int
+    n_jobs: int | None
+    random_state: Any
+    n_features_in_: int
+
+    @property
+    @abstractmethod
+    def _family(self) -> ModuleType: ...
+
+    @abstractmethod
+    def _model(self) -> ChainModel: ...
+
+    @abstractmethod
+    def _observe(self, X: Any, lengths: Any, d: int) -> Observations: ...
+
+    @abstractmethod
+    def _n_columns(self, components: Any) -> int: ...
+
+    def _ready(self, X: Any, lengths: Any) -> tuple[ChainModel, Observations, ChainEngine]:
+        check_is_fitted(self)
+        model = self._model()
+        d = self._n_columns(model.components)
+        observations = self._observe(X, lengths, d)
+        missing = self._has_missing(observations)
+        given = self._family, self.n_components, d, observations.dtype, missing
+        return model, observations, ChainEngine(*given)
+
+    def _has_missing(self, observations: Observations) -> bool:
+        for first in range(0, observations.n_rows, 65536):
+            X = observations.part(first, min(first + 65536, observations.n_rows))
+            if np.isnan(X).any():
+                if not self._family.kernels.masked:
+                    raise ValueError(
+                        "X has missing values (NaN): hidden Markov models take them with independent "
+                        "columns only (covariance_type='diag' or 'spherical')."
+                    )
+                return True
+        return False
+
+    def _smoothed(self, X: Any, lengths: Any) -> tuple[Array, NDArray[Any], Observations]:
+        """Log-likelihood of every sequence, probabilities of the states at every row."""
+        model, observations, engine = self._ready(X, lengths)
+        layout = engine.layout(observations.lengths)
+        proba = np.empty((observations.n_rows, self.n_components), dtype=observations.dtype)
+
+        def put(first: int, part: NDArray[Any]) -> None:
+            proba[first : first + len(part)] = part
+
+        with Workers(self.n_jobs) as workers:
+            ones = np.ones(len(observations.lengths))
+            work = Pass(engine, model, observations, layout, ones, workers)
+            work.run(put)
+            if work.alarm:
+                work = Pass(engine, model, observations, layout, ones, workers, logarithms=True)
+                work.run(put)
+        evidence = np.bincount(layout.sequence, weights=work.evidence).astype(np.float64)
+        return evidence, proba, observations
+
+    def score(self, X: Any, y: Any = None, *, lengths: Any = None) -> float:
+        """Log-likelihood of all sequences.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), list of such arrays, or another source
+            Rows of all sequences, one sequence after the other.
+        y : array-like of int, optional
+            `lengths`, as in `fit`, else ignored.
+        lengths : array-like of int of shape (n_sequences,), optional
+            Rows of each sequence.
+
+        Returns
+        -------
+        log_likelihood : float
+            Natural logarithm of the density; −inf where a sequence is impossible.
+        """
+        return float(self._smoothed(X, positional(y, lengths, X))[0].sum())
+
+    def score_samples(self, X: Any, lengths: Any = None) -> tuple[float, NDArray[Any]]:
+        """Log-likelihood of all sequences, and probabilities of the states.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), list of such arrays, or another source
+            Rows of all sequences, one sequence after the other.
+        lengths : array-like of int of shape (n_sequences,), optional
+            Rows of each sequence.
+
+        Returns
+        -------
+        log_likelihood : float
+            Natural logarithm of the density.
+        posteriors : ndarray of shape (n_samples, n_components)
+            As of `predict_proba`.
+        """
+        evidence, proba, _ = self._smoothed(X, lengths)
+        return float(evidence.sum()), proba
+
+    def predict_proba(self, X: Any, lengths: Any = None) -> NDArray[Any]:
+        """Probability of every state at every row, given its whole sequence.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), list of such arrays, or another source
+            Rows of all sequences, one sequence after the other.
+        lengths : array-like of int of shape (n_sequences,), optional
+            Rows of each sequence.
+
+        Returns
+        -------
+        posteriors : ndarray of shape (n_samples, n_components)
+            Rows sum to 1.
+        """
+        return self._smoothed(X, lengths)[1]
+
+    def predict(self, X: Any, lengths: Any = None) -> NDArray[np.int64]:
+        """Most probable states: of the whole path ("viterbi"), or row by row ("map").
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), list of such arrays, or another source
+            Rows of all sequences, one sequence after the other.
+        lengths : array-like of int of shape (n_sequences,), optional
+            Rows of each sequence.
+
+        Returns
+        -------
+        states : ndarray of shape (n_samples,), int64
+            State numbers, from 0.
+        """
+        return self.decode(X, lengths)[1]
+
+    def decode(
+        self, X: Any, lengths: Any = None, algorithm: str | None = None
+    ) -> tuple[float, NDArray[np.int64]]:
+        """Most probable states and how probable they are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), list of such arrays, or another source
+            Rows of all sequences, one sequence after the other.
+        lengths : array-like of int of shape (n_sequences,), optional
+            Rows of each sequence.
+        algorithm : {"viterbi", "map"}, optional
+            The most probable path, or the most probable state of every row; the model's own by default.
+
+        Returns
+        -------
+        log_prob : float
+            Log-density of path and rows; for "map" the sum of the states' probabilities.
+        states : ndarray of shape (n_samples,), int64
+            State numbers, from 0.
+        """
+        algorithm = algorithm or self.algorithm
+        if algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm must be one of {ALGORITHMS}, not {algorithm!r}.")
+        if algorithm == "map":
+            proba = self._smoothed(X, lengths)[1]
+            return float(proba.max(axis=1).sum()), proba.argmax(axis=1).astype(np.int64)
+        model, observations, engine = self._ready(X, lengths)
+        with Workers(self.n_jobs) as workers:
+            evidence, path = best_paths(engine, model, observations, workers)
+        return float(evidence.sum()), path
+
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, currstate: int | None = None
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw a sequence from the model.
+
+        Parameters
+        ----------
+        n_samples : int
+            Its rows.
+        random_state : int, RandomState or None
+            Seeds the draws; None means the model's own.
+        currstate : int, optional
+            State of the row before the first one drawn, as of a sequence that goes on.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows.
+        states : ndarray of shape (n_samples,), int64
+            The state of each.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, not {n_samples}.")
+        model = self._model()
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        states = np.empty(n_samples, dtype=np.int64)
+        below = np.cumsum(model.transitions, axis=1)
+        before = np.cumsum(model.start if currstate is None else model.transitions[currstate])
+        last = self.n_components - 1
+        for t, u in enumerate(rng.random_sample(n_samples)):
+            states[t] = min(int(np.searchsorted(before, u, side="right")), last)
+            before = below[states[t]]
+        X: Array | None = None
+        for k in range(self.n_components):
+            chosen = np.flatnonzero(states == k)
+            drawn = self._family.sample(model.components, k, len(chosen), rng)
+            if X is None:
+                X = np.empty((n_samples, drawn.shape[1]))
+            X[chosen] = drawn
+        assert X is not None
+        return X, states
+
+    def aic(self, X: Any, lengths: Any = None) -> float:
+        """Akaike's information criterion; the lower the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), list of such arrays, or another source
+            Rows of all sequences, one sequence after the other.
+        lengths : array-like of int of shape (n_sequences,), optional
+            Rows of each sequence.
+
+        Returns
+        -------
+        aic : float
+            −2 log-likelihood + 2 · number of free parameters.
+        """
+        return -2.0 * self.score(X, lengths=lengths) + 2.0 * self._n_parameters()
+
+    def bic(self, X: Any, lengths: Any = None) -> float:
+        """Bayesian information criterion; the lower the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), list of such arrays, or another source
+            Rows of all sequences, one sequence after the other.
+        lengths : array-like of int of shape (n_sequences,), optional
+            Rows of each sequence.
+
+        Returns
+        -------
+        bic : float
+            −2 log-likelihood + number of free parameters · log(n_samples).
+        """
+        evidence, _, observations = self._smoothed(X, lengths)
+        penalty = self._n_parameters() * float(np.log(observations.n_rows))
+        return -2.0 * float(evidence.sum()) + penalty
+
+    @abstractmethod
+    def _n_emission_parameters(self, components: Any) -> int: ...
+
+    def _n_parameters(self) -> int:
+        model = self._model()
+        K = self.n_components
+        return K - 1 + K * (K - 1) + self._n_emission_parameters(model.components)
+
+
+def positional(y: Any, lengths: Any, X: Any) -> Any:
+    """Lengths given by name, or in place of y: fewer whole numbers than rows."""
+    if lengths is not None or y is None:
+        return lengths
+    given = np.asarray(y)
+    n_rows = getattr(X, "shape", (len(X) if hasattr(X, "__len__") else 0,))[0]
+    whole = given.ndim == 1 and given.size > 0 and np.issubdtype(given.dtype, np.integer)
+    return given if whole and given.size < n_rows else None

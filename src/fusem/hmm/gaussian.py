@@ -1,0 +1,291 @@
+"""Hidden Markov models with Gaussian emissions, a drop-in for hmmlearn's."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fusem.em.start import of_ordinary_size
+from fusem.em.summary import Summary
+from fusem.families.gaussian import SingularComponents
+from fusem.families.registry import FAMILIES
+from fusem.hmm.base import BaseHMM
+from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
+from fusem.hmm.observations import Observations
+
+Array = NDArray[np.float64]
+START_ROWS = 50_000  # rows that the k-means of a start looks at, evenly spread
+
+
+class GaussianHMM(BaseHMM):
+    """Hidden Markov model with Gaussian emissions, fitted by expectation-maximisation (Baum–Welch).
+
+    A drop-in for ``hmmlearn.hmm.GaussianHMM``: the same parameters, attributes and results, and beyond it
+    threads, weights of sequences, lists of sequences, missing values (diag, spherical) and memory that does
+    not grow with the rows.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of states K.
+    covariance_type : {"diag", "full", "tied", "spherical"}, default="diag"
+        A variance per column and state, a covariance matrix each, one for all, or one variance each.
+    min_covar : float, default=1e-3
+        Added to the variances of a start.
+    startprob_prior, transmat_prior : float, array or None, default=1.0
+        Parameters of Dirichlet priors of `startprob_` and of the rows of `transmat_`; 1 and None are
+        maximum likelihood.
+    means_prior, means_weight : float or array, default=0
+        Mean of the normal prior of the means, and how many rows it counts as.
+    covars_prior, covars_weight : float or array or None, default=1e-2, 1
+        Parameters of the prior of the covariances; ``covars_prior=None`` is maximum likelihood.
+    algorithm : {"viterbi", "map"}, default="viterbi"
+        What `predict` finds.
+    random_state : int, RandomState or None, default=None
+        Seeds the start, and `sample`.
+    n_iter : int, default=10
+        Most EM iterations.
+    tol : float, default=1e-2
+        EM stops when the log-likelihood (with priors: the log-posterior) of all rows changes by less.
+    verbose : bool, default=False
+        Print iterations to stderr.
+    params, init_params : str, default="stmc"
+        What is estimated, and what is set by the start: s(tartprob), t(ransmat), m(eans), c(ovars).
+    implementation : {"log", "scaling"}, default="log"
+        Accepted and ignored: both are computed in linear space, and in logarithms where that is not exact.
+    n_jobs : int or None, default=-1
+        Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+
+    Attributes
+    ----------
+    startprob_ : ndarray of shape (n_components,)
+        Probabilities of the first state.
+    transmat_ : ndarray of shape (n_components, n_components)
+        Probabilities of the next state (columns) given the state (rows).
+    means_ : ndarray of shape (n_components, n_features)
+        Means, in units of the data.
+    covars_ : ndarray of shape (n_components, n_features, n_features)
+        Covariance matrices, whatever the type; may be assigned in the shape of the type: (K, d) if diag,
+        (K, d, d) if full, (d, d) if tied, (K,) if spherical.
+    monitor_ : ConvergenceMonitor
+        `history` of log-likelihoods, `iter`, `converged`.
+    n_features_in_ : int
+        Number of columns.
+    n_iter_, converged_, history_
+        Iterations, whether the last change was less than `tol`, a record of every iteration.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fusem import GaussianHMM
+    >>> model = GaussianHMM(2)
+    >>> model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    >>> model.means_, model.covars_ = np.array([[0.0], [4.0]]), np.array([[1.0], [1.0]])
+    >>> X, states = model.sample(500, random_state=0)
+    >>> fitted = GaussianHMM(2, random_state=0, n_iter=50).fit(X)
+    >>> fitted.means_.ravel().round(0).tolist() in ([0.0, 4.0], [4.0, 0.0])
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "min_covar": [Interval(Real, 0.0, None, closed="left")],
+        "algorithm": [StrOptions({"viterbi", "map"})],
+        "random_state": ["random_state"],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [
+            Interval(Real, None, None, closed="neither"),
+            Interval(Real, None, -1e300, closed="both"),
+        ],
+        "verbose": ["verbose"],
+        "params": [str],
+        "init_params": [str],
+        "implementation": [StrOptions({"log", "scaling"})],
+        "n_jobs": [None, Integral],
+    }
+    _emissions: ClassVar[dict[str, str]] = {"m": "means_", "c": "covars_"}
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        covariance_type: str = "diag",
+        min_covar: float = 1e-3,
+        startprob_prior: Any = 1.0,
+        transmat_prior: Any = 1.0,
+        means_prior: Any = 0,
+        means_weight: Any = 0,
+        covars_prior: Any = 1e-2,
+        covars_weight: Any = 1,
+        algorithm: str = "viterbi",
+        random_state: Any = None,
+        n_iter: int = 10,
+        tol: float = 1e-2,
+        verbose: bool = False,
+        params: str = "stmc",
+        init_params: str = "stmc",
+        implementation: str = "log",
+        n_jobs: int | None = -1,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.min_covar = min_covar
+        self.startprob_prior = startprob_prior
+        self.transmat_prior = transmat_prior
+        self.means_prior = means_prior
+        self.means_weight = means_weight
+        self.covars_prior = covars_prior
+        self.covars_weight = covars_weight
+        self.algorithm = algorithm
+        self.random_state = random_state
+        self.n_iter = n_iter
+        self.tol = tol
+        self.verbose = verbose
+        self.params = params
+        self.init_params = init_params
+        self.implementation = implementation
+        self.n_jobs = n_jobs
+
+    @property
+    def _family(self) -> ModuleType:
+        return FAMILIES[f"gaussian_{self.covariance_type}"]
+
+    @property
+    def covars_(self) -> Array:
+        """Covariance matrices of the states, (n_components, n_features, n_features)."""
+        covariances: Array = np.asarray(self._covars_)
+        if self.covariance_type == "full":
+            return covariances.copy()
+        if self.covariance_type == "tied":
+            return np.repeat(covariances[None], self.n_components, axis=0)
+        if self.covariance_type == "spherical":
+            covariances = np.repeat(covariances[:, None], np.shape(self.means_)[1], axis=1)
+        return np.asarray(covariances[:, :, None] * np.eye(covariances.shape[1]))
+
+    @covars_.setter
+    def covars_(self, covariances: Any) -> None:
+        self._covars_ = _in_the_shape_of_the_type(
+            np.array(covariances, dtype=np.float64), self.covariance_type
+        )
+
+    def _emission(self, d: int | None = None) -> Any:
+        means = np.asarray(self.means_, dtype=np.float64)
+        if means.ndim != 2 or len(means) != self.n_components or d not in (None, means.shape[1]):
+            raise ValueError(
+                f"means_ must have shape (n_components, n_features) = ({self.n_components}, "
+                f"{'d' if d is None else d}), not {means.shape}."
+            )
+        return self._components(means, self._covars_)
+
+    def _components(self, means: Array, covariances: Array) -> Any:
+        expected = self._family.covariance_shape(*means.shape)
+        if covariances.shape != expected:
+            raise ValueError(
+                f"covars_ must have shape {expected} for covariance_type={self.covariance_type!r} with "
+                f"{means.shape[1]} columns, not {covariances.shape}."
+            )
+        try:
+            return self._family.from_covariances(means, covariances)
+        except SingularComponents as problem:
+            states = ", ".join(map(str, problem.components))
+            raise ValueError(
+                f"The covariance of state(s) {states} is not positive definite: too few rows, or columns "
+                "that are constant or combinations of others there. Set covars_prior, use fewer states, or "
+                "another covariance_type."
+            ) from problem
+
+    def _set_emission(self, components: Any) -> None:
+        self.means_, self._covars_ = components.means, components.covariances
+
+    def _start_emission(
+        self, observations: Observations, summary: Summary, rng: np.random.RandomState
+    ) -> Any:
+        K, d = self.n_components, observations.n_columns
+        if observations.n_rows < K:
+            raise ValueError(
+                f"n_samples = {observations.n_rows} rows are fewer than n_components = {K} states."
+            )
+        if "m" in self.init_params:
+            rows = start_rows(observations)
+            means = (
+                KMeans(K, n_init=1, random_state=rng).fit(rows).cluster_centers_ if K > 1 else None
+            )
+            means = rows.mean(axis=0, keepdims=True) if means is None else means
+            means = np.asarray(means, dtype=np.float64)
+        else:
+            means = np.asarray(self.means_, dtype=np.float64)
+        if "c" in self.init_params:
+            together = np.cov(start_rows(observations).T, bias=False).reshape(d, d)
+            together = together + self.min_covar * np.eye(d)
+            covariances = {
+                "full": np.repeat(together[None], K, axis=0),
+                "tied": together,
+                "diag": np.repeat(np.diag(together)[None], K, axis=0),
+                "spherical": np.full(K, np.diag(together).mean()),
+            }[self.covariance_type]
+        else:
+            covariances = self._covars_
+        return self._components(means, covariances)
+
+    def _prior(self, d: int) -> Prior:
+        """The priors, broadcast to d columns."""
+        matrices = self.covariance_type in ("full", "tied")
+        shape = (d, d) if matrices else (d,)
+        if self.covars_prior is None:
+            return Prior(0.0, 0.0, np.zeros(shape), 0.0)
+        counted = max(float(self.covars_weight) - (d if matrices else 1), 0.0)
+        covariances = np.broadcast_to(np.asarray(self.covars_prior, dtype=np.float64), shape)
+        weight = 0.0 if self.means_weight is None else self.means_weight
+        return Prior(self.means_prior, weight, covariances, counted)
+
+    def _renew_emission(self, components: Any, sums: Array) -> Any:
+        prior = self._prior(components.means.shape[1])
+        chosen = "m" in self.params, "c" in self.params
+        return self._components(*renewed(self._family, components, sums, prior, *chosen))
+
+    def _log_prior(self, components: Any) -> float:
+        return log_prior(self._family, components, self._prior(components.means.shape[1]))
+
+    def _n_emission_parameters(self, components: Any) -> int:
+        K, d = components.means.shape
+        return int(K * d + self._family.n_covariance_parameters(K, d))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        needed = "startprob_", "transmat_", "means_", "_covars_"
+        return all(hasattr(self, name) for name in needed)
+
+
+def _in_the_shape_of_the_type(given: Array, covariance_type: str) -> Array:
+    """Covariances as the family has them, from those or from matrices (K, d, d)."""
+    matrices = given.ndim == 3
+    if covariance_type == "diag" and matrices:
+        return np.array(np.einsum("kii->ki", given))
+    if covariance_type == "spherical" and given.ndim > 1:
+        each = np.einsum("kii->ki", given) if matrices else given
+        return np.asarray(each.mean(axis=1))
+    if covariance_type == "tied" and matrices:
+        return np.array(given[0])
+    return given
+
+
+def start_rows(observations: Observations) -> Array:
+    """Complete rows that a start looks at: all, or some evenly spread."""
+    step = max(1, observations.n_rows // START_ROWS)
+    rows = np.concatenate(
+        [
+            observations.part(first, min(first + 65536 * step, observations.n_rows))[::step]
+            for first in range(0, observations.n_rows, 65536 * step)
+        ]
+    )
+    rows = of_ordinary_size(rows[~np.isnan(rows).any(axis=1)])
+    if len(rows) == 0:
+        raise ValueError(
+            "Every row has a missing value: set means_ and covars_ and init_params='st'."
+        )
+    return rows

@@ -1,0 +1,62 @@
+"""What a hidden Markov model is given: rows, and the sequences they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.data import Rows, open_rows
+from fusem.hmm.layout import Ints, check_lengths
+
+
+class Observations:
+    """Rows of sequences, any part of them at any time.
+
+    Parameters
+    ----------
+    X : array-like, list of arrays (one sequence each), or another source of rows
+        The rows of all sequences, one after the other.
+    lengths : array-like of int, optional
+        Rows of each sequence; one sequence without.
+    open_as : function
+        Makes `Rows` of X, or says what is wrong with it.
+
+    Attributes
+    ----------
+    rows : Rows
+        The same, in order.
+    lengths : array of shape (n_sequences,)
+    n_rows, n_columns, dtype
+    """
+
+    def __init__(
+        self, X: Any, lengths: Any = None, open_as: Callable[[Any], Rows] = open_rows
+    ) -> None:
+        if is_list_of_sequences(X):
+            if lengths is None:
+                lengths = [len(sequence) for sequence in X]
+            X = np.concatenate([np.asarray(sequence) for sequence in X])
+        self.rows = open_as(X)
+        plain = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
+        raw = X if plain and X.ndim == 2 and X.dtype.kind in "iufb" else None
+        self._array: NDArray[Any] = self.rows.to_array() if raw is None else raw
+        self.n_columns, self.dtype = self.rows.n_columns, self.rows.dtype
+        self.n_rows = len(self._array)
+        self.lengths: Ints = check_lengths(lengths, self.n_rows)
+
+    @property
+    def ends(self) -> Ints:
+        """Where each sequence ends."""
+        return np.cumsum(self.lengths)
+
+    def part(self, first: int, last: int) -> NDArray[Any]:
+        """Some rows, in the dtype of the kernels: a view, or a converted copy."""
+        return np.asarray(self._array[first:last], dtype=self.dtype)
+
+
+def is_list_of_sequences(X: Any) -> bool:
+    """Whether X is a list of 2-D arrays rather than of rows."""
+    return isinstance(X, (list, tuple)) and bool(X) and all(getattr(x, "ndim", 0) == 2 for x in X)

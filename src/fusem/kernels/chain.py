@@ -1,0 +1,136 @@
+"""The kernels of a hidden Markov model: the templates, bound to a family and to an arithmetic."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from fusem.kernels import (
+    chain_best,
+    chain_blocks,
+    chain_linear,
+    chain_log,
+    chain_moves,
+    chain_narrow,
+    chain_wide,
+    forward_backward,
+    viterbi,
+)
+from fusem.kernels.policy import Kernel, bind, helper
+from fusem.kernels.states import states_4, states_8, states_16, states_64
+
+STEPS = (
+    "advance", "close", "enter", "keep_back", "leave", "mass_back", "mass_of", "no_move",
+    "resume", "resume_back", "retreat", "retreat_only",
+)  # fmt: skip
+READING = ("factors", "in_logarithms", "scale_of")
+
+
+class ChainKernels(NamedTuple):
+    """Kernels of one family and arithmetic."""
+
+    sweep: Kernel
+    forward: Kernel
+    backward: Kernel
+    matrices: Kernel | None  # of blocks, where all states fit a vector
+
+
+class PathKernels(NamedTuple):
+    """Kernels of the best path."""
+
+    forward: Kernel
+    trace: Kernel
+
+
+@helper
+def not_again(x, operands, log_weights, logp, scratch, d, tile, stride):
+    """For `density_again`: the sums of the family need no scratch."""
+
+
+def steps_of(module: ModuleType, names: tuple[str, ...] = STEPS) -> dict[str, Any]:
+    """Helpers of an arithmetic, by name."""
+    return {name: getattr(module, name) for name in names}
+
+
+def narrow(nothing: Any, lanes: int) -> dict[str, Any]:
+    """Helpers for so many states in one vector."""
+    bound = {
+        name: bind(step.py_func, nothing=nothing) for name, step in steps_of(chain_narrow).items()
+    }
+    sums = bind(chain_moves.sum_moves.py_func, nothing=nothing, LANES=lanes)
+    return {**bound, **steps_of(chain_linear, READING), "sum_moves": sums}
+
+
+VECTORS = {  # how many states, as a vector and as all rows of a matrix
+    "four": {"nothing": states_4, "all_rows": states_16},
+    "eight": {"nothing": states_8, "all_rows": states_64},
+}
+ARITHMETIC: dict[str, dict[str, Any]] = {
+    "four": narrow(states_4, 4),
+    "eight": narrow(states_8, 8),
+    "wide": {
+        **steps_of(chain_wide),
+        **steps_of(chain_linear, READING),
+        "sum_moves": chain_moves.sum_moves,
+    },
+    "log": {**steps_of(chain_log), **steps_of(chain_log, (*READING, "sum_moves"))},
+}
+
+
+def chain_kernels(
+    name: str, log_density: Any, accumulate: Any, again: bool, arithmetic: str
+) -> ChainKernels:
+    """Bind the templates to a family's tile kernels; `again` where its sums need the densities' scratch."""
+    steps = ARITHMETIC[arithmetic]
+    block_factors = bind(
+        forward_backward.block_factors.py_func, log_density=log_density, factors=steps["factors"]
+    )
+    forth = bind(forward_backward.run_forward.py_func, **steps)
+    back = bind(forward_backward.run_backward.py_func, **steps)
+
+    def kernel(template: Any, **more: Any) -> Kernel:
+        own = f"{name}_{template.__name__}_{arithmetic}"
+        return Kernel(template, own, block_factors=block_factors, **more)
+
+    return ChainKernels(
+        sweep=kernel(
+            forward_backward.sweep,
+            run_forward=forth,
+            run_backward=back,
+            sum_moves=steps["sum_moves"],
+            accumulate=accumulate,
+            density_again=log_density if again else not_again,
+        ),
+        forward=kernel(forward_backward.forward, run_forward=forth),
+        backward=kernel(forward_backward.backward, **steps),
+        matrices=kernel(chain_blocks.matrices, **VECTORS[arithmetic])
+        if arithmetic in VECTORS
+        else None,
+    )
+
+
+def path_kernels(name: str, log_density: Any, width: int) -> PathKernels:
+    """Bind the templates of the best path to a family's tile kernel."""
+    lanes = min(width, 8)
+    given = {"nothing": states_4 if lanes == 4 else states_8, "LANES": lanes}
+    steps = {**steps_of(chain_log, READING)}
+    for step in ("enter", "advance"):
+        steps[step] = bind(getattr(chain_best, step).py_func, **given)
+    for step in ("resume", "mass_of"):
+        steps[step] = getattr(chain_best, step)
+    block_factors = bind(
+        forward_backward.block_factors.py_func, log_density=log_density, factors=chain_log.factors
+    )
+    forth = bind(forward_backward.run_forward.py_func, **steps)
+    run = bind(viterbi.run.py_func, **steps)
+    return PathKernels(
+        forward=Kernel(
+            forward_backward.forward,
+            f"{name}_best_forward_{lanes}",
+            block_factors=block_factors,
+            run_forward=forth,
+        ),
+        trace=Kernel(
+            viterbi.trace, f"{name}_best_trace_{lanes}", block_factors=block_factors, run=run
+        ),
+    )

@@ -1,0 +1,141 @@
+"""The states of a chain as vectors: one lane per state, products with a matrix, exact powers of two."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from fusem.kernels.simd import Vector, call, constant, pointer_to, shuffle
+from fusem.kernels.tile import Workspace
+
+MANTISSA, BIAS = 52, 1023
+FLOAT64_BITS = ir.IntType(64)
+
+
+class Chain(NamedTuple):
+    """Start and transition probabilities, or their logarithms, padded with those of what never happens."""
+
+    start: NDArray[Any]  # (width)
+    forth: NDArray[Any]  # (width · width) from state i to state j at [i · width + j]
+    back: NDArray[Any]  # (width · width) the transpose
+
+
+class ChainSpace(NamedTuple):
+    """Memory of one thread for a block of time steps, beside that of its tiles; flat arrays, all float64."""
+
+    tile: Workspace
+    shares: NDArray[
+        Any
+    ]  # (states in groups of 8, stride) probabilities of a tile's rows, state by state
+    shares_at: int  # address
+    logp_at: int  # address of the tile's log-densities
+    factor: NDArray[Any]  # (steps, width) probability of each row in each state, up to a factor
+    alpha: NDArray[
+        Any
+    ]  # (1 + steps, width) what the rows up to here say; the row before the block first
+    gamma: NDArray[
+        Any
+    ]  # (1 + steps, width) probabilities of the states; the row before the block first
+    gamma_at: int  # address of the block's first row
+    top: NDArray[Any]  # (steps) logarithm of that factor
+    weight: NDArray[Any]  # (steps) of the row's sequence
+    beta: NDArray[Any]  # (2, width) what the rows after here say
+    moves: NDArray[Any]  # (width, width) expected transitions of a block
+    alarm: NDArray[
+        Any
+    ]  # (1) whether a sum lost what it should hold: to be done again in logarithms
+
+
+def _nothing(lanes, doc):
+    @intrinsic
+    def function(typing_context):
+        vector = Vector(types.float64, lanes)
+
+        def codegen(context, builder, signature, arguments):
+            return constant(vector.ir, 0.0)
+
+        return vector(), codegen
+
+    function.__doc__ = doc
+    return function
+
+
+states_4 = _nothing(4, "Four states, zeros.")
+states_8 = _nothing(8, "Eight states, zeros.")
+states_16 = _nothing(16, "Four rows of four states, zeros.")
+states_64 = _nothing(64, "Eight rows of eight states, zeros.")
+
+
+@intrinsic
+def moved(typing_context, states, matrix):
+    """states · matrix for a square matrix of as many lanes, row by row in a flat array.
+
+    `states` may also be all rows of a square matrix, one after the other.
+    """
+    lanes = states.lanes
+    side = lanes if lanes < 16 else int(lanes**0.5)
+    rows = lanes // side
+
+    def codegen(context, builder, signature, arguments):
+        value, array = arguments
+        terms = [None, None]  # even and odd rows: two chains of additions take half the time of one
+        for i in range(side):
+            place = context.get_constant(types.intp, i * side)
+            pointer, size = pointer_to(context, builder, matrix, array, place, side)
+            row = builder.load(pointer)
+            row.align = size
+            row = shuffle(builder, row, row, list(range(side)) * rows)
+            chosen = [i + r * side for r in range(rows) for _ in range(side)]
+            share = shuffle(builder, value, value, chosen)
+            before = terms[i % 2]
+            if before is None:
+                terms[i % 2] = builder.fmul(share, row)
+            else:
+                terms[i % 2] = call(builder, "fmuladd", states.ir, (share, row, before))
+        return builder.fadd(*terms)
+
+    return states(states, matrix), codegen
+
+
+@intrinsic
+def repeated(typing_context, states, like):
+    """The states again and again, in as many lanes as `like` has."""
+
+    def codegen(context, builder, signature, arguments):
+        chosen = list(range(states.lanes)) * (like.lanes // states.lanes)
+        return shuffle(builder, arguments[0], arguments[0], chosen)
+
+    return like(states, like), codegen
+
+
+@intrinsic
+def exponent(typing_context, x):
+    """The e with 2^e ≤ x < 2^(e+1) of a positive float64, −1023 of 0."""
+
+    def codegen(context, builder, signature, arguments):
+        bits = builder.bitcast(arguments[0], FLOAT64_BITS)
+        biased = builder.lshr(bits, ir.Constant(FLOAT64_BITS, MANTISSA))
+        return builder.sub(biased, ir.Constant(FLOAT64_BITS, BIAS))
+
+    return types.int64(types.float64), codegen
+
+
+@intrinsic
+def power_of_two(typing_context, e):
+    """2^e for −1023 < e ≤ 1023."""
+
+    def codegen(context, builder, signature, arguments):
+        biased = builder.add(arguments[0], ir.Constant(FLOAT64_BITS, BIAS))
+        bits = builder.shl(biased, ir.Constant(FLOAT64_BITS, MANTISSA))
+        return builder.bitcast(bits, ir.DoubleType())
+
+    return types.float64(types.int64), codegen
+
+
+def width_of(n_states: int) -> int:
+    """Lanes that so many states take: 4, or a multiple of 8."""
+    return 4 if n_states <= 4 else -(-n_states // 8) * 8
