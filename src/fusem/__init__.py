@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
     from fusem.exceptions import MissingValuesWarning as MissingValuesWarning
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
+    from fusem.hmm.categorical import CategoricalHMM as CategoricalHMM
     from fusem.hmm.gaussian import GaussianHMM as GaussianHMM
+    from fusem.hmm.multinomial import MultinomialHMM as MultinomialHMM
+    from fusem.hmm.poisson import PoissonHMM as PoissonHMM
     from fusem.impute.imputer import EMImputer as EMImputer
     from fusem.impute.pool import pool as pool
     from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 # Where each public name stands: module, and the attribute there (None: the module itself).
 # Type checkers read the imports above, the interpreter reads this; a test holds them together.
 _PUBLIC: dict[str, tuple[str, str | None]] = {
+    "CategoricalHMM": ("fusem.hmm.categorical", "CategoricalHMM"),
     "ConstantColumnWarning": ("fusem.exceptions", "ConstantColumnWarning"),
     "DegenerateComponentWarning": ("fusem.exceptions", "DegenerateComponentWarning"),
     "EMImputer": ("fusem.impute.imputer", "EMImputer"),
@@ -60,6 +64,8 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "MissingValuesWarning": ("fusem.exceptions", "MissingValuesWarning"),
     "MixtureStatistic": ("fusem.mixture.statistic", "MixtureStatistic"),
     "RegularizationWarning": ("fusem.exceptions", "RegularizationWarning"),
+    "MultinomialHMM": ("fusem.hmm.multinomial", "MultinomialHMM"),
+    "PoissonHMM": ("fusem.hmm.poisson", "PoissonHMM"),
     "Rows": ("fusem.data.blocks", "Rows"),
     "hmm": ("fusem.hmm", None),
     "load": ("fusem.mixture.load", "load"),
@@ -70,6 +76,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
 }
 
 __all__ = [
+    "CategoricalHMM",
     "ConstantColumnWarning",
     "DegenerateComponentWarning",
     "EMImputer",
@@ -83,6 +90,8 @@ __all__ = [
     "LikelihoodDecreaseWarning",
     "MissingValuesWarning",
     "MixtureStatistic",
+    "MultinomialHMM",
+    "PoissonHMM",
     "RegularizationWarning",
     "Rows",
     "__version__",

@@ -87,7 +87,15 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 
 # missing values have a place in the table: the same tile kernels take them
-kernels = mixture_kernels(NAME, log_density, accumulate, log_density, accumulate, masked=True)
+kernels = mixture_kernels(
+    NAME,
+    log_density,
+    accumulate,
+    log_density,
+    accumulate,
+    masked=True,
+    sums_read_scratch=False,
+)
 
 
 def maximize(params: Params, flat: Array, reg: Array | None = None) -> Params:

@@ -131,7 +131,14 @@ def accumulate_missing(
 
 
 kernels = mixture_kernels(
-    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only, masked=True
+    NAME,
+    log_density,
+    accumulate,
+    log_density_missing,
+    accumulate_missing,
+    only,
+    masked=True,
+    sums_read_scratch=False,
 )
 
 

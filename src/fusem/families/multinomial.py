@@ -97,7 +97,7 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     linear_sums(x, resp, operands.origin, stats, start, sums, d, n_components, tile, stride)
 
 
-kernels = mixture_kernels(NAME, log_density, accumulate)
+kernels = mixture_kernels(NAME, log_density, accumulate, sums_read_scratch=False)
 
 
 def maximize(params: Params, flat: Array, reg: Array | None = None) -> Params:

@@ -145,7 +145,13 @@ def accumulate_missing(
 
 
 kernels = mixture_kernels(
-    NAME, log_density, accumulate, log_density_missing, accumulate_missing, masked=True
+    NAME,
+    log_density,
+    accumulate,
+    log_density_missing,
+    accumulate_missing,
+    masked=True,
+    sums_read_scratch=False,
 )
 
 

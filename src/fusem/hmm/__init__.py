@@ -1,5 +1,8 @@
 """Hidden Markov models: `from fusem import hmm` in place of `from hmmlearn import hmm`."""
 
+from fusem.hmm.categorical import CategoricalHMM
 from fusem.hmm.gaussian import GaussianHMM
+from fusem.hmm.multinomial import MultinomialHMM
+from fusem.hmm.poisson import PoissonHMM
 
-__all__ = ["GaussianHMM"]
+__all__ = ["CategoricalHMM", "GaussianHMM", "MultinomialHMM", "PoissonHMM"]

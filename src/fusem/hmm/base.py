@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from types import ModuleType
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.data import Rows
 from fusem.em.history import as_array
@@ -21,7 +22,7 @@ from fusem.em.values import first_infinite
 from fusem.em.workers import Workers
 from fusem.exceptions import EmptyComponentWarning, LikelihoodDecreaseWarning, warn
 from fusem.hmm import chain_prior
-from fusem.hmm.decoding import Decoding, positional
+from fusem.hmm.decoding import Decoding, positional, refuse_missing
 from fusem.hmm.engine import ChainEngine, ChainModel, Pass
 from fusem.hmm.layout import Ints
 from fusem.hmm.monitor import ConvergenceMonitor
@@ -50,17 +51,28 @@ class BaseHMM(Decoding, BaseEstimator):
 
     # letters of `params` and `init_params` to the attributes of the emissions
     _emissions: ClassVar[dict[str, str]]
+    _chain_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "algorithm": [StrOptions({"viterbi", "map"})],
+        "random_state": ["random_state"],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "tol": [Real],
+        "verbose": ["verbose"],
+        "params": [str],
+        "init_params": [str],
+        "implementation": [StrOptions({"log", "scaling"})],
+        "n_jobs": [None, Integral],
+    }
 
     # ---- what an emission family adds ----
 
-    @property
     @abstractmethod
-    def _family(self) -> ModuleType:
-        """One of `fusem.families`."""
+    def _family_of(self, components: Any) -> Any:
+        """The family of the emissions: one of `fusem.families`, or an object with the same attributes."""
 
     @abstractmethod
-    def _emission(self, d: int | None = None) -> Any:
-        """The family's parameters from the attributes, checked; d columns where they are known."""
+    def _emission(self) -> Any:
+        """The family's parameters from the attributes, checked."""
 
     @abstractmethod
     def _set_emission(self, components: Any) -> None:
@@ -80,8 +92,8 @@ class BaseHMM(Decoding, BaseEstimator):
     def _log_prior(self, components: Any) -> float:
         """Log-density of the emissions' prior, but for a constant."""
 
-    def _n_columns(self, components: Any) -> int:
-        return int(components.means.shape[1])
+    def _check_values(self, observations: Observations, components: Any) -> None:
+        """Raise where the emissions cannot have made a value."""
 
     # ---- fitting ----
 
@@ -121,8 +133,11 @@ class BaseHMM(Decoding, BaseEstimator):
         names = column_names(X, observations.rows)
         with Workers(self.n_jobs) as workers:
             summary = summarise(observations.rows, None, workers)
-            fit = Fit(self, observations, weights, summary, workers)
-            run = fit.run(self._start(observations, summary))
+            start = self._start(observations, summary)
+            self._check_values(observations, start.components)
+            family = self._family_of(start.components)
+            fit = Fit(self, family, observations, weights, summary, workers)
+            run = fit.run(start)
         self._keep(run, fit, observations, names)
         return self
 
@@ -166,7 +181,7 @@ class BaseHMM(Decoding, BaseEstimator):
         model = run.params
         self.startprob_, self.transmat_ = model.start, model.transitions
         self._set_emission(model.components)
-        self.n_features = self.n_features_in_ = observations.n_columns
+        self.n_features_in_ = observations.n_columns
         if names is not None:
             self.feature_names_in_ = names
         elif hasattr(self, "feature_names_in_"):
@@ -215,6 +230,7 @@ class Fit:
     def __init__(
         self,
         estimator: BaseHMM,
+        family: Any,
         observations: Observations,
         weights: Array,
         summary: Summary,
@@ -224,13 +240,10 @@ class Fit:
         self.workers = workers
         self.monitor = ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
         missing = summary.missing is not None
-        if missing and not estimator._family.kernels.masked:
-            raise ValueError(
-                "X has missing values (NaN): hidden Markov models take them with independent columns only "
-                "(covariance_type='diag' or 'spherical')."
-            )
+        if missing:
+            refuse_missing(family)
         self.engine = ChainEngine(
-            estimator._family, estimator.n_components, observations.n_columns, observations.dtype,
+            family, estimator.n_components, observations.n_columns, observations.dtype,
             missing,
         )  # fmt: skip
         self.layout = self.engine.layout(observations.lengths)

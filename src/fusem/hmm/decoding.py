@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.path import best_paths
 
 Array = NDArray[np.float64]
+PART = 65536  # rows looked at at a time
 ALGORITHMS = ("viterbi", "map")
 
 
@@ -29,15 +29,17 @@ class Decoding:
     random_state: Any
     n_features_in_: int
 
-    @property
     @abstractmethod
-    def _family(self) -> ModuleType: ...
+    def _family_of(self, components: Any) -> Any: ...
 
     @abstractmethod
     def _model(self) -> ChainModel: ...
 
     @abstractmethod
     def _observe(self, X: Any, lengths: Any, d: int) -> Observations: ...
+
+    @abstractmethod
+    def _check_values(self, observations: Observations, components: Any) -> None: ...
 
     @abstractmethod
     def _n_columns(self, components: Any) -> int: ...
@@ -47,21 +49,11 @@ class Decoding:
         model = self._model()
         d = self._n_columns(model.components)
         observations = self._observe(X, lengths, d)
-        missing = self._has_missing(observations)
-        given = self._family, self.n_components, d, observations.dtype, missing
+        family = self._family_of(model.components)
+        missing = has_missing(observations, family)
+        self._check_values(observations, model.components)
+        given = family, self.n_components, d, observations.dtype, missing
         return model, observations, ChainEngine(*given)
-
-    def _has_missing(self, observations: Observations) -> bool:
-        for first in range(0, observations.n_rows, 65536):
-            X = observations.part(first, min(first + 65536, observations.n_rows))
-            if np.isnan(X).any():
-                if not self._family.kernels.masked:
-                    raise ValueError(
-                        "X has missing values (NaN): hidden Markov models take them with independent "
-                        "columns only (covariance_type='diag' or 'spherical')."
-                    )
-                return True
-        return False
 
     def _smoothed(self, X: Any, lengths: Any) -> tuple[Array, NDArray[Any], Observations]:
         """Log-likelihood of every sequence, probabilities of the states at every row."""
@@ -223,12 +215,16 @@ class Decoding:
         X: Array | None = None
         for k in range(self.n_components):
             chosen = np.flatnonzero(states == k)
-            drawn = self._family.sample(model.components, k, len(chosen), rng)
+            drawn = self._draw(model.components, k, len(chosen), rng)
             if X is None:
                 X = np.empty((n_samples, drawn.shape[1]))
             X[chosen] = drawn
         assert X is not None
         return X, states
+
+    def _draw(self, components: Any, k: int, n: int, rng: np.random.RandomState) -> Array:
+        """Rows of one state."""
+        return np.asarray(self._family_of(components).sample(components, k, n, rng))
 
     def aic(self, X: Any, lengths: Any = None) -> float:
         """Akaike's information criterion; the lower the better.
@@ -283,3 +279,21 @@ def positional(y: Any, lengths: Any, X: Any) -> Any:
     n_rows = getattr(X, "shape", (len(X) if hasattr(X, "__len__") else 0,))[0]
     whole = given.ndim == 1 and given.size > 0 and np.issubdtype(given.dtype, np.integer)
     return given if whole and given.size < n_rows else None
+
+
+def has_missing(observations: Observations, family: Any) -> bool:
+    """Whether any value is NaN; an error where the family does not take such rows."""
+    for first in range(0, observations.n_rows, PART):
+        if np.isnan(observations.part(first, min(first + PART, observations.n_rows))).any():
+            refuse_missing(family)
+            return True
+    return False
+
+
+def refuse_missing(family: Any) -> None:
+    """Raise where a family cannot leave single values out."""
+    if not family.kernels.masked:
+        raise ValueError(
+            "X has missing values (NaN): hidden Markov models take them with independent columns only "
+            "(covariance_type='diag' or 'spherical')."
+        )

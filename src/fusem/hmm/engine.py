@@ -5,8 +5,6 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +25,9 @@ from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
 SEGMENT_SECONDS = 2e-3
-SEGMENTS = 8  # that there should be at least: each costs some 30 µs, and threads should end together
+SEGMENTS = (
+    8  # that there should be at least: each costs some 30 µs, and threads should end together
+)
 MOST_BLOCKS = 256
 CALL_BLOCKS = 64  # of a pass along one sequence: short against Ctrl-C
 
@@ -51,14 +51,13 @@ class ChainStatistic(NamedTuple):
     sums: Array  # the family's
 
 
-@cache
-def kernels_of(family: ModuleType, missing: bool, arithmetic: str) -> ChainKernels:
-    """Kernels of a family, made once."""
-    again = family.tile_columns(2, 2) > 0
+def kernels_of(family: Any, missing: bool, arithmetic: str) -> ChainKernels:
+    """Kernels of a family."""
+    name, kernels, tile = family.NAME, family.kernels, family.kernels.tile
+    density, sums = tile.log_density, tile.accumulate
     if missing:
-        tile = family.log_density_missing, family.accumulate_missing
-        return chain_kernels(f"{family.NAME}_missing", *tile, again, arithmetic)
-    return chain_kernels(family.NAME, family.log_density, family.accumulate, again, arithmetic)
+        name, density, sums = f"{name}_missing", tile.log_density_missing, tile.accumulate_missing
+    return chain_kernels(name, density, sums, kernels.sums_read_scratch, arithmetic)
 
 
 class ChainEngine:
@@ -66,7 +65,7 @@ class ChainEngine:
 
     Parameters
     ----------
-    family : module
+    family : module or object
         One of `fusem.families`.
     n_states, d : int
         States and columns.
@@ -77,7 +76,7 @@ class ChainEngine:
     """
 
     def __init__(
-        self, family: ModuleType, n_states: int, d: int, dtype: DTypeLike, missing: bool = False
+        self, family: Any, n_states: int, d: int, dtype: DTypeLike, missing: bool = False
     ) -> None:
         self.family, self.n_states, self.d, self.missing = family, n_states, d, missing
         self.dtype = np.dtype(dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fusem.em.start import of_ordinary_size
 from fusem.em.summary import Summary
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
-from fusem.hmm.observations import Observations
+from fusem.hmm.observations import Observations, start_rows
 
 Array = NDArray[np.float64]
-START_ROWS = 50_000  # rows that the k-means of a start looks at, evenly spread
 
 
 class GaussianHMM(BaseHMM):
@@ -94,21 +92,9 @@ class GaussianHMM(BaseHMM):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        **BaseHMM._chain_constraints,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "min_covar": [Interval(Real, 0.0, None, closed="left")],
-        "algorithm": [StrOptions({"viterbi", "map"})],
-        "random_state": ["random_state"],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
-        "tol": [
-            Interval(Real, None, None, closed="neither"),
-            Interval(Real, None, -1e300, closed="both"),
-        ],
-        "verbose": ["verbose"],
-        "params": [str],
-        "init_params": [str],
-        "implementation": [StrOptions({"log", "scaling"})],
-        "n_jobs": [None, Integral],
     }
     _emissions: ClassVar[dict[str, str]] = {"m": "means_", "c": "covars_"}
 
@@ -157,6 +143,14 @@ class GaussianHMM(BaseHMM):
         return FAMILIES[f"gaussian_{self.covariance_type}"]
 
     @property
+    def n_features(self) -> int:
+        """Number of columns, by hmmlearn's name."""
+        return self._n_columns(self._emission())
+
+    def _family_of(self, components: Any) -> ModuleType:
+        return self._family
+
+    @property
     def covars_(self) -> Array:
         """Covariance matrices of the states, (n_components, n_features, n_features)."""
         covariances: Array = np.asarray(self._covars_)
@@ -174,12 +168,12 @@ class GaussianHMM(BaseHMM):
             np.array(covariances, dtype=np.float64), self.covariance_type
         )
 
-    def _emission(self, d: int | None = None) -> Any:
+    def _emission(self) -> Any:
         means = np.asarray(self.means_, dtype=np.float64)
-        if means.ndim != 2 or len(means) != self.n_components or d not in (None, means.shape[1]):
+        if means.ndim != 2 or len(means) != self.n_components:
             raise ValueError(
-                f"means_ must have shape (n_components, n_features) = ({self.n_components}, "
-                f"{'d' if d is None else d}), not {means.shape}."
+                f"means_ must have shape (n_components, n_features) = ({self.n_components}, d), not "
+                f"{means.shape}."
             )
         return self._components(means, self._covars_)
 
@@ -252,6 +246,9 @@ class GaussianHMM(BaseHMM):
     def _log_prior(self, components: Any) -> float:
         return log_prior(self._family, components, self._prior(components.means.shape[1]))
 
+    def _n_columns(self, components: Any) -> int:
+        return int(components.means.shape[1])
+
     def _n_emission_parameters(self, components: Any) -> int:
         K, d = components.means.shape
         return int(K * d + self._family.n_covariance_parameters(K, d))
@@ -272,20 +269,3 @@ def _in_the_shape_of_the_type(given: Array, covariance_type: str) -> Array:
     if covariance_type == "tied" and matrices:
         return np.array(given[0])
     return given
-
-
-def start_rows(observations: Observations) -> Array:
-    """Complete rows that a start looks at: all, or some evenly spread."""
-    step = max(1, observations.n_rows // START_ROWS)
-    rows = np.concatenate(
-        [
-            observations.part(first, min(first + 65536 * step, observations.n_rows))[::step]
-            for first in range(0, observations.n_rows, 65536 * step)
-        ]
-    )
-    rows = of_ordinary_size(rows[~np.isnan(rows).any(axis=1)])
-    if len(rows) == 0:
-        raise ValueError(
-            "Every row has a missing value: set means_ and covars_ and init_params='st'."
-        )
-    return rows

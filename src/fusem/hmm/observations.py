@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows, open_rows
+from fusem.em.start import of_ordinary_size
 from fusem.hmm.layout import Ints, check_lengths
+
+START_ROWS = 50_000  # rows that a start looks at, evenly spread
 
 
 class Observations:
@@ -60,3 +63,21 @@ class Observations:
 def is_list_of_sequences(X: Any) -> bool:
     """Whether X is a list of 2-D arrays rather than of rows."""
     return isinstance(X, (list, tuple)) and bool(X) and all(getattr(x, "ndim", 0) == 2 for x in X)
+
+
+def start_rows(observations: Observations) -> NDArray[np.float64]:
+    """Complete rows that a start looks at: all, or some evenly spread."""
+    step = max(1, observations.n_rows // START_ROWS)
+    rows = np.concatenate(
+        [
+            observations.part(first, min(first + 65536 * step, observations.n_rows))[::step]
+            for first in range(0, observations.n_rows, 65536 * step)
+        ]
+    )
+    rows = of_ordinary_size(rows[~np.isnan(rows).any(axis=1)])
+    if len(rows) == 0:
+        raise ValueError(
+            "Every row has a missing value: set the parameters of the states and leave their letters out "
+            "of init_params."
+        )
+    return rows

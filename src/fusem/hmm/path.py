@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,10 +16,10 @@ from fusem.mixture.engine import location
 Array = NDArray[np.float64]
 
 
-@cache
-def kernels_of(family: ModuleType, missing: bool, width: int) -> PathKernels:
-    """Kernels of a family, made once."""
-    density = family.log_density_missing if missing else family.log_density
+def kernels_of(family: Any, missing: bool, width: int) -> PathKernels:
+    """Kernels of a family."""
+    tile = family.kernels.tile
+    density = tile.log_density_missing if missing else tile.log_density
     return path_kernels(family.NAME + ("_missing" if missing else ""), density, width)
 
 

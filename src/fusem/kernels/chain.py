@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -77,6 +78,7 @@ ARITHMETIC: dict[str, dict[str, Any]] = {
 }
 
 
+@cache
 def chain_kernels(
     name: str, log_density: Any, accumulate: Any, again: bool, arithmetic: str
 ) -> ChainKernels:
@@ -109,6 +111,7 @@ def chain_kernels(
     )
 
 
+@cache
 def path_kernels(name: str, log_density: Any, width: int) -> PathKernels:
     """Bind the templates of the best path to a family's tile kernel."""
     lanes = min(width, 8)

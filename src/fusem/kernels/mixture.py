@@ -9,6 +9,15 @@ from fusem.kernels.masked import leave_out
 from fusem.kernels.policy import Kernel, bind
 
 
+class TileKernels(NamedTuple):
+    """What a family computes of a tile of rows: helpers that every latent structure calls."""
+
+    log_density: Any
+    accumulate: Any
+    log_density_missing: Any  # None where rows with missing values are not taken
+    accumulate_missing: Any
+
+
 class MixtureKernels(NamedTuple):
     """Kernels of one family."""
 
@@ -21,6 +30,8 @@ class MixtureKernels(NamedTuple):
         Kernel | None
     )  # rows with missing values, also to those where the pattern matters
     masked: bool  # whether missing values are left out one by one, whatever their pattern
+    tile: TileKernels
+    sums_read_scratch: bool  # whether `accumulate` reads what `log_density` left in the scratch
 
 
 def mixture_kernels(
@@ -31,6 +42,7 @@ def mixture_kernels(
     accumulate_missing: Any = None,
     only: Any = None,
     masked: bool = False,
+    sums_read_scratch: bool = True,
 ) -> MixtureKernels:
     """Bind the templates to a family's tile kernels.
 
@@ -43,6 +55,8 @@ def mixture_kernels(
     masked : bool
         Whether the tile kernels for missing values take all rows, as the ordinary ones do; else those of a
         `missing_sweep`.
+    sums_read_scratch : bool
+        Whether `accumulate` reads what `log_density` left in the scratch.
     """
     tile = {"log_density": log_density, "accumulate": accumulate}
     pruned = None
@@ -75,4 +89,6 @@ def mixture_kernels(
         evaluate=Kernel(mixture_sweep.evaluate, f"{name}_evaluate", log_density=log_density),
         evaluate_missing=evaluate_missing,
         masked=masked,
+        tile=TileKernels(log_density, accumulate, log_density_missing, accumulate_missing),
+        sums_read_scratch=sums_read_scratch,
     )

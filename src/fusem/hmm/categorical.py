@@ -1,0 +1,155 @@
+"""Hidden Markov models with categorical emissions, a drop-in for hmmlearn's."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.em.summary import Summary
+from fusem.families import categorical
+from fusem.hmm import chain_prior
+from fusem.hmm.base import BaseHMM
+from fusem.hmm.counts import check_counts
+from fusem.hmm.observations import Observations
+
+Array = NDArray[np.float64]
+
+
+class CategoricalHMM(BaseHMM):
+    """Hidden Markov model of symbols: one column of codes 0 … M − 1 with probabilities of the state.
+
+    A drop-in for ``hmmlearn.hmm.CategoricalHMM``. Missing symbols (NaN) are left out.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of states K.
+    startprob_prior, transmat_prior : float, array or None, default=1.0
+        Parameters of Dirichlet priors of `startprob_` and of the rows of `transmat_`; 1 and None are
+        maximum likelihood.
+    emissionprob_prior : float, array or None, default=1.0
+        The same of the rows of `emissionprob_`.
+    n_features : int, optional
+        Number of symbols M; by default the largest of the data, and 1.
+    algorithm : {"viterbi", "map"}, default="viterbi"
+        What `predict` finds.
+    random_state : int, RandomState or None, default=None
+        Seeds the start, and `sample`.
+    n_iter : int, default=10
+        Most EM iterations.
+    tol : float, default=1e-2
+        EM stops when the log-likelihood (with priors: the log-posterior) of all rows changes by less.
+    verbose : bool, default=False
+        Print iterations to stderr.
+    params, init_params : str, default="ste"
+        What is estimated, and what is set by the start: s(tartprob), t(ransmat), e(missionprob).
+    implementation : {"log", "scaling"}, default="log"
+        Accepted and ignored: both are computed in linear space, and in logarithms where that is not exact.
+    n_jobs : int or None, default=-1
+        Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+
+    Attributes
+    ----------
+    startprob_ : ndarray of shape (n_components,)
+        Probabilities of the first state.
+    transmat_ : ndarray of shape (n_components, n_components)
+        Probabilities of the next state (columns) given the state (rows).
+    emissionprob_ : ndarray of shape (n_components, n_symbols)
+        Probabilities of the symbols.
+    monitor_ : ConvergenceMonitor
+        `history` of log-likelihoods, `iter`, `converged`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fusem import CategoricalHMM
+    >>> symbols = np.array([0, 0, 1, 0, 0, 2, 2, 1, 2, 2, 2, 0, 0, 0])[:, None]
+    >>> model = CategoricalHMM(2, random_state=1, n_iter=200, tol=1e-6).fit(symbols)
+    >>> model.emissionprob_.shape
+    (2, 3)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
+    _emissions: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        startprob_prior: Any = 1.0,
+        transmat_prior: Any = 1.0,
+        *,
+        emissionprob_prior: Any = 1.0,
+        n_features: int | None = None,
+        algorithm: str = "viterbi",
+        random_state: Any = None,
+        n_iter: int = 10,
+        tol: float = 1e-2,
+        verbose: bool = False,
+        params: str = "ste",
+        init_params: str = "ste",
+        implementation: str = "log",
+        n_jobs: int | None = -1,
+    ) -> None:
+        self.n_components = n_components
+        self.startprob_prior = startprob_prior
+        self.transmat_prior = transmat_prior
+        self.emissionprob_prior = emissionprob_prior
+        self.n_features = n_features
+        self.algorithm = algorithm
+        self.random_state = random_state
+        self.n_iter = n_iter
+        self.tol = tol
+        self.verbose = verbose
+        self.params = params
+        self.init_params = init_params
+        self.implementation = implementation
+        self.n_jobs = n_jobs
+
+    def _family_of(self, components: categorical.Params) -> categorical.Categorical:
+        return categorical.of(int(components.probabilities.shape[2]))
+
+    def _emission(self) -> categorical.Params:
+        K, shape = self.n_components, np.shape(self.emissionprob_)
+        expected = (K, shape[1] if len(shape) == 2 else 0)
+        given = chain_prior.check_probabilities("emissionprob_", self.emissionprob_, expected)
+        return categorical.Params(given[:, None, :])
+
+    def _set_emission(self, components: categorical.Params) -> None:
+        self.emissionprob_ = components.probabilities[:, 0]
+
+    def _check_values(self, observations: Observations, components: categorical.Params) -> None:
+        if observations.n_columns != 1:
+            raise ValueError(
+                f"X has {observations.n_columns} columns: symbols are one column of codes. Use "
+                "MultinomialHMM for counts of symbols."
+            )
+        check_counts(observations, components.probabilities.shape[2], "symbols")
+
+    def _start_emission(
+        self, observations: Observations, summary: Summary, rng: np.random.RandomState
+    ) -> categorical.Params:
+        if "e" not in self.init_params:
+            return self._emission()
+        largest = check_counts(observations, self.n_features, "symbols")
+        symbols = largest + 1 if self.n_features is None else self.n_features
+        shares = rng.random_sample((self.n_components, symbols))
+        return categorical.Params((shares / shares.sum(axis=1, keepdims=True))[:, None, :])
+
+    def _renew_emission(self, components: categorical.Params, sums: Array) -> categorical.Params:
+        if "e" not in self.params:
+            return components
+        codes = self._family_of(components).stats_of(sums, self.n_components, 1).codes
+        before, prior = components.probabilities, self.emissionprob_prior
+        return categorical.Params(chain_prior.renewed(before, codes, prior))
+
+    def _log_prior(self, components: categorical.Params) -> float:
+        return chain_prior.log_prior(components.probabilities, self.emissionprob_prior)
+
+    def _n_columns(self, components: categorical.Params) -> int:
+        return 1
+
+    def _n_emission_parameters(self, components: categorical.Params) -> int:
+        K, _, symbols = components.probabilities.shape
+        return int(K * (symbols - 1))
