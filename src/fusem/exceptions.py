@@ -84,9 +84,13 @@ class FusemFileError(ValueError):
     """
 
 
+# scikit-learn stands between a user and `fit` in pipelines, searches and `fit_transform`
+INSIDE = ("fusem.", "sklearn.", "joblib.")
+
+
 def warn(category: type[Warning], message: str) -> None:
-    """Warn as from the line outside this package that called into it."""
+    """Warn as from the line outside this package and scikit-learn that called into it."""
     frame, level = sys._getframe(), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fusem."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
