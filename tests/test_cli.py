@@ -244,6 +244,36 @@ def test_score(folder):
     assert f"{model.score(rows):.9f}" in succeed(*arguments)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_score_prints_multiplies(folder, tmp_path, weighted):
+    """The total is the mean times the rows that have a value, or times their weight; the others are told."""
+    X = np.concatenate([array(folder), np.full((7, 2), np.nan)])
+    np.save(tmp_path / "t.npy", X)
+    np.save(tmp_path / "w.npy", np.linspace(0.5, 2.0, len(X)))
+    model = fusem.GaussianMixture(3, random_state=1).fit(array(folder))
+    model.save(tmp_path / "m.npz")
+    arguments = ["score", tmp_path / "m.npz", tmp_path / "t.npy"]
+    arguments += ["-w", tmp_path / "w.npy"] if weighted else []
+    record = json.loads(succeed(*arguments, "--json"))
+    assert (record["rows"], record["rows_without_value"]) == (1500, 7)
+    weight = np.linspace(0.5, 2.0, len(X))[:1500].sum() if weighted else 1500.0
+    assert record["weight"] == pytest.approx(weight, rel=1e-12)
+    lines = [line.rsplit("  ", 1) for line in succeed(*arguments).splitlines()]
+    shown = {name.strip(): value.strip() for name, value in lines}
+    assert shown["rows"] == "1,500"
+    assert shown["without any value"] == "7 more, which do not count"
+    per = "unit of weight" if weighted else "row"
+    counted = float(shown["weight" if weighted else "rows"].replace(",", ""))
+    total = float(shown[f"log-likelihood per {per}"]) * counted
+    assert float(shown["log-likelihood"]) == pytest.approx(total, abs=0.01)
+
+
+def test_fit_tells_of_rows_without_any_value(folder, tmp_path):
+    np.save(tmp_path / "t.npy", np.concatenate([array(folder), np.full((7, 2), np.nan)]))
+    done = fusem_command("fit", tmp_path / "t.npy", "-k", 3, "--seed", 1, "-q")
+    assert done.out.startswith("\n1,500 rows (7 more without any value), 2 columns, 3 components")
+
+
 def test_sample(folder, tmp_path):
     succeed("sample", folder / "model.npz", "-n", 5000, "--seed", 1, "-o", tmp_path / "s.parquet")
     succeed("sample", folder / "model.npz", "-n", 5000, "--seed", 1, "-o", tmp_path / "s.npy")

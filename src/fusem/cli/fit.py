@@ -250,6 +250,7 @@ def _figure(model: Any, rows: Any, weight_rows: Any, chosen: list[str] | None) -
 
 
 def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
+    from fusem.cli.criteria import counted_rows
     from fusem.cli.report import print_json
     from fusem.cli.summary import print_components
     from fusem.cli.table import how_many, print_pairs
@@ -259,7 +260,7 @@ def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
         return
     state = "converged" if record["converged"] else "not converged"
     click.echo(
-        f"\n{how_many(record['rows'], 'row')}, {how_many(record['n_columns'], 'column')}, "
+        f"\n{counted_rows(record)}, {how_many(record['n_columns'], 'column')}, "
         f"{how_many(record['components'], 'component')} ({record['covariance_type']}): "
         f"{state} after {how_many(record['sweeps'], 'sweep')}, {record['seconds']:.2f} s\n"
     )

@@ -24,7 +24,11 @@ from fusem.cli.source import columns_option, open_source, weights_option
 def score(
     model: str, data: str, columns: list[str] | None, weights: str | None, as_json: bool
 ) -> None:
-    """Print the log-likelihood of DATA under MODEL, with AIC and BIC (lower is better)."""
+    """Print the log-likelihood of DATA under MODEL, with AIC and BIC (lower is better).
+
+    Rows without any value do not count. The log-likelihood is its mean times the rows, or times their
+    weight where there is one.
+    """
     import fusem
     from fusem.cli.criteria import criteria
     from fusem.cli.report import print_json
@@ -36,12 +40,21 @@ def score(
     if as_json:
         print_json({"model": model, "data": data, **record})
         return
-    print_pairs(
-        [
-            ("rows", f"{record['rows']:,}"),
-            ("log-likelihood per row", f"{record['log_likelihood']:.9f}"),
-            ("log-likelihood", f"{record['log_likelihood'] * record['weight']:.2f}"),
-            ("AIC", f"{record['aic']:.2f}"),
-            ("BIC", f"{record['bic']:.2f}"),
-        ]
+    empty, per, total = (
+        record["rows_without_value"],
+        "row",
+        record["log_likelihood"] * record["weight"],
     )
+    pairs = [("rows", f"{record['rows']:,}")]
+    if empty:
+        pairs.append(("without any value", f"{empty:,} more, which do not count"))
+    if weights is not None:
+        per = "unit of weight"
+        pairs.append(("weight", f"{record['weight']:.10g}"))
+    pairs += [
+        (f"log-likelihood per {per}", f"{record['log_likelihood']:.9f}"),
+        ("log-likelihood", f"{total:.2f}"),
+        ("AIC", f"{record['aic']:.2f}"),
+        ("BIC", f"{record['bic']:.2f}"),
+    ]
+    print_pairs(pairs)
