@@ -362,6 +362,23 @@ def test_impute_fills_in_what_is_missing(folder, tmp_path, ending):
     np.testing.assert_array_equal(np.asarray(read), expected)
 
 
+def test_spellings_of_a_missing_value(folder, tmp_path):
+    rows = np.load(folder / "table.npy")
+    table = pd.DataFrame(rows, columns=["a", "b"]).round(3).astype(object)
+    table.iloc[::7, 1] = "n.d."
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = "fit", tmp_path / "t.csv", "-k", 2, "--seed", 0, "--json"
+    done = fusem_command(*words)
+    assert done.code == 1
+    assert "Line 2 has 'n.d.' in column 'b', which is no number." in done.err[0]
+    assert done.err[0].endswith("If that means a missing value: --na n.d. says so.")
+    record = json.loads(succeed(*words, "--na", "n.d."))
+    holes = rows.round(3)
+    holes[::7, 1] = np.nan
+    expected = fusem.GaussianMixture(2, random_state=0).fit(holes)
+    np.testing.assert_allclose(record["means"], expected.means_)
+
+
 def test_impute_from_a_model_and_by_draws(folder, tmp_path):
     rows = np.load(folder / "table.npy")
     rows[::7, 1] = np.nan

@@ -11,7 +11,7 @@ import click
 
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import checked_path, output_option, replacing
-from fusem.cli.source import columns_option, open_source, weights_option
+from fusem.cli.source import columns_option, na_option, open_source, weights_option
 
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 COVARIANCES = ("full", "tied", "diag", "spherical")
@@ -51,6 +51,7 @@ def _reg_covar(
     help="Form of the covariances.  [default: full]",
 )
 @columns_option
+@na_option
 @weights_option
 @click.option(
     "--start",
@@ -109,6 +110,7 @@ def fit(
     components: int | None,
     covariance: str | None,
     columns: list[str] | None,
+    na: list[str] | None,
     weights: str | None,
     start: str,
     restarts: int,
@@ -130,7 +132,7 @@ def fit(
     if picture is not None:
         _check_picture(picture)
     settings, first = _start_settings(start, components, covariance)
-    rows, weight_rows = open_source(data, columns, weights, model=first)
+    rows, weight_rows = open_source(data, columns, weights, model=first, na=na)
     # Only now: a mistake in the command is told at once, not after a second of imports.
     from fusem import GaussianMixture
     from fusem.cli.progress import sweep_lines

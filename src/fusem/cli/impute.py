@@ -8,7 +8,7 @@ import click
 
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import TABLES, InOrder, TableWriter, output_option
-from fusem.cli.source import columns_option, open_source
+from fusem.cli.source import columns_option, na_option, open_source
 
 
 @click.command(
@@ -33,6 +33,7 @@ from fusem.cli.source import columns_option, open_source
     "--sample", is_flag=True, help="Draw values at random instead of taking what is expected."
 )
 @columns_option
+@na_option
 @click.option("--seed", type=click.IntRange(min=0), help="Makes start and draws repeatable.")
 def impute(
     data: str,
@@ -41,6 +42,7 @@ def impute(
     model: str | None,
     sample: bool,
     columns: list[str] | None,
+    na: list[str] | None,
     seed: int | None,
 ) -> None:
     """Write DATA with missing values (NaN, null, an empty field) filled in.
@@ -58,7 +60,7 @@ def impute(
     if model is not None and components is not None:
         raise click.UsageError("-k belongs to a fit; --model is fitted already.")
     fitted = None if model is None else fusem.load(model)
-    rows, _ = open_source(data, columns, model=fitted)
+    rows, _ = open_source(data, columns, model=fitted, na=na)
     if fitted is None:
         fitted = fusem.EMImputer(components or 1, random_state=seed).fit(rows).mixture_
     numbers = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from fusem.cli.examples import ExampleCommand
-from fusem.cli.source import columns_option, open_source, weights_option
+from fusem.cli.source import columns_option, na_option, open_source, weights_option
 
 
 @click.command(
@@ -19,10 +19,16 @@ from fusem.cli.source import columns_option, open_source, weights_option
 @click.argument("model")
 @click.argument("data")
 @columns_option
+@na_option
 @weights_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, nothing else.")
 def score(
-    model: str, data: str, columns: list[str] | None, weights: str | None, as_json: bool
+    model: str,
+    data: str,
+    columns: list[str] | None,
+    na: list[str] | None,
+    weights: str | None,
+    as_json: bool,
 ) -> None:
     """Print the log-likelihood of DATA under MODEL, with AIC and BIC (lower is better).
 
@@ -35,7 +41,7 @@ def score(
     from fusem.cli.table import print_pairs
 
     fitted = fusem.load(model)
-    rows, weight_rows = open_source(data, columns, weights, model=fitted)
+    rows, weight_rows = open_source(data, columns, weights, model=fitted, na=na)
     record = criteria(fitted, rows, weight_rows)
     if as_json:
         print_json({"model": model, "data": data, **record})
