@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,31 +17,12 @@ from fusem.cli.output import InOrder, TableWriter
 from fusem.cli.source import open_source
 from fusem.cli.table import numbers
 from tests import processes
+from tests.command import fusem_command, succeed
 
 pd = pytest.importorskip("pandas")
 pq = pytest.importorskip("pyarrow.parquet")
 
 MEANS = np.array([[0.0, 0.0], [8.0, 1.0], [1.0, 9.0]])
-
-
-def fusem_command(*arguments: object, **changes: str) -> SimpleNamespace:
-    """Run ``fusem ...`` and return its exit code, its output and the lines it wrote to stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "fusem", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=processes.environment(**changes),
-        timeout=processes.SECONDS,
-        check=False,
-    )
-    return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr.splitlines())
-
-
-def succeed(*arguments: object, **changes: str) -> str:
-    """Run a command that must succeed without a word on stderr, and return what it printed."""
-    done = fusem_command(*arguments, **changes)
-    assert (done.code, done.err) == (0, [])
-    return done.out
 
 
 @pytest.fixture(scope="module")
@@ -348,20 +328,6 @@ def test_demo(tmp_path):
 # ---- errors ----
 
 
-@pytest.mark.parametrize("ending", ["npy", "parquet", "csv"])
-def test_impute_fills_in_what_is_missing(folder, tmp_path, ending):
-    rows = np.load(folder / "table.npy")
-    rows[::7, 1] = np.nan
-    table = pd.DataFrame(rows, columns=["a", "b"])
-    table.to_parquet(tmp_path / "holes.parquet")
-    output = tmp_path / f"full.{ending}"
-    done = fusem_command("impute", tmp_path / "holes.parquet", "-k", 3, "--seed", 1, "-o", output)
-    assert (done.code, done.out) == (0, f"1,500 rows written to {output}\n")
-    read = {"npy": np.load, "parquet": pd.read_parquet, "csv": pd.read_csv}[ending](output)
-    expected = fusem.EMImputer(3, random_state=1).fit_transform(table)
-    np.testing.assert_array_equal(np.asarray(read), expected)
-
-
 def test_spellings_of_a_missing_value(folder, tmp_path):
     rows = np.load(folder / "table.npy")
     table = pd.DataFrame(rows, columns=["a", "b"]).round(3).astype(object)
@@ -377,24 +343,6 @@ def test_spellings_of_a_missing_value(folder, tmp_path):
     holes[::7, 1] = np.nan
     expected = fusem.GaussianMixture(2, random_state=0).fit(holes)
     np.testing.assert_allclose(record["means"], expected.means_)
-
-
-def test_impute_from_a_model_and_by_draws(folder, tmp_path):
-    rows = np.load(folder / "table.npy")
-    rows[::7, 1] = np.nan
-    np.save(tmp_path / "holes.npy", rows)
-    output = tmp_path / "full.npy"
-    words = "impute", tmp_path / "holes.npy", "--model", folder / "plain.npz", "-o", output
-    model = fusem.GaussianMixture(3, random_state=1).fit(np.load(folder / "table.npy"))
-    model.save(folder / "plain.npz")
-    assert fusem_command(*words).code == 0
-    np.testing.assert_array_equal(np.load(output), model.impute(rows))
-    drawn = []
-    for _ in range(2):
-        assert fusem_command(*words, "--sample", "--seed", 3).code == 0
-        drawn.append(np.load(output))
-    np.testing.assert_array_equal(*drawn)
-    assert (drawn[0][::7, 1] != model.impute(rows)[::7, 1]).all()
 
 
 @pytest.mark.parametrize(

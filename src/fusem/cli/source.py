@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -68,6 +68,25 @@ def open_source(
     model: Any = None,
     na: Sequence[str] | None = None,
 ) -> tuple[Any, Any]:
+    """Open DATA, and its weights if any, as rows: the first two of `source_of`."""
+    return source_of(data, columns, weights, model, na)[:2]
+
+
+class Source(NamedTuple):
+    """What a command reads."""
+
+    rows: Any
+    weights: Any  # rows of one column, or None
+    columns: list[Any] | None  # that were chosen, by name or number; None: all
+
+
+def source_of(
+    data: str,
+    columns: Sequence[str] | None,
+    weights: str | None,
+    model: Any,
+    na: Sequence[str] | None,
+) -> Source:
     """Open DATA, and its weights if any, as rows.
 
     Without a choice of columns those that the model was fitted with are taken, where both have
@@ -101,7 +120,7 @@ def _opened(
     weights: str | None,
     model: Any,
     na: Sequence[str] | None,
-) -> tuple[Any, Any]:
+) -> Source:
     import fusem
 
     read = partial(fusem.rows, data, na_values=na)
@@ -122,7 +141,7 @@ def _opened(
     rows = read(columns=chosen)
     if model is not None:
         _check_width(data, rows.n_columns, model)
-    return rows, weight_rows
+    return Source(rows, weight_rows, chosen)
 
 
 def _check_width(data: str, n_columns: int, model: Any) -> None:

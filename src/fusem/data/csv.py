@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fusem.data.arrow import batch_to_block, choose_numeric, pyarrow_module
-from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows
+from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows, Whole
 from fusem.data.columns import NotNumericError, enumerated, string_names
 from fusem.data.csv_cells import CsvCells, is_number, text_of
 from fusem.data.file_mark import FileMark
@@ -108,6 +108,25 @@ class CsvRows(Rows):
             raise ValueError(f"{self.label}: {self._located(str(error))}") from error
         self._mark.check()
         self.n_rows = total
+
+    def whole(self) -> Whole:
+        """All columns, as the text that stands in the file."""
+        pa = pyarrow_module("pyarrow", self.label)
+        text = {name: pa.string() for name in self._all_columns}
+        names = pa.schema(text.items())
+
+        def tables() -> Iterator[Any]:
+            self._mark.check()
+            try:
+                with self._reader(column_types=text, strings_can_be_null=False) as reader:
+                    for batch in reader:
+                        yield pa.Table.from_batches([batch])
+            except pa.ArrowException as error:
+                raise ValueError(f"{self.label}: {error}") from error
+            self._mark.check()
+
+        positions = [names.get_field_index(name) for name in self._columns]
+        return Whole(names, positions, tables, frozenset(self._nulls))
 
     def _may_be_names(self, first: list[str], schema: Any) -> bool:
         """Whole numbers without repetition; of a single column, over lines that hold others."""
