@@ -400,7 +400,8 @@ def test_what_is_not_identified_is_said():
 def test_more_components_than_rows_with_values():
     X = np.full((20, 3), np.nan)
     X[:4] = np.eye(4, 3)
-    with pytest.raises(ValueError, match="n_components = 5, n_samples = 4"):
+    message = r"n_components = 5, n_samples = 4 \(20 rows, of which 16 have no value at all\)"
+    with pytest.raises(ValueError, match=message):
         fusem.GaussianMixture(5).fit(X)
 
 
@@ -458,7 +459,7 @@ def test_rows_without_any_value_are_no_rows_in_warnings():
     rng = np.random.default_rng(0)
     X = np.full((2000, 2), np.nan)
     X[5:8] = rng.normal(size=(3, 2)) * [[1.0], [2.0], [30.0]]
-    with pytest.warns(fusem.FewRowsWarning, match="^3 rows for 2 components"):
+    with pytest.warns(fusem.FewRowsWarning, match=r"^3 rows with any value \(of 2000\) for 2 comp"):
         fusem.GaussianMixture(2, random_state=0).fit(X)
 
 
@@ -475,7 +476,7 @@ def test_a_start_finds_the_few_rows_that_have_values():
 def test_hardly_any_value_of_a_column_is_said():
     X = CASES[0].data(200)
     X[3:, 2] = np.nan
-    with pytest.warns(fusem.FewRowsWarning, match=r"Columns 2 have hardly any value \(3\)"):
+    with pytest.warns(fusem.FewRowsWarning, match=r"Column 2 has hardly any value \(3\)"):
         fusem.GaussianMixture(5, random_state=0).fit(X)
 
 

@@ -51,7 +51,7 @@ class EmptyComponentWarning(FusemWarning):
 
 
 class ConstantColumnWarning(FusemWarning):
-    """Columns that do not vary, or that are combinations of other columns (collinear)."""
+    """Columns that do not vary, or that are combinations of other columns (collinear), or nearly so."""
 
 
 class RegularizationWarning(FusemWarning):
@@ -59,7 +59,11 @@ class RegularizationWarning(FusemWarning):
 
 
 class FewRowsWarning(FusemWarning):
-    """Hardly more rows than components."""
+    """Hardly more rows than components or columns, or hardly any value of a column.
+
+    A component whose rows hardly ever have a value in some column has a mean and a variance there that
+    rest on its other columns, on the start and on the regularisation.
+    """
 
 
 class HeaderWarning(FusemWarning):

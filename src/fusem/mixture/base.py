@@ -142,13 +142,13 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
                 "increase max_iter, tol, or check for degenerate data.",
             )
         model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
-        diagnose.likelihood(fitted.run)
         diagnose.missing_values(self._family, summary, names)
         diagnose.rows_per_component(summary, len(model.weights), names)
-        collinear = diagnose.columns(
+        singular = diagnose.columns(
             self._family, model, summary, reg, self.reg_covar == "auto", names
         )
-        diagnose.components(self._family, model, fitted.counts, summary, reg, collinear)
+        diagnose.components(self._family, model, fitted.counts, summary, reg, singular, names)
+        diagnose.likelihood(fitted.run, singular)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
         """Fit, then label the same rows: ``fit(X).predict(X)``.
