@@ -20,10 +20,12 @@ from fusem.exceptions import (
     warn,
 )
 from fusem.mixture.engine import Model
+from fusem.mixture.support import ENOUGH
 
 Array = NDArray[np.float64]
 COLLINEAR = 1e-8  # smallest eigenvalue of a correlation matrix that counts as full rank
 INFLUENTIAL = 1e-3  # share of a column's variance from which reg_covar shapes the result
+ROUNDED = 1e-6  # by which sums of responsibilities may be less than whole rows
 FLOOR = 2.0  # a variance below this many times reg_covar has collapsed to it
 
 
@@ -280,12 +282,20 @@ def rows_in_words(summary: Summary) -> str:
 
 def rows_per_component(
     summary: Summary, n_components: int, names: NDArray[np.object_] | None
-) -> None:
-    """Warn where there are hardly more rows, or values of a column, than components."""
+) -> NDArray[np.bool_]:
+    """Warn where there are hardly more rows, or values of a column, than components.
+
+    Returns
+    -------
+    few : ndarray of bool, shape (d,)
+        Columns of which that has been said, or need not be: they are constant.
+    """
+    told: NDArray[np.bool_] = summary.variances == 0.0
     if n_components == 1:
-        return
+        return told
     values = summary.observed * summary.n_used
     few = np.flatnonzero(values < 2 * n_components)
+    told = told | (values < 2 * n_components)
     if summary.n_used < 2 * n_components:
         warn(
             FewRowsWarning,
@@ -300,6 +310,40 @@ def rows_per_component(
             "about them. Use fewer components (n_components) or drop "
             f"{verb(few, 'the column', 'the columns')}.",
         )
+    return told
+
+
+def values_per_component(
+    family: ModuleType,
+    support: Array,
+    told: NDArray[np.bool_],
+    few: NDArray[np.bool_],
+    names: NDArray[np.object_] | None,
+) -> None:
+    """Warn where a component's rows have hardly any value in a column.
+
+    Parameters
+    ----------
+    support : ndarray of shape (K, d)
+        Effective rows of each component that have a value in each column.
+    told, few : ndarrays of bool, shapes (K,) and (d,)
+        Components and columns of which others have said it.
+    """
+    lacking = np.argwhere((support < ENOUGH - ROUNDED) & ~told[:, None] & ~few)
+    if not lacking.size:
+        return
+    pairs = [
+        f"component {k} in {counted('column', np.array([j]), names)} ({support[k, j]:.2g})"
+        for k, j in lacking[:10]
+    ]
+    more = f", … ({len(lacking)} in all)" if len(lacking) > len(pairs) else ""
+    warn(
+        FewRowsWarning,
+        f"Hardly any row of a component has a value in some column: {', '.join(pairs)}{more}. In brackets "
+        "stands how many effective rows have one. "
+        f"{'Mean and covariance' if family.MATRICES else 'Mean and variance'} there rest on its other "
+        "columns, the start and reg_covar. Use fewer components (n_components), or drop the column.",
+    )
 
 
 def likelihood(run: Run[Model], singular: bool) -> None:

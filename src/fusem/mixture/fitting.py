@@ -23,6 +23,7 @@ from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.mixture.diagnose import collinear_columns, counted, too_few_for_columns, verb
 from fusem.mixture.engine import HEADER, Engine, Model
+from fusem.mixture.support import column_support
 
 Array = NDArray[np.float64]
 START_ROWS = 50_000  # rows that a start looks at; with more, a random subsample of so many
@@ -249,6 +250,13 @@ class Fit:
             assert failure is not None
             raise failure
         return best
+
+    def support(self, fitted: Fitted) -> Array | None:
+        """Effective rows of each component with a value in each column (K, d); None where none is missing."""
+        if self.summary.missing is None or not fitted.run.sweeps:
+            return None
+        found = fitted.run.params, fitted.counts, fitted.summary
+        return column_support(self.engine, *found, self.rows, self.weights, self.workers)
 
 
 class Listener:
