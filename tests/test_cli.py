@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,31 +17,12 @@ from fusem.cli.output import InOrder, TableWriter
 from fusem.cli.source import open_source
 from fusem.cli.table import numbers
 from tests import processes
+from tests.command import fusem_command, succeed
 
 pd = pytest.importorskip("pandas")
 pq = pytest.importorskip("pyarrow.parquet")
 
 MEANS = np.array([[0.0, 0.0], [8.0, 1.0], [1.0, 9.0]])
-
-
-def fusem_command(*arguments: object, **changes: str) -> SimpleNamespace:
-    """Run ``fusem ...`` and return its exit code, its output and the lines it wrote to stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "fusem", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=processes.environment(**changes),
-        timeout=processes.SECONDS,
-        check=False,
-    )
-    return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr.splitlines())
-
-
-def succeed(*arguments: object, **changes: str) -> str:
-    """Run a command that must succeed without a word on stderr, and return what it printed."""
-    done = fusem_command(*arguments, **changes)
-    assert (done.code, done.err) == (0, [])
-    return done.out
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +224,36 @@ def test_score(folder):
     assert f"{model.score(rows):.9f}" in succeed(*arguments)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_score_prints_multiplies(folder, tmp_path, weighted):
+    """The total is the mean times the rows that have a value, or times their weight; the others are told."""
+    X = np.concatenate([array(folder), np.full((7, 2), np.nan)])
+    np.save(tmp_path / "t.npy", X)
+    np.save(tmp_path / "w.npy", np.linspace(0.5, 2.0, len(X)))
+    model = fusem.GaussianMixture(3, random_state=1).fit(array(folder))
+    model.save(tmp_path / "m.npz")
+    arguments = ["score", tmp_path / "m.npz", tmp_path / "t.npy"]
+    arguments += ["-w", tmp_path / "w.npy"] if weighted else []
+    record = json.loads(succeed(*arguments, "--json"))
+    assert (record["rows"], record["rows_without_value"]) == (1500, 7)
+    weight = np.linspace(0.5, 2.0, len(X))[:1500].sum() if weighted else 1500.0
+    assert record["weight"] == pytest.approx(weight, rel=1e-12)
+    lines = [line.rsplit("  ", 1) for line in succeed(*arguments).splitlines()]
+    shown = {name.strip(): value.strip() for name, value in lines}
+    assert shown["rows"] == "1,500"
+    assert shown["without any value"] == "7 more, which do not count"
+    per = "unit of weight" if weighted else "row"
+    counted = float(shown["weight" if weighted else "rows"].replace(",", ""))
+    total = float(shown[f"log-likelihood per {per}"]) * counted
+    assert float(shown["log-likelihood"]) == pytest.approx(total, abs=0.01)
+
+
+def test_fit_tells_of_rows_without_any_value(folder, tmp_path):
+    np.save(tmp_path / "t.npy", np.concatenate([array(folder), np.full((7, 2), np.nan)]))
+    done = fusem_command("fit", tmp_path / "t.npy", "-k", 3, "--seed", 1, "-q")
+    assert done.out.startswith("\n1,500 rows (7 more without any value), 2 columns, 3 components")
+
+
 def test_sample(folder, tmp_path):
     succeed("sample", folder / "model.npz", "-n", 5000, "--seed", 1, "-o", tmp_path / "s.parquet")
     succeed("sample", folder / "model.npz", "-n", 5000, "--seed", 1, "-o", tmp_path / "s.npy")
@@ -318,36 +328,21 @@ def test_demo(tmp_path):
 # ---- errors ----
 
 
-@pytest.mark.parametrize("ending", ["npy", "parquet", "csv"])
-def test_impute_fills_in_what_is_missing(folder, tmp_path, ending):
+def test_spellings_of_a_missing_value(folder, tmp_path):
     rows = np.load(folder / "table.npy")
-    rows[::7, 1] = np.nan
-    table = pd.DataFrame(rows, columns=["a", "b"])
-    table.to_parquet(tmp_path / "holes.parquet")
-    output = tmp_path / f"full.{ending}"
-    done = fusem_command("impute", tmp_path / "holes.parquet", "-k", 3, "--seed", 1, "-o", output)
-    assert (done.code, done.out) == (0, f"1,500 rows written to {output}\n")
-    read = {"npy": np.load, "parquet": pd.read_parquet, "csv": pd.read_csv}[ending](output)
-    expected = fusem.EMImputer(3, random_state=1).fit_transform(table)
-    np.testing.assert_array_equal(np.asarray(read), expected)
-
-
-def test_impute_from_a_model_and_by_draws(folder, tmp_path):
-    rows = np.load(folder / "table.npy")
-    rows[::7, 1] = np.nan
-    np.save(tmp_path / "holes.npy", rows)
-    output = tmp_path / "full.npy"
-    words = "impute", tmp_path / "holes.npy", "--model", folder / "plain.npz", "-o", output
-    model = fusem.GaussianMixture(3, random_state=1).fit(np.load(folder / "table.npy"))
-    model.save(folder / "plain.npz")
-    assert fusem_command(*words).code == 0
-    np.testing.assert_array_equal(np.load(output), model.impute(rows))
-    drawn = []
-    for _ in range(2):
-        assert fusem_command(*words, "--sample", "--seed", 3).code == 0
-        drawn.append(np.load(output))
-    np.testing.assert_array_equal(*drawn)
-    assert (drawn[0][::7, 1] != model.impute(rows)[::7, 1]).all()
+    table = pd.DataFrame(rows, columns=["a", "b"]).round(3).astype(object)
+    table.iloc[::7, 1] = "n.d."
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = "fit", tmp_path / "t.csv", "-k", 2, "--seed", 0, "--json"
+    done = fusem_command(*words)
+    assert done.code == 1
+    assert "Line 2 has 'n.d.' in column 'b', which is no number." in done.err[0]
+    assert done.err[0].endswith("If that means a missing value: --na n.d. says so.")
+    record = json.loads(succeed(*words, "--na", "n.d."))
+    holes = rows.round(3)
+    holes[::7, 1] = np.nan
+    expected = fusem.GaussianMixture(2, random_state=0).fit(holes)
+    np.testing.assert_allclose(record["means"], expected.means_)
 
 
 @pytest.mark.parametrize(

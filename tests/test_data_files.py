@@ -239,8 +239,53 @@ def test_wrong_csv(text, message):
 
 def test_csv_with_text_far_down():
     rows = open_rows(write_csv("x.csv", "a,b\n" + "1,2\n" * 400_000 + "1,oops\n"))
-    with pytest.raises(ValueError, match=r"'x\.csv': In column 'b': .*'oops'"):
+    message = r"'x\.csv': Line 400002 has 'oops' in column 'b', .* na_values=\['oops'\]"
+    with pytest.raises(ValueError, match=message):
         rows.to_array()
+    rows = open_rows("x.csv", na_values="oops")
+    assert np.isnan(rows.to_array()[-1]).tolist() == [False, True]
+
+
+def test_csv_with_other_spellings_of_a_missing_value():
+    path = write_csv("x.csv", 'a,b\n1, NA\n\n-999,"n.d."\n3,-\n4,5\n')
+    message = (
+        r"column 'b' \(string\) is not.* Line 4 has 'n\.d\.' in column 'b', which is no number\. .*"
+    )
+    with pytest.raises(ValueError, match=message + r"na_values=\['n\.d\.', '-'\]"):
+        open_rows(path)
+    rows = open_rows(path, na_values=["n.d.", "-", "-999"])
+    expected = [[1, np.nan], [np.nan, np.nan], [3, np.nan], [4, 5]]
+    np.testing.assert_array_equal(rows.to_array(), expected)
+    several = open_rows([path, path], na_values=["n.d.", "-", "-999"])
+    np.testing.assert_array_equal(several.to_array(), expected * 2)
+    bare = open_rows(write_csv("y.csv", "n.d.;1.5\n2;3\n"), na_values=["n.d."])
+    np.testing.assert_array_equal(bare.to_array(), [[np.nan, 1.5], [2, 3]])
+    write_csv("z.csv", "1.5;2\n3;x\n")
+    with pytest.raises(ValueError, match=r"Line 2 has 'x' in column 1, which is no number"):
+        open_rows("z.csv")
+
+
+def test_columns_of_text_are_not_taken_for_numbers_with_holes():
+    write_csv("x.csv", "a,name\n" + "".join(f"{j},r{j}\n" for j in range(20)))
+    with pytest.raises(ValueError, match="not numeric") as caught:
+        open_rows("x.csv")
+    assert "Line" not in str(caught.value)
+    write_csv("x.csv", "a,name\n" + "".join(f"{j},{'r' * (j > 0)}{j}\n" for j in range(20)))
+    with pytest.raises(ValueError, match="Line 3 has 'r1' in column 'name'") as caught:
+        open_rows("x.csv")
+    assert "na_values" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", [X, [X, X], "x.npy", ["x.csv", "x.npy"], lambda: iter([X])])
+def test_only_csv_files_have_spellings(source):
+    np.save("x.npy", X)
+    write_csv("x.csv", "x,y,z\n1,2,3\n")
+    with pytest.raises(ValueError, match=r"na_values= says how a \.csv file spells"):
+        open_rows(source, na_values=["n.d."])
+    with pytest.raises(ValueError, match="open already: give na_values="):
+        open_rows(open_rows("x.csv"), na_values=["n.d."])
+    with pytest.raises(TypeError, match=r"such as \['n\.d\.', '-999'\]; got \[-999\]"):
+        open_rows("x.csv", na_values=[-999])
 
 
 def test_csv_that_is_no_text():

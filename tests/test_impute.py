@@ -198,6 +198,51 @@ def test_several_tables_are_no_data_frame(table):
         imputer.transform(pd.DataFrame(table, columns=list("abcd")))
 
 
+def test_files_are_returned_as_they_are_where_data_frames_are_asked_for(table, tmp_path):
+    pd = pytest.importorskip("pandas")
+    imputer = fusem.EMImputer(random_state=0).set_output(transform="pandas").fit(table)
+    written = imputer.transform(table, out=tmp_path / "t.npy")
+    assert isinstance(written, np.memmap)
+    assert isinstance(imputer.transform(table), pd.DataFrame)
+    np.testing.assert_array_equal(written, imputer.transform(table, out=None))
+    several = fusem.EMImputer(sample_posterior=True, n_imputations=2, random_state=0)
+    several.set_output(transform="pandas").fit(table)
+    files = several.transform(table, tmp_path / "t-{}.npy")
+    assert [type(file) for file in files] == [np.memmap] * 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_verbose_prints_as_a_mixture_does(table, capsys):
+    fusem.EMImputer(2, random_state=0, max_iter=12, tol=0.0, verbose=1, verbose_interval=5).fit(
+        table
+    )
+    shown = capsys.readouterr().out.splitlines()
+    iterations = ["  Iteration 5", "  Iteration 10"]
+    assert shown == ["Initialization 0", *iterations, "Initialization did not converge."]
+    options = {"sample_posterior": True, "n_imputations": 2, "random_state": 0}
+    fusem.EMImputer(verbose=1, **options).fit(table)
+    shown = capsys.readouterr().out
+    assert shown.count("Initialization 0") == 3
+    assert ("Imputation 0\n" in shown, "Imputation 1\n" in shown) == (True, True)
+    fusem.EMImputer(**options).fit(table)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_warning_names_the_line_that_called(table):
+    table[3] = np.nan
+    calls = (
+        lambda: fusem.EMImputer().fit(table),
+        lambda: fusem.EMImputer().fit_transform(table),
+        lambda: make_pipeline(fusem.EMImputer(), StandardScaler()).fit_transform(table),
+    )
+    for call in calls:
+        with pytest.warns(fusem.MissingValuesWarning) as caught:
+            call()
+        (warning,) = caught
+        place = call.__code__
+        assert (warning.filename, warning.lineno) == (__file__, place.co_firstlineno)
+
+
 def test_an_interrupted_fit_leaves_the_imputer_as_it_was(table):
     imputer = fusem.EMImputer(random_state=0).fit(table)
     before = dict(vars(imputer))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -400,7 +401,8 @@ def test_what_is_not_identified_is_said():
 def test_more_components_than_rows_with_values():
     X = np.full((20, 3), np.nan)
     X[:4] = np.eye(4, 3)
-    with pytest.raises(ValueError, match="n_components = 5, n_samples = 4"):
+    message = r"n_components = 5, n_samples = 4 \(20 rows, of which 16 have no value at all\)"
+    with pytest.raises(ValueError, match=message):
         fusem.GaussianMixture(5).fit(X)
 
 
@@ -458,7 +460,7 @@ def test_rows_without_any_value_are_no_rows_in_warnings():
     rng = np.random.default_rng(0)
     X = np.full((2000, 2), np.nan)
     X[5:8] = rng.normal(size=(3, 2)) * [[1.0], [2.0], [30.0]]
-    with pytest.warns(fusem.FewRowsWarning, match="^3 rows for 2 components"):
+    with pytest.warns(fusem.FewRowsWarning, match=r"^3 rows with any value \(of 2000\) for 2 comp"):
         fusem.GaussianMixture(2, random_state=0).fit(X)
 
 
@@ -475,8 +477,65 @@ def test_a_start_finds_the_few_rows_that_have_values():
 def test_hardly_any_value_of_a_column_is_said():
     X = CASES[0].data(200)
     X[3:, 2] = np.nan
-    with pytest.warns(fusem.FewRowsWarning, match=r"Columns 2 have hardly any value \(3\)"):
+    with pytest.warns(fusem.FewRowsWarning, match=r"Column 2 has hardly any value \(3\)"):
         fusem.GaussianMixture(5, random_state=0).fit(X)
+
+
+def blind_component(n=300, values=0):
+    """Two clusters far apart; the second has so many values in column 1, the first all."""
+    X = np.random.default_rng(0).normal(size=(2 * n, 3))
+    X[n:] += 12.0
+    X[n + values :, 1] = np.nan
+    return X
+
+
+@by_type
+@pytest.mark.parametrize("values", [0, 1, 2])
+def test_a_component_without_values_in_a_column_is_named(case, values):
+    X = blind_component(values=values)
+    model = fusem.GaussianMixture(2, covariance_type=case.covariance_type, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X)
+    said = [str(w.message) for w in caught if w.category is fusem.FewRowsWarning]
+    if values == 2:
+        assert said == []
+        return
+    (text,) = said
+    k = int(model.predict(X[-1:])[0])
+    found = re.search(r"column: component (\d) in column (\d) \(([^)]*)\)\. ", text)
+    assert (int(found[1]), int(found[2])) == (k, 1)
+    assert float(found[3]) == pytest.approx(values, abs=1e-3)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_support_is_counted_as_by_hand(weighted, tmp_path):
+    """Whatever the source, chunks and threads; where all is well the rows are not read to the end."""
+    X = blind_component(n=40_000, values=1)
+    w = np.random.default_rng(1).uniform(0.5, 2.0, len(X)) if weighted else None
+    start = {"weights_init": [0.5, 0.5], "means_init": [[0.0] * 3, [12.0] * 3]}
+    start["precisions_init"] = np.tile(np.eye(3), (2, 1, 1))
+    expected = 1.0 if w is None else w[40_000] / w.mean()
+    for n_jobs, source in ((1, X), (2, np.array_split(X, 7)), (2, X.astype(np.float32))):
+        model = fusem.GaussianMixture(2, n_jobs=n_jobs, max_iter=3, **start)
+        with pytest.warns(fusem.FewRowsWarning) as caught:
+            model.fit(source, sample_weight=w)
+        assert f"component 1 in column 1 ({expected:.2g})" in str(caught[0].message)
+
+
+def test_support_stops_where_there_is_enough():
+    X = with_holes(CASES[0].data(200_000), 0.5)
+    given = []
+
+    def chunks():
+        given.append(0)
+        for chunk in np.array_split(X, 100):
+            given[-1] += 1
+            yield chunk
+
+    model = fusem.GaussianMixture(3, random_state=0, tol=1.0).fit(chunks)
+    assert given[-1] < 50
+    assert given.count(100) >= model.n_iter_
 
 
 def test_many_columns_that_are_never_together_are_named_at_once():

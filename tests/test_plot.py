@@ -363,3 +363,44 @@ def test_bars_of_a_column_with_holes_have_the_area_of_the_density():
         ax = fusem.plot.density(model, X, column=1, sample_weight=w, ax=Figure().subplots())
         heights, edges, _ = ax.patches[0].get_data()
         assert heights @ np.diff(edges) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("n_rows", [600, 6000])  # dots and an image
+def test_rows_that_are_not_drawn_are_counted_under_the_title(n_rows, ax):
+    X = CASES[0].data(n_rows)
+    model = model_of(CASES[0])
+    X[: n_rows // 3, 1] = np.nan
+    note = f"not drawn, values are missing: {n_rows // 3:,} of {n_rows:,} rows"
+    plot.ellipses(model, X, ax=ax)
+    assert ax.get_title(loc="left").splitlines()[-1] == note
+    density = plot.density(model, X, column=1, title="x", ax=Figure().subplots())
+    assert density.get_title(loc="left").splitlines() == ["x", note]
+    complete = plot.density(model, X, column=0, title="x", ax=Figure().subplots())
+    assert complete.get_title(loc="left") == "x"
+    drawn = plot.ellipses(model, X[n_rows // 3 :], ax=Figure().subplots())
+    if n_rows == 600:
+        expected, found = (picture.collections[0].get_offsets() for picture in (drawn, ax))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_responsibilities_of_rows_with_holes(ax, fitted, values):
+    holes = np.append(values, [np.nan] * 7)
+    plot.responsibilities(fitted, holes, ax=ax)
+    note = f"not drawn, values are missing: 7 of {len(holes):,} rows"
+    assert ax.get_title(loc="left") == note
+    assert not np.isnan(ax.lines[0].get_xdata()).any()
+    with pytest.raises(ValueError, match="None of 3 rows has a value"):
+        plot.responsibilities(fitted, np.full(3, np.nan))
+
+
+def test_without_a_complete_row_nothing_is_called_data(ax):
+    model = model_of(CASES[0])
+    X = CASES[0].data(60)
+    X[:, 1] = np.nan
+    plot.density(model, X, column=1, ax=ax)
+    labels = ax.get_legend_handles_labels()[1]
+    assert labels == ["component 0", "component 1", "component 2", "mixture"]
+    assert len(ax.get_legend().get_texts()) == len(labels)
+    rings = plot.ellipses(model, X, ax=Figure().subplots())
+    assert not rings.collections
+    assert "60 of 60 rows" in rings.get_title(loc="left")

@@ -287,6 +287,73 @@ def test_fall_is_reported_and_never_convergence(case):
     assert "reg_covar" in texts[fusem.LikelihoodDecreaseWarning]
 
 
+@pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.covariance_type)
+@pytest.mark.parametrize("n_components", [1, 2])
+@pytest.mark.parametrize("reg_covar", [1e-6, "auto"])
+def test_nearly_collinear_columns_are_named(case, n_components, reg_covar):
+    """What is left of a combination is regularisation: the columns are named, no component is blamed."""
+    rng = np.random.default_rng(1)
+    rows = clusters(d=4)[: 200 if n_components == 2 else 100]
+    rows[:, 3] = rows[:, 0] - 2.0 * rows[:, 1] + 5e-4 * rng.standard_normal(len(rows))
+    texts = fit_and_listen(mixture(case, n_components, reg_covar=reg_covar), rows)
+    kinds = set(fusem_warnings(texts)) - {"LikelihoodDecreaseWarning"}
+    assert kinds == {"ConstantColumnWarning"}
+    text = texts[fusem.ConstantColumnWarning]
+    assert text.startswith("Columns 0, 1, 3 are nearly collinear")
+    assert remedy_in(text)
+
+
+def test_columns_that_are_collinear_in_one_component_are_named_there():
+    rng = np.random.default_rng(0)
+    rows = clusters(d=3)
+    rows[100:, 2] = rows[100:, 0] + 3e-4 * rng.standard_normal(100)
+    model = mixture(CASES[0], 2)
+    texts = fit_and_listen(model, rows)
+    component = int(model.predict(rows[-1:])[0])
+    text = texts[fusem.DegenerateComponentWarning]
+    expected = f"Component {component} has collapsed to the regularisation floor: "
+    assert text.startswith(expected + "columns 0, 2 are nearly collinear.")
+
+
+def test_columns_that_do_not_vary_in_a_component_are_named():
+    pd = pytest.importorskip("pandas")
+    rows = clusters(d=3)
+    rows[100:, 1] = 4.0
+    table = pd.DataFrame(rows, columns=["a", "b", "c"])
+    for case in (CASES[0], CASES[2]):
+        model = mixture(case, 2)
+        text = fit_and_listen(model, table)[fusem.DegenerateComponentWarning]
+        component = int(model.predict(table[-1:])[0])
+        assert text.startswith(f"Component {component} has collapsed")
+        assert "floor: column 'b' hardly varies." in text
+
+
+@pytest.mark.parametrize("reg_covar", [1e-6, "auto"])
+@by_type
+def test_too_few_rows_for_so_many_columns(case, reg_covar):
+    """Dropping a column or a component would not help, and nothing says so."""
+    rows = np.random.default_rng(0).standard_normal((6, 10))
+    texts = fit_and_listen(mixture(case, 1, reg_covar=reg_covar), rows)
+    texts.pop(fusem.LikelihoodDecreaseWarning, None)
+    (text,) = texts.values()
+    if case.covariance_type in ("full", "tied"):
+        assert text.startswith(
+            "6 rows for 10 columns: a covariance matrix of them takes at least 11"
+        )
+        assert "covariance_type='diag', fewer columns, more rows" in text
+    else:
+        assert text.startswith("Component 0 holds fewer than 11 effective rows (6)")
+    assert "fewer components" not in text
+    assert "collinear" not in text
+
+
+@pytest.mark.parametrize("case", CASES[:2], ids=lambda case: case.covariance_type)
+def test_too_few_rows_without_regularisation_are_an_error_that_says_so(case):
+    rows = np.random.default_rng(0).standard_normal((6, 10))
+    with pytest.raises(ValueError, match=r"ill-defined.* 6 rows for 10 columns: .* fewer columns"):
+        mixture(case, 1, reg_covar=0.0).fit(rows)
+
+
 def names_exactly(text: str, kind: str, expected: set[int]) -> bool:
     """Tell whether the first list of components or columns in a message is the expected one."""
     return leading_numbers(text[text.index(kind) :]) == expected

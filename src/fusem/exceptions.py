@@ -51,7 +51,7 @@ class EmptyComponentWarning(FusemWarning):
 
 
 class ConstantColumnWarning(FusemWarning):
-    """Columns that do not vary, or that are combinations of other columns (collinear)."""
+    """Columns that do not vary, or that are combinations of other columns (collinear), or nearly so."""
 
 
 class RegularizationWarning(FusemWarning):
@@ -59,7 +59,11 @@ class RegularizationWarning(FusemWarning):
 
 
 class FewRowsWarning(FusemWarning):
-    """Hardly more rows than components."""
+    """Hardly more rows than components or columns, or hardly any value of a column.
+
+    A component whose rows hardly ever have a value in some column has a mean and a variance there that
+    rest on its other columns, on the start and on the regularisation.
+    """
 
 
 class HeaderWarning(FusemWarning):
@@ -84,9 +88,13 @@ class FusemFileError(ValueError):
     """
 
 
+# scikit-learn stands between a user and `fit` in pipelines, searches and `fit_transform`
+INSIDE = ("fusem.", "sklearn.", "joblib.")
+
+
 def warn(category: type[Warning], message: str) -> None:
-    """Warn as from the line outside this package that called into it."""
+    """Warn as from the line outside this package and scikit-learn that called into it."""
     frame, level = sys._getframe(), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fusem."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

@@ -9,27 +9,12 @@ from typing import Any, Literal
 
 import click
 
+from fusem.cli.em_options import covariance_option, em_options, jobs_option, quiet_option
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import checked_path, output_option, replacing
-from fusem.cli.source import columns_option, open_source, weights_option
+from fusem.cli.source import columns_option, na_option, open_source, weights_option
 
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
-COVARIANCES = ("full", "tied", "diag", "spherical")
-
-
-def _reg_covar(
-    context: click.Context, parameter: click.Parameter, value: str
-) -> float | Literal["auto"]:
-    """Read a number that is not negative, or the word auto."""
-    if value == "auto":
-        return "auto"
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise click.BadParameter(f"{value} is neither a number >= 0 nor the word auto")
-    return number
 
 
 @click.command(
@@ -45,12 +30,9 @@ def _reg_covar(
 )
 @click.argument("data")
 @click.option("-k", "--components", type=click.IntRange(min=1), help="Number of components.")
-@click.option(
-    "--covariance",
-    type=click.Choice(COVARIANCES),
-    help="Form of the covariances.  [default: full]",
-)
+@covariance_option
 @columns_option
+@na_option
 @weights_option
 @click.option(
     "--start",
@@ -60,40 +42,9 @@ def _reg_covar(
     help=f"Where to start: {', '.join(STARTS)}, or the file of a saved model, whose number of "
     "components, covariance form and columns are then the defaults.",
 )
-@click.option(
-    "--restarts",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Fit from N starts and keep the best.",
-)
-@click.option(
-    "--tol",
-    type=click.FloatRange(min=0),
-    default=1e-3,
-    show_default=True,
-    help="Stop when the log-likelihood per row changes by less.",
-)
-@click.option(
-    "--max-iter",
-    type=click.IntRange(min=0),
-    default=100,
-    show_default=True,
-    help="Sweeps at most, for each start; 0: only the start.",
-)
-@click.option(
-    "--reg-covar",
-    metavar="NUMBER|auto",
-    callback=_reg_covar,
-    default="1e-6",
-    show_default=True,
-    help="Added to every variance; auto: relative to each column's.",
-)
+@em_options(1e-3, 100, "1e-6", least=0)
 @click.option("--seed", type=click.IntRange(min=0), help="Makes the start repeatable.")
-@click.option(
-    "--jobs", type=int, default=-1, show_default=True, help="Threads; -1: one for each core."
-)
+@jobs_option
 @output_option((".npz",), "Save the model to this .npz file.", required=False)
 @click.option(
     "--plot",
@@ -103,12 +54,13 @@ def _reg_covar(
     help="Draw the model over the data: .png, .pdf or .svg.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, nothing else.")
-@click.option("-q", "--quiet", is_flag=True, help="Print no line per sweep.")
+@quiet_option
 def fit(
     data: str,
     components: int | None,
     covariance: str | None,
     columns: list[str] | None,
+    na: list[str] | None,
     weights: str | None,
     start: str,
     restarts: int,
@@ -130,7 +82,7 @@ def fit(
     if picture is not None:
         _check_picture(picture)
     settings, first = _start_settings(start, components, covariance)
-    rows, weight_rows = open_source(data, columns, weights, model=first)
+    rows, weight_rows = open_source(data, columns, weights, model=first, na=na)
     # Only now: a mistake in the command is told at once, not after a second of imports.
     from fusem import GaussianMixture
     from fusem.cli.progress import sweep_lines
@@ -250,6 +202,7 @@ def _figure(model: Any, rows: Any, weight_rows: Any, chosen: list[str] | None) -
 
 
 def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
+    from fusem.cli.criteria import counted_rows
     from fusem.cli.report import print_json
     from fusem.cli.summary import print_components
     from fusem.cli.table import how_many, print_pairs
@@ -259,7 +212,7 @@ def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
         return
     state = "converged" if record["converged"] else "not converged"
     click.echo(
-        f"\n{how_many(record['rows'], 'row')}, {how_many(record['n_columns'], 'column')}, "
+        f"\n{counted_rows(record)}, {how_many(record['n_columns'], 'column')}, "
         f"{how_many(record['components'], 'component')} ({record['covariance_type']}): "
         f"{state} after {how_many(record['sweeps'], 'sweep')}, {record['seconds']:.2f} s\n"
     )

@@ -126,7 +126,7 @@ class TableWriter:
         return self._stack.__exit__(*error)
 
     def write(self, block: Any) -> None:
-        """Append a block, an array of shape (m,) or (m, n_columns)."""
+        """Append a block, an array of shape (m,) or (m, n_columns), or a pyarrow table (not to .npy)."""
         if self._append is None:
             opener = {".npy": _open_npy, ".parquet": _open_parquet, ".csv": _open_csv}
             opened = opener[self.path.suffix.lower()](self._part, self.names)
@@ -180,8 +180,10 @@ def _open_parquet(path: Path, names: list[str]) -> Iterator[Callable[[Any], None
 
     def append(block: Any) -> None:
         nonlocal writer
-        columns = [block] if block.ndim == 1 else list(block.T)
-        table = pa.table([pa.array(column) for column in columns], names=names)
+        table = block
+        if not isinstance(block, pa.Table):
+            columns = [block] if block.ndim == 1 else list(block.T)
+            table = pa.table([pa.array(column) for column in columns], names=names)
         if writer is None:
             writer = stack.enter_context(pq.ParquetWriter(path, table.schema))
         waiting.append(table)
@@ -205,13 +207,27 @@ def _open_csv(path: Path, names: list[str]) -> Iterator[Callable[[Any], None]]:
     import numpy as np
 
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerow(names)
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(names)
 
         def append(block: Any) -> None:
+            if not isinstance(block, np.ndarray):
+                lines.writerows(zip(*map(_texts, block.columns), strict=True))
+                return
             whole = np.issubdtype(block.dtype, np.integer)
             np.savetxt(file, block, fmt="%d" if whole else "%.17g", delimiter=",")
 
         yield append
+
+
+def _texts(column: Any) -> list[str | None]:
+    """Cells of a pyarrow column; numbers in the fewest digits that give them back."""
+    import pyarrow as pa
+
+    try:
+        return list(column.cast(pa.string()).to_pylist())
+    except pa.ArrowException:  # lists, structures
+        return [None if value is None else str(value) for value in column.to_pylist()]
 
 
 def require_pyarrow() -> None:

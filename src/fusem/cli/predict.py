@@ -9,7 +9,7 @@ import click
 
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import TABLES, output_option
-from fusem.cli.source import columns_option, open_source
+from fusem.cli.source import columns_option, na_option, open_source
 
 
 @click.command(
@@ -25,7 +25,15 @@ from fusem.cli.source import columns_option, open_source
 @output_option(TABLES, "Where to write: .npy, .parquet or .csv.", required=True)
 @click.option("--proba", is_flag=True, help="Write the probability of each component instead.")
 @columns_option
-def predict(model: str, data: str, output: Path, proba: bool, columns: list[str] | None) -> None:
+@na_option
+def predict(
+    model: str,
+    data: str,
+    output: Path,
+    proba: bool,
+    columns: list[str] | None,
+    na: list[str] | None,
+) -> None:
     """Write the component that each row of DATA most probably belongs to.
 
     MODEL is a file that "fusem fit -o" has written. One number per row is written (int64), or
@@ -40,7 +48,7 @@ def predict(model: str, data: str, output: Path, proba: bool, columns: list[str]
     if reads_from(data, output) or output.resolve() == Path(model).resolve():
         raise click.UsageError(f"{output} is read for this: write to another file.")
     fitted = fusem.load(model)
-    rows, _ = open_source(data, columns, model=fitted)
+    rows, _ = open_source(data, columns, model=fitted, na=na)
     n_components = len(fitted.weights_)
     names = [f"component_{k}" for k in range(n_components)] if proba else ["component"]
     with TableWriter(output, names) as writer, row_bar("predicting", rows.n_rows) as advance:

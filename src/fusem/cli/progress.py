@@ -15,7 +15,7 @@ Record = Any
 
 @contextmanager
 def sweep_lines(*, n_starts: int, quiet: bool, json: bool) -> Iterator[Callable[[Record], None]]:
-    """Give a function that prints a line for each sweep, as it ends.
+    """Give a function that prints a line for each sweep, as it ends, or a line of text.
 
     On a terminal a spinner with the elapsed time stands below the lines. With `json`, stdout
     belongs to the result: the lines go to stderr, and only if that is a terminal.
@@ -45,7 +45,8 @@ def sweep_lines(*, n_starts: int, quiet: bool, json: bool) -> Iterator[Callable[
 
         def report(record: Record) -> None:
             console.print(show(record), markup=False)
-            spinner.update(task, description=f"sweep {record.iteration + 1}")
+            now = record if isinstance(record, str) else f"sweep {record.iteration + 1}"
+            spinner.update(task, description=now)
 
         yield report
 
@@ -57,7 +58,9 @@ class _LinePrinter:
         self.n_starts = n_starts
         self.begun = False
 
-    def __call__(self, record: Record) -> str:
+    def __call__(self, record: Record | str) -> str:
+        if isinstance(record, str):
+            return record
         line = (
             f"{record.iteration:>5}  {record.log_likelihood:>16.9f}  "
             f"{_change(record.change):>10}  {count(record.rows_per_second):>10}"

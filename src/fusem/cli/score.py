@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from fusem.cli.examples import ExampleCommand
-from fusem.cli.source import columns_option, open_source, weights_option
+from fusem.cli.source import columns_option, na_option, open_source, weights_option
 
 
 @click.command(
@@ -19,29 +19,48 @@ from fusem.cli.source import columns_option, open_source, weights_option
 @click.argument("model")
 @click.argument("data")
 @columns_option
+@na_option
 @weights_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, nothing else.")
 def score(
-    model: str, data: str, columns: list[str] | None, weights: str | None, as_json: bool
+    model: str,
+    data: str,
+    columns: list[str] | None,
+    na: list[str] | None,
+    weights: str | None,
+    as_json: bool,
 ) -> None:
-    """Print the log-likelihood of DATA under MODEL, with AIC and BIC (lower is better)."""
+    """Print the log-likelihood of DATA under MODEL, with AIC and BIC (lower is better).
+
+    Rows without any value do not count. The log-likelihood is its mean times the rows, or times their
+    weight where there is one.
+    """
     import fusem
     from fusem.cli.criteria import criteria
     from fusem.cli.report import print_json
     from fusem.cli.table import print_pairs
 
     fitted = fusem.load(model)
-    rows, weight_rows = open_source(data, columns, weights, model=fitted)
+    rows, weight_rows = open_source(data, columns, weights, model=fitted, na=na)
     record = criteria(fitted, rows, weight_rows)
     if as_json:
         print_json({"model": model, "data": data, **record})
         return
-    print_pairs(
-        [
-            ("rows", f"{record['rows']:,}"),
-            ("log-likelihood per row", f"{record['log_likelihood']:.9f}"),
-            ("log-likelihood", f"{record['log_likelihood'] * record['weight']:.2f}"),
-            ("AIC", f"{record['aic']:.2f}"),
-            ("BIC", f"{record['bic']:.2f}"),
-        ]
+    empty, per, total = (
+        record["rows_without_value"],
+        "row",
+        record["log_likelihood"] * record["weight"],
     )
+    pairs = [("rows", f"{record['rows']:,}")]
+    if empty:
+        pairs.append(("without any value", f"{empty:,} more, which do not count"))
+    if weights is not None:
+        per = "unit of weight"
+        pairs.append(("weight", f"{record['weight']:.10g}"))
+    pairs += [
+        (f"log-likelihood per {per}", f"{record['log_likelihood']:.9f}"),
+        ("log-likelihood", f"{total:.2f}"),
+        ("AIC", f"{record['aic']:.2f}"),
+        ("BIC", f"{record['bic']:.2f}"),
+    ]
+    print_pairs(pairs)

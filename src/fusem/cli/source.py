@@ -1,11 +1,13 @@
-"""The options that say which rows: DATA, --columns and --weights."""
+"""The options that say which rows: DATA, --columns, --weights and --na."""
 
 from __future__ import annotations
 
 import csv
 import re
+import shlex
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -35,6 +37,17 @@ def weights_option(command: Command) -> Command:
     )(command)
 
 
+def na_option(command: Command) -> Command:
+    """Add ``--na n.d.,-999``."""
+    return click.option(
+        "--na",
+        metavar="TEXT,...",
+        callback=_split,
+        help="More spellings of a missing value in a .csv file, as they stand there. Without: an "
+        "empty cell, NA, N/A, NaN, null.",
+    )(command)
+
+
 def _split(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> list[str] | None:
@@ -42,7 +55,9 @@ def _split(
         return None
     names = [name.strip() for name in next(csv.reader([value], skipinitialspace=True), [])]
     if not names or not all(names):
-        raise click.BadParameter("give names separated by commas, such as a,b")
+        what = "spellings" if parameter.name == "na" else "names"
+        such = "n.d.,-999" if parameter.name == "na" else "a,b"
+        raise click.BadParameter(f"give {what} separated by commas, such as {such}")
     return names
 
 
@@ -51,7 +66,27 @@ def open_source(
     columns: Sequence[str] | None,
     weights: str | None = None,
     model: Any = None,
+    na: Sequence[str] | None = None,
 ) -> tuple[Any, Any]:
+    """Open DATA, and its weights if any, as rows: the first two of `source_of`."""
+    return source_of(data, columns, weights, model, na)[:2]
+
+
+class Source(NamedTuple):
+    """What a command reads."""
+
+    rows: Any
+    weights: Any  # rows of one column, or None
+    columns: list[Any] | None  # that were chosen, by name or number; None: all
+
+
+def source_of(
+    data: str,
+    columns: Sequence[str] | None,
+    weights: str | None,
+    model: Any,
+    na: Sequence[str] | None,
+) -> Source:
     """Open DATA, and its weights if any, as rows.
 
     Without a choice of columns those that the model was fitted with are taken, where both have
@@ -59,26 +94,37 @@ def open_source(
     model's order.
     """
     try:
-        return _opened(data, columns, weights, model)
+        return _opened(data, columns, weights, model, na)
     except ValueError as error:
         raise ValueError(_as_options(str(error))) from error
 
 
 def _as_options(message: str) -> str:
-    """Speak of the option --columns where Python's argument columns=['a', 'b'] is meant."""
+    """Speak of options where Python's arguments columns=['a', 'b'] and na_values=['x'] are meant."""
+    message = re.sub(r"columns=\[([^]]*)\]", _listed("--columns"), message)
+    message = re.sub(r"na_values=\[([^]]*)\]", _listed("--na"), message)
+    return message.replace("columns=", "--columns").replace("na_values=", "--na")
 
-    def option(match: re.Match[str]) -> str:
-        return "--columns " + match[1].replace("'", "").replace(", ", ",")
 
-    return re.sub(r"columns=\[([^]]*)\]", option, message).replace("columns=", "--columns")
+def _listed(option: str) -> Callable[[re.Match[str]], str]:
+    def words(match: re.Match[str]) -> str:
+        names = match[1].replace("'", "").replace(", ", ",")
+        return f"{option} {shlex.quote(names)}"
+
+    return words
 
 
 def _opened(
-    data: str, columns: Sequence[str] | None, weights: str | None, model: Any
-) -> tuple[Any, Any]:
+    data: str,
+    columns: Sequence[str] | None,
+    weights: str | None,
+    model: Any,
+    na: Sequence[str] | None,
+) -> Source:
     import fusem
 
-    chosen: list[Any] | None = None if columns is None else _typed(data, columns)
+    read = partial(fusem.rows, data, na_values=na)
+    chosen: list[Any] | None = None if columns is None else _typed(data, columns, read)
     own = None if model is None else _model_columns(data, model)
     if own is not None and (chosen is None or sorted(chosen) == sorted(own)):
         chosen = own
@@ -86,16 +132,16 @@ def _opened(
     if weights is not None and weights.lower().endswith(".npy"):
         weight_rows = fusem.rows(weights)
     elif weights is not None:
-        (column,) = _typed(data, [weights])
-        weight_rows = fusem.rows(data, columns=[column])
+        (column,) = _typed(data, [weights], read)
+        weight_rows = read(columns=[column])
         if chosen is None:
-            whole = fusem.rows(data)
+            whole = read()
             others = range(whole.n_columns) if whole.names is None else whole.names
             chosen = [other for other in others if other != column]
-    rows = fusem.rows(data, columns=chosen)
+    rows = read(columns=chosen)
     if model is not None:
         _check_width(data, rows.n_columns, model)
-    return rows, weight_rows
+    return Source(rows, weight_rows, chosen)
 
 
 def _check_width(data: str, n_columns: int, model: Any) -> None:
@@ -109,17 +155,15 @@ def _check_width(data: str, n_columns: int, model: Any) -> None:
         )
 
 
-def _typed(data: str, columns: Sequence[str]) -> list[Any]:
+def _typed(data: str, columns: Sequence[str], read: Callable[..., Any]) -> list[Any]:
     """Columns without names, of an array or of a CSV file that has no header, are numbers."""
-    import fusem
-
     if not all(name.isdecimal() for name in columns):
         return list(columns)
     numbers = [int(name) for name in columns]
     if data.lower().endswith(".npy"):
         return numbers
     try:
-        return numbers if fusem.rows(data, columns=numbers).names is None else list(columns)
+        return numbers if read(columns=numbers).names is None else list(columns)
     except ValueError:  # such as columns called 2020 and 2021
         return list(columns)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,17 @@ FLOAT64: FloatType = np.dtype(np.float64)
 # What must be converted (integers, other byte orders, columns of tables) is converted in pieces
 # of at most this size: they stay in the second-level cache, and memory does not grow with the data.
 PIECE_BYTES = 2**19
+
+
+class Whole(NamedTuple):
+    """A file with all its columns, as it is. Types are pyarrow's."""
+
+    schema: Any  # pyarrow.Schema: of a CSV file all text
+    positions: list[int]  # those of the rows' columns
+    tables: Callable[
+        [], Iterator[Any]
+    ]  # a new pass: pyarrow.Table of bounded size, each of this schema
+    nulls: frozenset[str] | None = None  # how a CSV file spells a missing value
 
 
 class Rows(ABC):
@@ -74,6 +85,16 @@ class Rows(ABC):
             The next m >= 0 rows, of dtype ``self.dtype``, with any strides: a source does not
             copy what is usable as it is. A block must not be written to after it was yielded.
         """
+
+    def whole(self) -> Whole | None:
+        """All columns of the file that these are columns of, also those that hold no numbers.
+
+        Returns
+        -------
+        whole : Whole or None
+            None where there is no such file, or nothing but numbers in it.
+        """
+        return None
 
     def to_array(self) -> FloatArray:
         """All rows as one array.

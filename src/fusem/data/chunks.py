@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows, common_float
+from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows, Whole, common_float
 
 
 class OpenChunk(Protocol):
@@ -64,6 +64,26 @@ class ListRows(Rows):
         counts = [rows.n_rows for rows in self._opened]
         if None not in counts:  # a file of unknown length was read to its end
             self.n_rows = sum(n for n in counts if n is not None)
+
+    def whole(self) -> Whole | None:
+        """All columns of the chunks, where they are files that have the same ones."""
+        first = self._opened[0].whole()
+        others = [rows.whole() for rows in self._opened[1:]]
+        if first is None or any(other is None for other in others):
+            return None
+        for rows, other in zip(self._opened[1:], others, strict=True):
+            if other is not None and other.schema.names != first.schema.names:
+                raise ValueError(
+                    f"{rows.label} has the columns {', '.join(other.schema.names)}, the first file had "
+                    f"{', '.join(first.schema.names)}: they cannot be kept in one table."
+                )
+
+        def tables() -> Iterator[Any]:
+            for one in (first, *others):
+                if one is not None:
+                    yield from one.tables()
+
+        return first._replace(tables=tables)
 
 
 class StreamRows(Rows):

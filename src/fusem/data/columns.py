@@ -130,7 +130,25 @@ def enumerated(names: Sequence[Any], most: int = 12) -> str:
     return shown if len(names) <= most else f"{shown}, … ({len(names)} in all)"
 
 
-def not_numeric(bad: Sequence[tuple[Any, Any]], numeric: Sequence[Any], label: str) -> ValueError:
+class NotNumericError(ValueError):
+    """Columns that were to be read hold no numbers.
+
+    Parameters
+    ----------
+    message : str
+        What is said.
+    columns : list
+        Their names.
+    """
+
+    def __init__(self, message: str, columns: list[Any]) -> None:
+        super().__init__(message)
+        self.columns = columns
+
+
+def not_numeric(
+    bad: Sequence[tuple[Any, Any]], numeric: Sequence[Any], label: str
+) -> NotNumericError:
     """Make the error about columns that hold no numbers.
 
     Parameters
@@ -144,9 +162,10 @@ def not_numeric(bad: Sequence[tuple[Any, Any]], numeric: Sequence[Any], label: s
 
     Returns
     -------
-    error : ValueError
+    error : NotNumericError
         To be raised.
     """
+    names = [name for name, _ in bad]
     named = ", ".join(f"{name!r} ({kind})" for name, kind in bad[:5])
     if len(bad) == 1:
         complaint = f"{label}: column {named} is not numeric"
@@ -154,8 +173,9 @@ def not_numeric(bad: Sequence[tuple[Any, Any]], numeric: Sequence[Any], label: s
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         complaint = f"{label}: columns {named}{more} are not numeric"
     if not numeric:
-        return ValueError(f"{complaint}, and no other column is.")
-    return ValueError(f"{complaint}. Choose among the others: columns=[{enumerated(numeric)}].")
+        return NotNumericError(f"{complaint}, and no other column is.", names)
+    choice = f"Choose among the others: columns=[{enumerated(numeric)}]."
+    return NotNumericError(f"{complaint}. {choice}", names)
 
 
 def string_names(names: Sequence[Any] | None) -> tuple[str, ...] | None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fusem.data.arrow import batch_to_block, choose_numeric, pyarrow_module
-from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows
-from fusem.data.columns import enumerated, string_names
+from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows, Whole
+from fusem.data.columns import NotNumericError, enumerated, string_names
+from fusem.data.csv_cells import CsvCells, is_number, text_of
 from fusem.data.file_mark import FileMark
 from fusem.exceptions import HeaderWarning, warn
 
 DELIMITERS = ",;\t"
+# What pyarrow says of a cell that is not of the column's type.
+CONVERSION = re.compile(
+    r"In (?P<where>CSV column #(?P<column>\d+)).*invalid value '(?P<value>.*)'", re.S
+)
 
 
 class CsvRows(Rows):
@@ -22,7 +27,8 @@ class CsvRows(Rows):
 
     The first line names the columns unless all of it is numbers and missing values; where these are whole
     and might be names all the same, such as years, a `HeaderWarning` says so. Columns are float64 unless
-    `dtype` says otherwise; empty cells, ``NA``, ``N/A``, ``NaN`` and ``null`` are NaN. Lines without anything
+    `dtype` says otherwise; empty cells, ``NA``, ``N/A``, ``NaN`` and ``null`` are NaN, and what `na_values`
+    adds. Lines without anything
     are no rows, also where there is a single column: write ``""`` or ``NA``. A Parquet or `.npy` file is read
     some twenty times faster: fits of many sweeps had better be converted once.
 
@@ -36,17 +42,25 @@ class CsvRows(Rows):
         What errors call it.
     dtype : numpy.dtype, optional
         float32 or float64.
+    na_values : sequence of str, optional
+        More spellings of a missing value.
     """
 
     def __init__(
-        self, path: Path, columns: Any, label: str, dtype: FloatType | None = None
+        self,
+        path: Path,
+        columns: Any,
+        label: str,
+        dtype: FloatType | None = None,
+        na_values: Sequence[str] = (),
     ) -> None:
         self.label = label
         self._path = path
         self._mark = FileMark(path, label)
         self._delimiter, first = _first_line(path, label)
-        nulls = set(pyarrow_module("pyarrow.csv", label).ConvertOptions().null_values)
-        self._has_names = not all(cell in nulls or _is_number(cell) for cell in first)
+        nulls = [*pyarrow_module("pyarrow.csv", label).ConvertOptions().null_values, *na_values]
+        self._nulls = sorted({*nulls, *(f" {spelling}" for spelling in nulls)})  # as in "1, NA"
+        self._has_names = not all(cell in self._nulls or is_number(cell) for cell in first)
         schema = self._schema()
         if not self._has_names and self._may_be_names(first, schema):
             warn(
@@ -55,8 +69,11 @@ class CsvRows(Rows):
                 f"not as names of columns. If it holds names, put letters to them, such as 'n{first[0]}'; "
                 "if it is a row, a line of names above it ends this warning.",
             )
-        positions = choose_numeric(schema, columns, label)
         self._all_columns = list(schema.names)
+        try:
+            positions = choose_numeric(schema, columns, label)
+        except NotNumericError as error:
+            raise ValueError(f"{error}{self._spellings_in(error.columns)}") from None
         self._columns = [schema.names[j] for j in positions]
         # The types seen so far may be too narrow for later lines: 0 and 1 now, 0.5 further down.
         pa = pyarrow_module("pyarrow", label)
@@ -88,9 +105,28 @@ class CsvRows(Rows):
                     total += batch.num_rows
                     yield batch_to_block(batch.columns, batch.num_rows, self.dtype)
         except pa.ArrowException as error:
-            raise ValueError(f"{self.label}: {self._named(str(error))}") from error
+            raise ValueError(f"{self.label}: {self._located(str(error))}") from error
         self._mark.check()
         self.n_rows = total
+
+    def whole(self) -> Whole:
+        """All columns, as the text that stands in the file."""
+        pa = pyarrow_module("pyarrow", self.label)
+        text = {name: pa.string() for name in self._all_columns}
+        names = pa.schema(text.items())
+
+        def tables() -> Iterator[Any]:
+            self._mark.check()
+            try:
+                with self._reader(column_types=text, strings_can_be_null=False) as reader:
+                    for batch in reader:
+                        yield pa.Table.from_batches([batch])
+            except pa.ArrowException as error:
+                raise ValueError(f"{self.label}: {error}") from error
+            self._mark.check()
+
+        positions = [names.get_field_index(name) for name in self._columns]
+        return Whole(names, positions, tables, frozenset(self._nulls))
 
     def _may_be_names(self, first: list[str], schema: Any) -> bool:
         """Whole numbers without repetition; of a single column, over lines that hold others."""
@@ -99,12 +135,29 @@ class CsvRows(Rows):
         pa = pyarrow_module("pyarrow", self.label)
         return len(first) > 1 or not pa.types.is_integer(schema.field(0).type)
 
-    def _named(self, complaint: str) -> str:
-        """Give a column its name where pyarrow counts them."""
-        number = re.search(r"CSV column #(\d+)", complaint)
-        if number is None or not self._has_names:
+    def _spellings_in(self, columns: list[str]) -> str:
+        """Say what stands among the numbers of columns that are text because of it."""
+        found = [
+            self._cells().among_numbers(j, self._name(j))
+            for j, name in enumerate(self._all_columns)
+            if name in columns
+        ]
+        return "".join(f" {told}" for told in found if told)
+
+    def _located(self, complaint: str) -> str:
+        """Name line and column of the value that pyarrow complains about."""
+        found = CONVERSION.search(complaint)
+        if found is None:
             return complaint
-        return complaint.replace(number[0], f"column {self._all_columns[int(number[1])]!r}")
+        column = int(found["column"])
+        told = self._cells().where(column, self._name(column), found["value"])
+        return told or complaint.replace(found["where"], self._name(column))
+
+    def _name(self, column: int) -> str:
+        return f"column {self._all_columns[column]!r}" if self._has_names else f"column {column}"
+
+    def _cells(self) -> CsvCells:
+        return CsvCells(self._path, self._delimiter, self._has_names, set(self._nulls))
 
     def _schema(self) -> Any:
         """Column names and the types of the first megabyte."""
@@ -121,16 +174,15 @@ class CsvRows(Rows):
             str(self._path),
             read_options=csv.ReadOptions(autogenerate_column_names=not self._has_names),
             parse_options=csv.ParseOptions(delimiter=self._delimiter),
-            convert_options=csv.ConvertOptions(**conversion),
+            convert_options=csv.ConvertOptions(null_values=self._nulls, **conversion),
         )
 
 
 def _first_line(path: Path, label: str) -> tuple[str, list[str]]:
     """Find the separator, and the cells of the first line without their quotes."""
     pyarrow_module("pyarrow.csv", label)  # say first that it is missing
-    opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline=None) as file:
+        with text_of(path) as file:
             line = file.readline(2**20).rstrip("\n")
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
         raise ValueError(f"{label} cannot be read as CSV: it is no text ({error}).") from None
@@ -141,11 +193,3 @@ def _first_line(path: Path, label: str) -> tuple[str, list[str]]:
         )
     delimiter = max(DELIMITERS, key=line.count)
     return delimiter, [cell.strip().strip('"') for cell in line.split(delimiter)]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -14,6 +14,7 @@ from fusem.data.chunks import ListRows
 from fusem.data.csv import CsvRows
 from fusem.data.npy import open_npy
 from fusem.data.parquet import ParquetRows
+from fusem.data.spellings import other_spellings
 
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -53,7 +54,11 @@ def is_readable_name(text: str) -> bool:
 
 
 def open_path(
-    path: str | os.PathLike[Any], columns: Any, label: str, dtype: FloatType | None
+    path: str | os.PathLike[Any],
+    columns: Any,
+    label: str,
+    dtype: FloatType | None,
+    na_values: Sequence[str] | None = None,
 ) -> Rows:
     """Open a file, a folder or a glob.
 
@@ -68,6 +73,8 @@ def open_path(
         What errors call it.
     dtype : numpy.dtype or None
         float32 or float64, default by the contents.
+    na_values : sequence of str, optional
+        More spellings of a missing value in CSV files.
 
     Returns
     -------
@@ -85,11 +92,15 @@ def open_path(
     """
     paths = _resolve(path, label)
     name = repr(str(paths[0])) if len(paths) == 1 and glob.has_magic(os.fsdecode(path)) else label
-    return open_paths(paths, columns, name, dtype)
+    return open_paths(paths, columns, name, dtype, na_values)
 
 
 def open_list(
-    paths: Sequence[str | os.PathLike[Any]], columns: Any, label: str, dtype: FloatType | None
+    paths: Sequence[str | os.PathLike[Any]],
+    columns: Any,
+    label: str,
+    dtype: FloatType | None,
+    na_values: Sequence[str] | None = None,
 ) -> Rows:
     """Open a list of files, folders and globs, read one after the other.
 
@@ -103,6 +114,8 @@ def open_list(
         What errors call the list.
     dtype : numpy.dtype or None
         float32 or float64, default by the contents.
+    na_values : sequence of str, optional
+        More spellings of a missing value in CSV files.
 
     Returns
     -------
@@ -110,10 +123,17 @@ def open_list(
         All their rows.
     """
     found = [file for path in paths for file in _resolve(path, repr(os.fsdecode(path)))]
-    return open_paths(found, columns, label if len(found) > 1 else repr(str(found[0])), dtype)
+    name = label if len(found) > 1 else repr(str(found[0]))
+    return open_paths(found, columns, name, dtype, na_values)
 
 
-def open_paths(paths: Sequence[Path], columns: Any, label: str, dtype: FloatType | None) -> Rows:
+def open_paths(
+    paths: Sequence[Path],
+    columns: Any,
+    label: str,
+    dtype: FloatType | None,
+    na_values: Sequence[str] | None = None,
+) -> Rows:
     """Open files that are read one after the other.
 
     Parameters
@@ -126,23 +146,31 @@ def open_paths(paths: Sequence[Path], columns: Any, label: str, dtype: FloatType
         What errors call them together.
     dtype : numpy.dtype or None
         float32 or float64, default by the contents.
+    na_values : sequence of str, optional
+        More spellings of a missing value in CSV files.
 
     Returns
     -------
     rows : Rows
         All their rows.
     """
+    if na_values is not None and not all(path.name.lower().endswith(CSV) for path in paths):
+        raise other_spellings(label)
     if all(path.name.lower().endswith(PARQUET) for path in paths):
         return ParquetRows(list(paths), columns, label, dtype)
     if len(paths) > 1:
         names = [str(path) for path in paths]
-        return ListRows(names, lambda p, name, d: open_path(p, columns, repr(p), d), label, dtype)
+
+        def open_one(chunk: str, label: str, dtype: FloatType | None) -> Rows:
+            return open_path(chunk, columns, repr(chunk), dtype, na_values)
+
+        return ListRows(names, open_one, label, dtype)
     path = paths[0]
     name = path.name.lower()
     if name.endswith(".npy"):
         return open_npy(path, label, columns, dtype)
     if name.endswith(CSV):
-        return CsvRows(path, columns, label, dtype)
+        return CsvRows(path, columns, label, dtype, na_values or ())
     remedy = next((text for end, text in _OTHERS.items() if name.endswith(end)), None)
     kinds = ", ".join(READABLE)
     raise ValueError(

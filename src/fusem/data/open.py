@@ -19,6 +19,7 @@ from fusem.data.chunks import ListRows, StreamRows
 from fusem.data.columns import column_list, column_positions
 from fusem.data.files import is_readable_name, open_list, open_path
 from fusem.data.npy import memmap_watch
+from fusem.data.spellings import other_spellings, spellings
 from fusem.data.tables import open_pandas, open_polars
 
 ACCEPTED = (
@@ -32,6 +33,7 @@ class _Choice(NamedTuple):
 
     columns: Any = None
     dtype: FloatType | None = None
+    na_values: list[str] | None = None
     flat_chunks: bool = False  # a 1-D chunk is a piece of one column, not a mistake
 
 
@@ -40,6 +42,7 @@ def open_rows(
     *,
     columns: Any = None,
     dtype: npt.DTypeLike | None = None,
+    na_values: Any = None,
     label: str | None = None,
 ) -> Rows:
     """Rows from an array, a table, a file, or chunks of any of them, to be read many times.
@@ -66,6 +69,9 @@ def open_rows(
         table all must be numeric then.
     dtype : {float32, float64}, optional
         What to compute with. Default float32 if all columns are float32 or float16, else float64.
+    na_values : str or list of str, optional
+        How a CSV file spells a missing value, beside an empty cell, ``NA``, ``N/A``, ``NaN`` and ``null``:
+        cells as they stand there, such as ``["n.d.", "-999"]``.
     label : str, optional
         What errors call the source; default ``X``, or the path.
 
@@ -102,7 +108,8 @@ def open_rows(
     >>> fusem.rows(chunks)
     <Rows of X: ? x 2 float64>
     """
-    wanted = _Choice(columns if columns is None else column_list(columns), _float_dtype(dtype))
+    chosen = columns if columns is None else column_list(columns)
+    wanted = _Choice(chosen, _float_dtype(dtype), spellings(na_values))
     return _not_empty(_recognise(X, wanted, label))
 
 
@@ -172,8 +179,11 @@ def _recognise(X: Any, wanted: _Choice, label: str | None) -> Rows:
         return _as_it_is(X, wanted)
     if isinstance(X, str | os.PathLike):
         path = repr(os.fsdecode(X))
-        return open_path(X, wanted.columns, f"{label} ({path})" if label else path, wanted.dtype)
+        name = f"{label} ({path})" if label else path
+        return open_path(X, wanted.columns, name, wanted.dtype, wanted.na_values)
     label = label or "X"
+    if wanted.na_values is not None and not _may_hold_paths(X):
+        raise other_spellings(label)
     rows = _from_library(X, wanted, label)
     if rows is not None:
         return rows
@@ -188,7 +198,16 @@ def _recognise(X: Any, wanted: _Choice, label: str | None) -> Rows:
     return _from_chunks(X, wanted, label)
 
 
+def _may_hold_paths(X: Any) -> bool:
+    """Whether X is a list of paths or chunks, or makes such: each is looked at when it is opened."""
+    if isinstance(X, list | tuple):
+        return any(_is_path(item) for item in X)
+    return not hasattr(X, "__array__") and not _libraries(X) & {"pandas", "polars", "pyarrow"}
+
+
 def _as_it_is(rows: Rows, wanted: _Choice) -> Rows:
+    if wanted.na_values is not None:
+        raise ValueError(f"{rows!r} is open already: give na_values= where it is opened, not here.")
     if wanted.columns is not None:
         raise ValueError(f"{rows!r} is open already: give columns= where it is opened, not here.")
     if wanted.dtype not in (None, rows.dtype):
@@ -254,7 +273,7 @@ def _from_array(X: npt.NDArray[Any], wanted: _Choice, label: str) -> Rows:
 def _from_list(X: list[Any] | tuple[Any, ...], wanted: _Choice, label: str) -> Rows:
     """Tell a list of chunks from a list of rows: chunks have two dimensions of their own."""
     if X and all(_is_path(item) for item in X):
-        return open_list(X, wanted.columns, label, wanted.dtype)
+        return open_list(X, wanted.columns, label, wanted.dtype, wanted.na_values)
     if any(_is_chunk(item, wanted) for item in X[:2]):
         return ListRows(X, partial(_open_chunk, wanted), label, wanted.dtype)
     try:

@@ -15,7 +15,7 @@ from fusem.data.arrow import (
     pyarrow_module,
     schema_dtype,
 )
-from fusem.data.blocks import FLOAT32, FLOAT64, FloatArray, FloatType, Rows
+from fusem.data.blocks import FLOAT32, FLOAT64, FloatArray, FloatType, Rows, Whole
 from fusem.data.columns import enumerated, not_numeric, string_names
 from fusem.data.file_mark import FileMark
 
@@ -97,6 +97,24 @@ class ParquetRows(Rows):
                     yield batch_to_block(columns, batch.num_rows, self.dtype)
             file.mark.check()
 
+    def whole(self) -> Whole:
+        """All columns of the first file, and those of the others that have the same names."""
+        with _opened(self._files[0].path, self._files[0].label) as file:
+            schema = file.schema_arrow
+        arrow, names = pyarrow_module("pyarrow", self.label), list(schema.names)
+
+        def tables() -> Iterator[Any]:
+            step = batch_rows(len(names), FLOAT64)
+            for file in self._files:
+                file.mark.check()
+                with _opened(file.path, file.label, len(names)) as reader:
+                    _check_has(names, reader.schema_arrow, file.label, self._files[0].label)
+                    for batch in reader.iter_batches(batch_size=step):
+                        yield arrow.Table.from_batches([batch]).select(names).cast(schema)
+                file.mark.check()
+
+        return Whole(schema, [names.index(name) for name in self._columns], tables)
+
 
 @contextmanager
 def _opened(path: Path, label: str, n_columns: int = 1) -> Iterator[Any]:
@@ -118,15 +136,20 @@ def _opened(path: Path, label: str, n_columns: int = 1) -> Iterator[Any]:
 
 def _find(names: list[str], schema: Any, label: str, first: str) -> list[int]:
     """Positions of the first file's columns in another file."""
-    missing = [name for name in names if name not in schema.names]
-    if missing:
-        raise ValueError(
-            f"{label} has no column {enumerated(missing)}, which {first} has. Read files with "
-            "other columns apart, or choose common ones: columns=[…]."
-        )
+    _check_has(names, schema, label, first)
     positions = [schema.names.index(name) for name in names]
     bad = [j for j in positions if number_dtype(schema.field(j).type) is None]
     if bad:
         numeric = [f.name for f in schema if number_dtype(f.type) is not None]
         raise not_numeric([(schema.names[j], schema.field(j).type) for j in bad], numeric, label)
     return positions
+
+
+def _check_has(names: list[str], schema: Any, label: str, first: str) -> None:
+    """Refuse a file that lacks columns of the first one."""
+    missing = [name for name in names if name not in schema.names]
+    if missing:
+        raise ValueError(
+            f"{label} has no column {enumerated(missing)}, which {first} has. Read files with "
+            "other columns apart, or choose common ones: columns=[…]."
+        )

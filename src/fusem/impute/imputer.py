@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -18,6 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from fusem.data import Rows
+from fusem.em.history import Sweep
 from fusem.exceptions import FusemWarning
 from fusem.impute.bootstrap import BootstrapWeights
 from fusem.mixture.gaussian import GaussianMixture
@@ -56,6 +59,11 @@ class EMImputer(TransformerMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Seeds starts, draws and bootstrap samples. Draws belong to row numbers: the same row of another
         table gets the same random numbers.
+    verbose : int, default=0
+        1 prints iterations, 2 also times and changes, as in `GaussianMixture`; with several imputations
+        each is announced.
+    verbose_interval : int, default=10
+        Iterations between two lines.
     n_jobs : int or None, default=-1
         Threads; −1 is all cores. The result does not depend on it.
 
@@ -102,6 +110,8 @@ class EMImputer(TransformerMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
     }
 
@@ -118,6 +128,8 @@ class EMImputer(TransformerMixin, BaseEstimator):
         max_iter: int = 1000,
         n_init: int = 1,
         random_state: Any = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
         n_jobs: int | None = -1,
     ) -> None:
         self.n_components = n_components
@@ -130,6 +142,8 @@ class EMImputer(TransformerMixin, BaseEstimator):
         self.max_iter = max_iter
         self.n_init = n_init
         self.random_state = random_state
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> EMImputer:
@@ -154,6 +168,17 @@ class EMImputer(TransformerMixin, BaseEstimator):
         ValueError
             As `GaussianMixture.fit`: among others at a column without any value, naming it.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        on_iteration: Callable[[Sweep], None] | None = None,
+        on_imputation: Callable[[int, GaussianMixture], None] | None = None,
+    ) -> EMImputer:
+        """`fit`, which tells of every sweep of `mixture_` and of every mixture to draw from."""
         self._validate_params()
         if self.n_imputations > 1 and not self.sample_posterior:
             raise ValueError(
@@ -165,16 +190,20 @@ class EMImputer(TransformerMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         seed = None if self.random_state is None else int(rng.randint(np.iinfo(np.int32).max))
         mixture = self._mixture(random_state=seed)  # None: one component is fitted alike every time
-        mixture.fit(rows, sample_weight=sample_weight)
+        mixture._fit(rows, sample_weight, on_iteration)
         mixtures = [mixture]
         if self.n_imputations > 1:
             n = rows.n_rows
             n_rows = sum(len(block) for block in rows.blocks()) if n is None else n
             seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_imputations)
-            mixtures = [
-                self._bootstrapped(mixture, rows, n_rows, sample_weight, int(seed))
-                for seed in seeds
-            ]
+            mixtures = []
+            for number, drawn in enumerate(seeds):
+                if self.verbose:
+                    print(f"Imputation {number}")
+                one = self._bootstrapped(mixture, rows, n_rows, sample_weight, int(drawn))
+                mixtures.append(one)
+                if on_imputation is not None:
+                    on_imputation(number, one)
         indicator = self._indicator(rows) if self.add_indicator else None
         self.mixture_, self.mixtures_, self.indicator_ = mixture, mixtures, indicator
         self._seeds = [int(seed) for seed in rng.randint(2**31 - 1, size=self.n_imputations)]
@@ -186,7 +215,8 @@ class EMImputer(TransformerMixin, BaseEstimator):
         return self
 
     def _mixture(self, **options: Any) -> GaussianMixture:
-        shared = ("covariance_type", "tol", "reg_covar", "max_iter", "n_init", "n_jobs")
+        shared = ["covariance_type", "tol", "reg_covar", "max_iter", "n_init"]
+        shared += ["verbose", "verbose_interval", "n_jobs"]
         given = {name: getattr(self, name) for name in shared} | options
         return GaussianMixture(self.n_components, **given)
 
@@ -230,7 +260,7 @@ class EMImputer(TransformerMixin, BaseEstimator):
         -------
         X : ndarray of shape (n_samples, n_features), or a list of them
             The completed table; with more than one imputation a list, which no pipeline goes on with.
-            Memory maps of the files with `out`.
+            With `out` read-only memory maps of the files, also where `set_output` asks for data frames.
 
         Raises
         ------
@@ -240,10 +270,10 @@ class EMImputer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         rows = rows_to_use(self, X, self.n_features_in_)
         many = len(self.mixtures_) > 1
-        if many and self._wrapped():
+        if many and out is None and self._wrapped():
             raise ValueError(
                 "set_output and transform_output wrap one table; with n_imputations > 1 there are several: "
-                "make data frames of them afterwards."
+                "make data frames of them afterwards, or write them to files (out=)."
             )
         paths = self._paths(out, len(self.mixtures_))
         for path in paths:
@@ -308,3 +338,17 @@ class EMImputer(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _files_unwrapped(transform: Callable[..., Any]) -> Callable[..., Any]:
+    """`transform` as scikit-learn wraps it for `set_output`, but for files: they are returned as they are."""
+    plain = transform.__wrapped__  # type: ignore[attr-defined]
+
+    @wraps(plain)
+    def either(self: EMImputer, X: Any, out: Any = None) -> Any:
+        return transform(self, X) if out is None else plain(self, X, out)
+
+    return either
+
+
+EMImputer.transform = _files_unwrapped(EMImputer.transform)  # type: ignore[method-assign]

@@ -112,8 +112,9 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
             listener = Listener(self.verbose, self.verbose_interval, on_iteration)
             fit = Fit(self._family, settings, rows, weights, workers, listener)
             fitted = fit.best_of(given, getattr(self, "lower_bound_", -np.inf))
+            support = fit.support(fitted)
         with one_thread(elements):
-            self._diagnose(fitted, names)  # first: a warning may be an error
+            self._diagnose(fitted, support, names)  # first: a warning may be an error
             self._keep(fitted, rows, names)
         return self
 
@@ -132,7 +133,9 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         self.starts_ = fitted.starts
         self._reg = fitted.reg
 
-    def _diagnose(self, fitted: Fitted, names: NDArray[np.object_] | None) -> None:
+    def _diagnose(
+        self, fitted: Fitted, support: Array | None, names: NDArray[np.object_] | None
+    ) -> None:
         if not fitted.run.sweeps:
             return
         if not fitted.run.converged:
@@ -142,13 +145,16 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
                 "increase max_iter, tol, or check for degenerate data.",
             )
         model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
-        diagnose.likelihood(fitted.run)
         diagnose.missing_values(self._family, summary, names)
-        diagnose.rows_per_component(summary, len(model.weights), names)
-        collinear = diagnose.columns(
+        few = diagnose.rows_per_component(summary, len(model.weights), names)
+        singular = diagnose.columns(
             self._family, model, summary, reg, self.reg_covar == "auto", names
         )
-        diagnose.components(self._family, model, fitted.counts, summary, reg, collinear)
+        given = fitted.counts, summary, reg, singular, names
+        told = diagnose.components(self._family, model, *given)
+        if support is not None:
+            diagnose.values_per_component(self._family, support, told, few, names)
+        diagnose.likelihood(fitted.run, singular)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
         """Fit, then label the same rows: ``fit(X).predict(X)``.

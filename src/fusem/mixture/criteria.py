@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,16 @@ from fusem.mixture.parametrised import Parametrised
 Array = NDArray[np.float64]
 
 
+class Totals(NamedTuple):
+    """Sums over rows; those without any value count as nothing but in `n_empty`."""
+
+    log_likelihood: float  # Σ w log density
+    weight: float  # Σ w
+    log_certainty: float  # Σ w log of the largest responsibility, where wanted
+    n_rows: int  # rows with any value
+    n_empty: int  # rows without
+
+
 class Criteria(Parametrised):
     """Part of every mixture; uses its parameters and its E-step."""
 
@@ -27,23 +37,21 @@ class Criteria(Parametrised):
     ) -> Rows:
         """Run the E-step over rows."""
 
-    def _totals(
-        self, X: Any, sample_weight: Any, entropy: bool = False
-    ) -> tuple[float, float, float]:
-        """(Σ w log density, Σ w, Σ w log of the largest responsibility), leaf by leaf, exactly rounded."""
+    def _totals(self, X: Any, sample_weight: Any, entropy: bool = False) -> Totals:
+        """Sums over rows, leaf by leaf, exactly rounded."""
         likelihoods: list[float] = []
         weights: list[float] = []
         certainties: list[float] = []
-        blanks: list[bool] = []
+        counts: list[tuple[int, int]] = []
 
         def consume(first: int, w: Array | None, o: Outcome) -> None:
             n = len(o.evidence)
+            counts.append((n, int(np.count_nonzero(o.blank))))
             for leaf in range(0, n, LEAF):
                 part = slice(leaf, leaf + LEAF)
                 v = np.ones(len(o.evidence[part])) if w is None else w[part]
                 if o.blank.size:
                     v = np.where(o.blank[part], 0.0, v)
-                    blanks.append(True)
                 likelihoods.append(float(_weighted(o.evidence[part], v)))
                 weights.append(float(v.sum()))
                 if entropy:
@@ -54,13 +62,14 @@ class Criteria(Parametrised):
         if not weights:
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         total = math.fsum(weights)
+        n_rows, n_empty = (sum(kind) for kind in zip(*counts, strict=True))
         if total <= 0.0:
             raise ValueError(
                 "No row has a value and a positive sample_weight: there is nothing to score."
-                if blanks
+                if n_empty
                 else "sample_weight is zero for every row: at least one must be positive."
             )
-        return _sum(likelihoods), total, _sum(certainties)
+        return Totals(_sum(likelihoods), total, _sum(certainties), n_rows - n_empty, n_empty)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log-density of the rows.
@@ -80,8 +89,8 @@ class Criteria(Parametrised):
             Log-likelihood per row (per unit of weight). Rows without any value do not count; `score_samples`
             says 0 of them.
         """
-        likelihood, weight, _ = self._totals(X, sample_weight)
-        return likelihood / weight
+        totals = self._totals(X, sample_weight)
+        return totals.log_likelihood / totals.weight
 
     def _n_parameters(self) -> int:
         K, d = self._model().components.means.shape
@@ -102,8 +111,8 @@ class Criteria(Parametrised):
         aic : float
             −2 log L + 2 p.
         """
-        likelihood, _, _ = self._totals(X, sample_weight)
-        return -2.0 * likelihood + 2.0 * self._n_parameters()
+        totals = self._totals(X, sample_weight)
+        return -2.0 * totals.log_likelihood + 2.0 * self._n_parameters()
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Bayesian information criterion on X; lower is better.
@@ -120,7 +129,7 @@ class Criteria(Parametrised):
         bic : float
             −2 log L + p log n.
         """
-        likelihood, weight, _ = self._totals(X, sample_weight)
+        likelihood, weight, *_ = self._totals(X, sample_weight)
         return -2.0 * likelihood + self._n_parameters() * math.log(weight)
 
     def icl(self, X: Any, sample_weight: Any = None) -> float:
@@ -141,7 +150,7 @@ class Criteria(Parametrised):
         icl : float
             BIC − 2 Σ log of each row's largest responsibility.
         """
-        likelihood, weight, certainty = self._totals(X, sample_weight, entropy=True)
+        likelihood, weight, certainty, *_ = self._totals(X, sample_weight, entropy=True)
         return -2.0 * (likelihood + certainty) + self._n_parameters() * math.log(weight)
 
 

@@ -20,10 +20,12 @@ from fusem.exceptions import (
     warn,
 )
 from fusem.mixture.engine import Model
+from fusem.mixture.support import ENOUGH
 
 Array = NDArray[np.float64]
 COLLINEAR = 1e-8  # smallest eigenvalue of a correlation matrix that counts as full rank
 INFLUENTIAL = 1e-3  # share of a column's variance from which reg_covar shapes the result
+ROUNDED = 1e-6  # by which sums of responsibilities may be less than whole rows
 FLOOR = 2.0  # a variance below this many times reg_covar has collapsed to it
 
 
@@ -36,6 +38,31 @@ def listed(items: NDArray[np.int64] | list[str]) -> str:
 def column_labels(columns: NDArray[np.int64], names: NDArray[np.object_] | None) -> str:
     """Columns by name, or by number without names."""
     return listed(columns if names is None else [repr(str(names[j])) for j in columns])
+
+
+def counted(noun: str, items: NDArray[np.int64], names: NDArray[np.object_] | None = None) -> str:
+    """Components or columns in words: "Component 0", "Columns 1, 2"."""
+    return f"{noun}{'s' if len(items) != 1 else ''} {column_labels(items, names)}"
+
+
+def verb(items: NDArray[np.int64], one: str, many: str) -> str:
+    """The form of a verb that goes with so many."""
+    return one if len(items) == 1 else many
+
+
+def dependent_columns(
+    covariance: Array, reg: Array, columns: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Those of some columns that take part in a combination whose variance is no more than reg_covar."""
+    if len(columns) < 2:
+        return columns[:0]
+    scale = np.sqrt(reg[columns])
+    matrix = covariance[np.ix_(columns, columns)] / scale[:, None] / scale
+    values, vectors = np.linalg.eigh(matrix)
+    null = np.abs(vectors[:, values <= FLOOR])
+    terms = null * np.sqrt(np.maximum(np.diag(matrix), 0.0))[:, None]  # spread of each term
+    taking_part = columns[(terms > 0.05 * terms.max(axis=0, initial=0.0)).any(axis=1)]
+    return taking_part if len(taking_part) > 1 else columns[:0]
 
 
 def collinear_columns(covariance: Array) -> NDArray[np.int64]:
@@ -67,73 +94,159 @@ def columns(
     automatic: bool,
     names: NDArray[np.object_] | None,
 ) -> bool:
-    """Warn about constant and collinear columns and about heavy regularisation; True if collinear."""
+    """Warn about constant and collinear columns and about heavy regularisation.
+
+    Returns
+    -------
+    singular : bool
+        Whether matrices are singular but for reg_covar because of columns that depend on each other, or
+        because there are too few rows for so many.
+    """
     constant = summary.variances == 0.0
     if constant.any():
+        which = np.flatnonzero(constant)
         warn(
             ConstantColumnWarning,
-            f"Columns without any variation: {column_labels(np.flatnonzero(constant), names)}. They say "
-            "nothing about the components, and their variance is reg_covar alone; drop them.",
+            f"{counted('Column', which, names)} {verb(which, 'does', 'do')} not vary: "
+            f"{verb(which, 'it says', 'they say')} nothing about the components, and "
+            f"{verb(which, 'its', 'their')} variance is reg_covar alone; drop {verb(which, 'it', 'them')}.",
         )
     heavy = ~constant & (reg >= INFLUENTIAL * summary.variances)
     if heavy.any() and not automatic:
         warn(
             RegularizationWarning,
-            "reg_covar is not small against the variance of columns "
-            f"{column_labels(np.flatnonzero(heavy), names)} (≥ {INFLUENTIAL:g} of it) and shapes the "
+            "reg_covar is not small against the variance of "
+            f"{counted('column', np.flatnonzero(heavy), names)} (≥ {INFLUENTIAL:g} of it) and shapes the "
             "result: scale the columns, lower reg_covar or use reg_covar='auto'.",
         )
+    d = len(summary.variances)
     if not family.MATRICES:
         return False
+    if summary.n_used <= d:
+        warn(FewRowsWarning, too_few_for_columns(summary.n_used, d))
+        return True
     within, total = covariances_of_rows(model, reg)
-    together = collinear_columns(total)
+    together, nearly = collinear_columns(total), ""
     if not collinear_columns(within).size:  # components far apart on a line: only they make it one
         together = together[:0]
+    if not together.size and (reg > 0.0).all():
+        some = np.flatnonzero(~constant & ~heavy)
+        if dependent_columns(total + np.diag(reg), reg, some).size:
+            together, nearly = dependent_columns(within + np.diag(reg), reg, some), "nearly "
     if together.size:
+        smaller = ", or a smaller number for reg_covar if what is left between them matters"
         warn(
             ConstantColumnWarning,
-            f"Columns {column_labels(together, names)} are collinear: the covariance is singular but for "
-            "reg_covar. Drop one of them or use covariance_type='diag'.",
+            f"{counted('Column', together, names)} are {nearly}collinear: the covariance is "
+            f"{'no more than' if nearly else 'singular but for'} reg_covar along a combination of them. "
+            f"Drop one of them or use covariance_type='diag'{smaller if nearly else ''}.",
         )
     return bool(together.size)
 
 
+def too_few_for_columns(n_rows: int, d: int) -> str:
+    """What to say of a covariance matrix of so many columns from so few rows."""
+    return (
+        f"{n_rows} rows for {d} columns: a covariance matrix of them takes at least {d + 1}, whatever the "
+        "columns are. With fewer it is singular but for reg_covar, on which densities off these rows and "
+        "means of missing values then rest. Use covariance_type='diag', fewer columns, more rows, or for "
+        "reg_covar a number that is a sizeable part of the variances."
+    )
+
+
 def components(
-    family: ModuleType, model: Model, counts: Array, summary: Summary, reg: Array, collinear: bool
-) -> None:
-    """Warn about empty components, collapsed ones and those with too few rows."""
+    family: ModuleType,
+    model: Model,
+    counts: Array,
+    summary: Summary,
+    reg: Array,
+    singular: bool,
+    names: NDArray[np.object_] | None,
+) -> NDArray[np.bool_]:
+    """Warn about empty components, collapsed ones and those with too few rows.
+
+    Returns
+    -------
+    told : ndarray of bool, shape (K,)
+        Those of which something was said.
+    """
     K, d = model.components.means.shape
     empty = counts <= 0.0
     if empty.any():
+        which = np.flatnonzero(empty)
         warn(
             EmptyComponentWarning,
-            f"Components {listed(np.flatnonzero(empty))} hold no rows any more; they keep their last "
-            "parameters with weight 0. Use fewer components or other starts (n_init).",
+            f"{counted('Component', which)} {verb(which, 'holds', 'hold')} no row any more: "
+            f"{verb(which, 'it keeps its', 'they keep their')} last parameters with weight 0. Use fewer "
+            "components (n_components) or other starts (n_init).",
         )
     rows = counts * summary.n_used / summary.weight
     needed = family.rows_needed(d)
-    varying = summary.variances > 0.0
-    floor = FLOOR * reg[varying]
-    collapsed = (family.variances(model.components)[:, varying] <= floor).any(axis=1)
-    if (
-        model.components.covariances.ndim == 3
-        and not collinear
-        and (reg > 0.0).all()
-        and varying.any()
-    ):
-        some = np.ix_(np.ones(K, dtype=bool), varying, varying)
-        scale = np.sqrt(reg[varying])
-        ratio = model.components.covariances[some] / scale[:, None] / scale
-        collapsed |= np.linalg.eigvalsh(ratio)[:, 0] <= FLOOR
-    degenerate = ~empty & (collapsed | (rows < needed))
-    if degenerate.any():
-        worst = np.flatnonzero(degenerate)
+    starved = ~empty & (rows < needed)
+    if starved.any() and not (
+        singular and summary.n_used <= d
+    ):  # that has been said of all of them
+        which = np.flatnonzero(starved)
         warn(
             DegenerateComponentWarning,
-            f"Components {listed(worst)} have collapsed to the regularisation floor or hold fewer than "
-            f"{needed} effective rows ({listed([f'{rows[k]:.3g}' for k in worst])}): their likelihood "
-            "says little. Use fewer components, a simpler covariance_type or a larger reg_covar.",
+            f"{counted('Component', which)} {verb(which, 'holds', 'hold')} fewer than {needed} effective "
+            f"rows ({listed([f'{rows[k]:.3g}' for k in which])}), too few for the spread of {d} columns: "
+            f"{verb(which, 'its', 'their')} likelihood says little. Use {more_support(family, K)}.",
         )
+    collapsed: dict[str, list[int]] = {}
+    for k in np.flatnonzero(~empty & ~starved):
+        if why := collapse(family, model, int(k), summary, reg, singular, names):
+            collapsed.setdefault(why, []).append(int(k))
+    if collapsed:
+        which = np.sort(np.concatenate([np.asarray(group) for group in collapsed.values()]))
+        reasons = [
+            f"{why} in {counted('component', np.asarray(group))}" if len(collapsed) > 1 else why
+            for why, group in list(collapsed.items())[:5]
+        ]
+        fewer = "fewer components (n_components), " if K > 1 else ""
+        warn(
+            DegenerateComponentWarning,
+            f"{counted('Component', which)} {verb(which, 'has', 'have')} collapsed to the regularisation "
+            f"floor: {'; '.join(reasons)}. {verb(which, 'Its', 'Their')} likelihood says little. Use {fewer}"
+            "a larger reg_covar or a simpler covariance_type, or look for rows that are copies of others.",
+        )
+    told: NDArray[np.bool_] = empty | starved
+    told[[k for group in collapsed.values() for k in group]] = True
+    return told
+
+
+def more_support(family: ModuleType, n_components: int) -> str:
+    """What gives a component's parameters more rows."""
+    simpler = {
+        "gaussian_full": "'diag'" if n_components == 1 else "'tied' or 'diag'",
+        "gaussian_diag": "'spherical'",
+    }.get(family.NAME)
+    ways = ["fewer components (n_components)"] if n_components > 1 else []
+    ways += [f"covariance_type={simpler}"] if simpler else []
+    return ", ".join([*ways, "fewer columns or more rows"])
+
+
+def collapse(
+    family: ModuleType,
+    model: Model,
+    k: int,
+    summary: Summary,
+    reg: Array,
+    singular: bool,
+    names: NDArray[np.object_] | None,
+) -> str:
+    """Which columns of a component have no more spread than reg_covar; empty where none."""
+    varying = np.flatnonzero(summary.variances > 0.0)
+    spread = family.variances(model.components)[k, varying]
+    flat = varying[spread <= FLOOR * reg[varying]]
+    if flat.size == len(varying) and flat.size:
+        return "nothing varies"
+    if flat.size:
+        return f"{counted('column', flat, names)} hardly {verb(flat, 'varies', 'vary')}"
+    if model.components.covariances.ndim < 3 or singular or not (reg > 0.0).all():
+        return ""
+    together = dependent_columns(model.components.covariances[k], reg, varying)
+    return f"{counted('column', together, names)} are nearly collinear" if together.size else ""
 
 
 def missing_values(family: ModuleType, summary: Summary, names: NDArray[np.object_] | None) -> None:
@@ -160,38 +273,93 @@ def missing_values(family: ModuleType, summary: Summary, names: NDArray[np.objec
         )
 
 
+def rows_in_words(summary: Summary) -> str:
+    """How many rows count, and how many there are where some have no value."""
+    if summary.n_used == summary.n_rows:
+        return f"{summary.n_rows} rows"
+    return f"{summary.n_used} rows with any value (of {summary.n_rows})"
+
+
 def rows_per_component(
     summary: Summary, n_components: int, names: NDArray[np.object_] | None
-) -> None:
-    """Warn where there are hardly more rows, or values of a column, than components."""
+) -> NDArray[np.bool_]:
+    """Warn where there are hardly more rows, or values of a column, than components.
+
+    Returns
+    -------
+    few : ndarray of bool, shape (d,)
+        Columns of which that has been said, or need not be: they are constant.
+    """
+    told: NDArray[np.bool_] = summary.variances == 0.0
     if n_components == 1:
-        return
+        return told
     values = summary.observed * summary.n_used
     few = np.flatnonzero(values < 2 * n_components)
+    told = told | (values < 2 * n_components)
     if summary.n_used < 2 * n_components:
         warn(
             FewRowsWarning,
-            f"{summary.n_used} rows for {n_components} components: most will describe single rows. "
+            f"{rows_in_words(summary)} for {n_components} components: most will describe single rows. "
             "Use fewer components (n_components) or more rows.",
         )
     elif few.size:
         warn(
             FewRowsWarning,
-            f"Columns {column_labels(few, names)} have hardly any value "
-            f"({listed([f'{values[j]:.0f}' for j in few])}) for {n_components} components: most say "
-            "nothing about them. Use fewer components (n_components) or drop the columns.",
+            f"{counted('Column', few, names)} {verb(few, 'has', 'have')} hardly any value "
+            f"({listed([f'{values[j]:.0f}' for j in few])}) for {n_components} components: most say nothing "
+            "about them. Use fewer components (n_components) or drop "
+            f"{verb(few, 'the column', 'the columns')}.",
         )
+    return told
 
 
-def likelihood(run: Run[Model]) -> None:
-    """Warn where the log-likelihood fell."""
+def values_per_component(
+    family: ModuleType,
+    support: Array,
+    told: NDArray[np.bool_],
+    few: NDArray[np.bool_],
+    names: NDArray[np.object_] | None,
+) -> None:
+    """Warn where a component's rows have hardly any value in a column.
+
+    Parameters
+    ----------
+    support : ndarray of shape (K, d)
+        Effective rows of each component that have a value in each column.
+    told, few : ndarrays of bool, shapes (K,) and (d,)
+        Components and columns of which others have said it.
+    """
+    lacking = np.argwhere((support < ENOUGH - ROUNDED) & ~told[:, None] & ~few)
+    if not lacking.size:
+        return
+    pairs = [
+        f"component {k} in {counted('column', np.array([j]), names)} ({support[k, j]:.2g})"
+        for k, j in lacking[:10]
+    ]
+    more = f", … ({len(lacking)} in all)" if len(lacking) > len(pairs) else ""
+    warn(
+        FewRowsWarning,
+        f"Hardly any row of a component has a value in some column: {', '.join(pairs)}{more}. In brackets "
+        "stands how many effective rows have one. "
+        f"{'Mean and covariance' if family.MATRICES else 'Mean and variance'} there rest on its other "
+        "columns, the start and reg_covar. Use fewer components (n_components), or drop the column.",
+    )
+
+
+def likelihood(run: Run[Model], singular: bool) -> None:
+    """Warn where the log-likelihood fell; `singular` where a warning has said why reg_covar matters."""
     fallen = falls(run.sweeps, run.rounding)
     if fallen:
         worst = min(fallen, key=lambda sweep: sweep.change)
+        remedy = (
+            "the covariance is singular but for it, as another warning says: mend that first."
+            if singular
+            else "lower reg_covar, and look for collapsed components. Else the source may not yield the same "
+            "rows at every pass."
+        )
         warn(
             LikelihoodDecreaseWarning,
             f"The log-likelihood per row fell at {len(fallen)} of {len(run.sweeps)} sweeps, most at "
             f"iteration {worst.iteration} by {-worst.change:.3g}. With reg_covar > 0 the regularised "
-            "covariance is not the maximum-likelihood one; lower reg_covar, and look for collapsed "
-            "components. Else the source may not yield the same rows at every pass.",
+            f"covariance is not the maximum-likelihood one; {remedy}",
         )

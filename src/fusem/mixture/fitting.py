@@ -21,8 +21,9 @@ from fusem.em.summary import Summary, summarise
 from fusem.em.values import first_infinite
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
-from fusem.mixture.diagnose import collinear_columns, column_labels
+from fusem.mixture.diagnose import collinear_columns, counted, too_few_for_columns, verb
 from fusem.mixture.engine import HEADER, Engine, Model
+from fusem.mixture.support import column_support
 
 Array = NDArray[np.float64]
 START_ROWS = 50_000  # rows that a start looks at; with more, a random subsample of so many
@@ -83,14 +84,17 @@ class Fit:
 
     def _check_size(self) -> None:
         n, d, K = self.summary.n_used, self.rows.n_columns, self.settings.n_components
+        blank = ""
+        if n < self.summary.n_rows:
+            blank = f" ({self.summary.n_rows} rows, of which {self.summary.n_rows - n} have no value at all)"
         if n < 2:
             raise ValueError(
                 f"Found array with {n} sample(s) (shape=({n}, {d})) while a minimum of 2 is required: "
-                f"one row says nothing about a covariance (n_components = {K}, {d} columns)."
+                f"one row says nothing about a covariance (n_components = {K}, {d} columns){blank}."
             )
         if n < K:
             raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}"
+                f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}{blank}"
             )
 
     def _regularisation(self) -> Array:
@@ -162,14 +166,16 @@ class Fit:
             together = collinear_columns(centred.T @ centred)
             constant = np.flatnonzero(self.summary.variances == 0.0)
             names = None if self.rows.names is None else np.asarray(self.rows.names, dtype=object)
-            if together.size:
-                problem.args = (
-                    f"{problem} Columns {column_labels(together, names)} are collinear.",
-                )
+            more = []
+            if self.family.MATRICES and self.summary.n_used <= self.rows.n_columns:
+                more = [too_few_for_columns(self.summary.n_used, self.rows.n_columns)]
+            elif together.size:
+                more = [f"{counted('Column', together, names)} are collinear."]
             if constant.size:
-                problem.args = (
-                    f"{problem} Columns {column_labels(constant, names)} are constant.",
-                )
+                more += [
+                    f"{counted('Column', constant, names)} {verb(constant, 'is', 'are')} constant."
+                ]
+            problem.args = (" ".join([str(problem), *more]),)
             raise
 
     def sweep(self, model: Model, about: Any = None) -> Array:
@@ -244,6 +250,13 @@ class Fit:
             assert failure is not None
             raise failure
         return best
+
+    def support(self, fitted: Fitted) -> Array | None:
+        """Effective rows of each component with a value in each column (K, d); None where none is missing."""
+        if self.summary.missing is None or not fitted.run.sweeps:
+            return None
+        found = fitted.run.params, fitted.counts, fitted.summary
+        return column_support(self.engine, *found, self.rows, self.weights, self.workers)
 
 
 class Listener:

@@ -50,7 +50,7 @@ def density(
     X : data of shape (n_rows, n_columns), optional
         Anything that `fusem.rows` accepts. Without it only the density is drawn.
         Beyond a million rows the histogram is made from a sample of them. How many of them lie
-        too far away to be shown is said under the title.
+        too far away to be shown, or have no value in the column, is said under the title.
     column : int or str, default=0
         The column to look along; with several columns the density is the marginal one.
     sample_weight : array-like of shape (n_rows,), optional
@@ -93,22 +93,23 @@ def density(
     ax = prepared_axes(ax)
     index = column_index(model, column)
     along = marginal(model, (index,))
-    values = weights = None
+    values, weights, n_rows = np.empty(0), None, 0
     if X is not None:
         rows, weights = sampled_rows(model, X, MAX_ROWS, sample_weight=sample_weight)
-        known = ~np.isnan(rows[:, index])
-        values, weights = rows[known, index], None if weights is None else weights[known]
-    shown = limits(along, None if values is None else values[:, None], REACH)
+        values, n_rows = rows[:, index], len(rows)
+    shown = limits(along, values[:, None], REACH)
+    known = ~np.isnan(values)
+    values, weights = values[known], None if weights is None else weights[known]
     low, high = float(shown.low[0]), float(shown.high[0])
-    if values is not None:
+    if values.size:
         _histogram(ax, values, weights, bins, (low, high))
-    title = with_beyond(title, shown, 0 if values is None else len(values), len(along.weights))
+    title = with_beyond(title, shown, n_rows, len(along.weights))
     grid = np.linspace(low, high, GRID_POINTS)
     curves = component_densities(along, grid)
     if components and len(curves) > 1:
         names, shades = component_labels(len(curves)), component_colors(len(curves))
         for curve, shade, name in zip(curves, shades, names, strict=True):
-            if values is None:
+            if not values.size:
                 ax.fill_between(grid, curve, color=shade, alpha=0.12, linewidth=0)
             ax.plot(grid, curve, color=shade, linewidth=1.6, label=name)
     ax.plot(grid, curves.sum(axis=0), color=color or INK, linewidth=2.0, label=label)

@@ -42,7 +42,8 @@ def ellipses(
     X : data of shape (n_rows, n_columns), optional
         Anything that `fusem.rows` accepts. Up to 5,000 rows are drawn as dots in the colour of
         their component, more as a picture of their density (a million sampled rows at most). How
-        many of them lie too far away to be shown is said under the title.
+        many of them lie too far away to be shown, or miss a value of the two columns, is said under
+        the title.
     columns : pair of int or str, default=(0, 1)
         The two columns, by number or by name: horizontal, vertical.
     sigmas : sequence of float, default=(1, 2)
@@ -89,10 +90,12 @@ def ellipses(
     shown = limits(along, seen, max(sigmas))
     dots = rows is None or len(rows) <= MAX_DOTS
     if rows is not None and seen is not None:
-        if dots:
-            _draw_dots(ax, seen, np.asarray(shades)[model.predict(open_rows(rows))])
-        else:
-            _draw_image(ax, seen, shown)
+        placed = ~np.isnan(seen).any(axis=1)
+        if dots and placed.any():
+            labels_of_rows = model.predict(open_rows(rows[placed]))
+            _draw_dots(ax, seen[placed], np.asarray(shades)[labels_of_rows])
+        elif placed.any():
+            _draw_image(ax, seen[placed], shown)
     _draw_ellipses(ax, along, shades, sigmas, tint=dots)
     if labels if labels is not None else len(along.weights) <= 20:
         _draw_labels(ax, along)

@@ -18,12 +18,13 @@ MARGIN = 0.03
 
 
 class Limits(NamedTuple):
-    """Ends of each of m axes (m,), and how many rows and components lie beyond them."""
+    """Ends of each of m axes (m,), and how many rows and components are not to be seen between them."""
 
     low: Array
     high: Array
-    rows: int
+    rows: int  # beyond the ends
     components: int
+    holes: int = 0  # rows that miss a value of the axes and have no place
 
 
 def limits(along: Marginal, rows: Array | None, reach: float) -> Limits:
@@ -45,9 +46,11 @@ def limits(along: Marginal, rows: Array | None, reach: float) -> Limits:
     """
     low, high, shown = _components(along, reach)
     alive = along.weights > 0
-    beyond = 0
-    if rows is not None:  # those with a hole have no place
-        rows = rows[np.isfinite(rows).all(axis=1)]
+    beyond = holes = 0
+    if rows is not None:
+        complete = np.isfinite(rows).all(axis=1)
+        holes = len(rows) - int(np.count_nonzero(complete))
+        rows = rows[complete]
     if rows is not None and len(rows):
         near = _inside(rows, low, high, NEAR)
         if 2 * np.count_nonzero(near) >= len(rows):
@@ -60,7 +63,7 @@ def limits(along: Marginal, rows: Array | None, reach: float) -> Limits:
     low, high = low - flat, high + flat
     margin = MARGIN * (high - low)
     left_out = int(np.count_nonzero(alive & ~shown))
-    return Limits(low - margin, high + margin, beyond, left_out)
+    return Limits(low - margin, high + margin, beyond, left_out, holes)
 
 
 def _components(along: Marginal, reach: float) -> tuple[Array, Array, Flags]:
@@ -85,13 +88,21 @@ def _inside(points: Array, low: Array, high: Array, share: float) -> Flags:
 
 
 def with_beyond(title: str | None, found: Limits, n_rows: int, n_components: int) -> str | None:
-    """Say under a title what lies outside the picture, where nothing is covered."""
+    """Say under a title what lies outside the picture, where nothing is covered; what has no place too."""
     parts = []
     if found.rows:
         parts.append(f"{found.rows:,} of {n_rows:,} rows")
     if found.components:
         parts.append(f"{found.components:,} of {n_components:,} components")
-    if not parts:
-        return title
-    note = f"outside: {' and '.join(parts)}"
-    return f"{title}\n{note}" if title else note
+    outside = f"outside: {' and '.join(parts)}" if parts else None
+    return with_missing(_below(title, outside), found.holes, n_rows)
+
+
+def with_missing(title: str | None, n_missing: int, n_rows: int) -> str | None:
+    """Say under a title how many rows have no place in a picture."""
+    note = f"not drawn, values are missing: {n_missing:,} of {n_rows:,} rows"
+    return _below(title, note if n_missing else None)
+
+
+def _below(title: str | None, note: str | None) -> str | None:
+    return f"{title}\n{note}" if title and note else title or note

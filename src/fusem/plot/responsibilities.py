@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusem.data.open import open_rows
+from fusem.plot.limits import with_missing
 from fusem.plot.style import component_colors, component_labels, dress, prepared_axes, quiet_legend
 from fusem.plot.view import column_label, sampled_rows
 
@@ -31,7 +32,8 @@ def responsibilities(
     model : GaussianMixture
         A fitted model of one column.
     X : data of shape (n_rows, 1) or (n_rows,)
-        Anything that `fusem.rows` accepts; beyond 5,000 rows a sample of them is drawn.
+        Anything that `fusem.rows` accepts; beyond 5,000 rows a sample of them is drawn. How many of
+        them have no value is said under the title.
     title : str, optional
         Title of the axes.
     ax : matplotlib.axes.Axes, optional
@@ -46,7 +48,7 @@ def responsibilities(
     ImportError
         When matplotlib is not installed.
     ValueError
-        When the model has more than one column.
+        When the model has more than one column, or no row has a value.
 
     Examples
     --------
@@ -65,9 +67,11 @@ def responsibilities(
             f"responsibilities draws a model of one column; this one has {n_columns}: "
             "call model.predict_proba for the numbers."
         )
-    ax = prepared_axes(ax)
     rows, _ = sampled_rows(model, X, MAX_ROWS)
-    values = np.sort(rows[:, 0])
+    values = np.sort(rows[~np.isnan(rows[:, 0]), 0])
+    if not values.size:
+        raise ValueError(f"None of {len(rows):,} rows has a value (all are NaN): nothing to draw.")
+    ax = prepared_axes(ax)
     shares = model.predict_proba(open_rows(values))
     shades = component_colors(shares.shape[1])
     for share, shade, name in zip(shares.T, shades, component_labels(len(shades)), strict=True):
@@ -75,6 +79,7 @@ def responsibilities(
     # A fringe of ticks shows where the data are: a curve between distant values is no evidence.
     ax.plot(values, np.full(values.size, -0.012), "|", color="#555555", alpha=0.15, markersize=5)
     ax.set_ylim(-0.02, 1.02)
+    title = with_missing(title, len(rows) - len(values), len(rows))
     dress(ax, title=title, xlabel=column_label(model, 0), ylabel="responsibility γ(x)")
     quiet_legend(ax)
     return ax

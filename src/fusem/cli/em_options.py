@@ -1,0 +1,94 @@
+"""The options of a fit, alike in every command that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+COVARIANCES = ("full", "tied", "diag", "spherical")
+
+
+def covariance_option(command: Command) -> Command:
+    """Add ``--covariance full``."""
+    return click.option(
+        "--covariance",
+        type=click.Choice(COVARIANCES),
+        help="Form of the covariances.  [default: full]",
+    )(command)
+
+
+def em_options(
+    tol: float, max_iter: int, reg_covar: str, *, least: int
+) -> Callable[[Command], Command]:
+    """Add ``--restarts``, ``--tol``, ``--max-iter`` (at least `least`) and ``--reg-covar``."""
+    only_start = "; 0: only the start" if least == 0 else ""
+    options = [
+        click.option(
+            "--restarts",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Fit from N starts and keep the best.",
+        ),
+        click.option(
+            "--tol",
+            type=click.FloatRange(min=0),
+            default=tol,
+            show_default=True,
+            help="Stop when the log-likelihood per row changes by less.",
+        ),
+        click.option(
+            "--max-iter",
+            type=click.IntRange(min=least),
+            default=max_iter,
+            show_default=True,
+            help=f"Sweeps at most, for each start{only_start}.",
+        ),
+        click.option(
+            "--reg-covar",
+            metavar="NUMBER|auto",
+            callback=_reg_covar,
+            default=reg_covar,
+            show_default=True,
+            help="Added to every variance; auto: relative to each column's.",
+        ),
+    ]
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def jobs_option(command: Command) -> Command:
+    """Add ``--jobs N``."""
+    return click.option(
+        "--jobs", type=int, default=-1, show_default=True, help="Threads; -1: one for each core."
+    )(command)
+
+
+def quiet_option(command: Command) -> Command:
+    """Add ``--quiet``."""
+    return click.option("-q", "--quiet", is_flag=True, help="Print no line per sweep.")(command)
+
+
+def _reg_covar(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> float | Literal["auto"]:
+    """Read a number that is not negative, or the word auto."""
+    if value == "auto":
+        return "auto"
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise click.BadParameter(f"{value} is neither a number >= 0 nor the word auto")
+    return number

@@ -1,0 +1,159 @@
+"""Single cells of CSV files, looked for when an error has to say where something stands."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+FIRST_LINES = 100_000  # more than what the types of columns are guessed from
+MOST_SPELLINGS = 5  # columns with more of them are text
+
+
+def text_of(path: Path, errors: str = "strict") -> Any:
+    """Open a file, compressed if it ends in ``.gz``, as lines of text.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    errors : str, optional
+        What to do about bytes that are no text.
+
+    Returns
+    -------
+    file : text file
+        To be closed.
+    """
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    return opener(path, "rt", encoding="utf-8-sig", errors=errors, newline=None)
+
+
+def is_number(cell: str) -> bool:
+    """Tell whether a cell is a number, to pyarrow too.
+
+    Parameters
+    ----------
+    cell : str
+        Its text.
+
+    Returns
+    -------
+    number : bool
+        True for finite numbers and infinities.
+    """
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
+
+
+class CsvCells:
+    """The cells of a file, read slowly, line by line.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    delimiter : str
+        What separates cells.
+    has_names : bool
+        Whether the first line is no row.
+    nulls : set of str
+        Spellings of a missing value.
+    """
+
+    def __init__(self, path: Path, delimiter: str, has_names: bool, nulls: set[str]) -> None:
+        self._path, self._delimiter = path, delimiter
+        self._has_names, self._nulls = has_names, nulls
+
+    def among_numbers(self, column: int, name: str) -> str | None:
+        """Say which cells at the beginning of a column are neither numbers nor missing.
+
+        Parameters
+        ----------
+        column : int
+            Its number.
+        name : str
+            What messages call it.
+
+        Returns
+        -------
+        message : str or None
+            None where no cell is a number: the column is text, and meant to be.
+        """
+        spellings: list[str] = []
+        place, numbers = 0, False
+        for line, cell in islice(self._column(column), FIRST_LINES):
+            if is_number(cell):
+                numbers = True
+            elif cell not in self._nulls and cell not in spellings:
+                place = place or line
+                spellings.append(cell)
+                if numbers and len(spellings) > MOST_SPELLINGS:
+                    break
+        if not (numbers and spellings):
+            return None
+        return no_number(name, place, spellings[0], spellings)
+
+    def where(self, column: int, name: str, value: str) -> str | None:
+        """Say where a value stands that is no number.
+
+        Parameters
+        ----------
+        column : int
+            Number of its column.
+        name : str
+            What messages call it.
+        value : str
+            The cell, without white space around it.
+
+        Returns
+        -------
+        message : str or None
+            None where it is not found.
+        """
+        found = ((line, cell) for line, cell in self._column(column) if cell.strip() == value)
+        line, cell = next(found, (0, ""))
+        return no_number(name, line, cell, [cell]) if line else None
+
+    def _column(self, column: int) -> Iterator[tuple[int, str]]:
+        """Yield line and text of each cell of a column, where a row has it; lines are counted from 1."""
+        # what cannot be read here is nothing to say more about
+        with text_of(self._path, "replace") as file, suppress(csv.Error):
+            reader = csv.reader(file, delimiter=self._delimiter)
+            if self._has_names:
+                next(reader)
+            for row in reader:
+                if column < len(row):
+                    yield reader.line_num, row[column]
+
+
+def no_number(name: str, line: int, cell: str, spellings: list[str]) -> str:
+    """Word the message about a cell.
+
+    Parameters
+    ----------
+    name : str
+        What messages call its column.
+    line : int
+        Its line.
+    cell : str
+        Its text.
+    spellings : list of str
+        All such texts; advice is given where they are few.
+
+    Returns
+    -------
+    message : str
+        What stands where, and how to declare that it means a missing value.
+    """
+    message = f"Line {line} has {cell!r} in {name}, which is no number."
+    if len(spellings) > MOST_SPELLINGS:
+        return message
+    return f"{message} If that means a missing value: na_values={spellings!r} says so."
