@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fusem import hmm as hmm
     from fusem import plot as plot
     from fusem.data.blocks import Rows as Rows
     from fusem.data.open import open_rows as rows
