@@ -20,7 +20,12 @@ from fusem.em.loop import ROUNDING, Run, expectation_maximisation, falls
 from fusem.em.summary import Summary, summarise
 from fusem.em.values import first_infinite
 from fusem.em.workers import Workers
-from fusem.exceptions import EmptyComponentWarning, LikelihoodDecreaseWarning, warn
+from fusem.exceptions import (
+    DegenerateComponentWarning,
+    EmptyComponentWarning,
+    LikelihoodDecreaseWarning,
+    warn,
+)
 from fusem.hmm import chain_prior
 from fusem.hmm.decoding import Decoding, positional, refuse_missing
 from fusem.hmm.engine import ChainEngine, ChainModel, Pass
@@ -85,8 +90,8 @@ class BaseHMM(Decoding, BaseEstimator):
         """Parameters to begin with, for the letters of `init_params`; the others from the attributes."""
 
     @abstractmethod
-    def _renew_emission(self, components: Any, sums: Array) -> Any:
-        """The M-step of the emissions, for the letters of `params`."""
+    def _renew_emission(self, components: Any, sums: Array) -> tuple[Any, list[int]]:
+        """The M-step of the emissions, for the letters of `params`; states that keep some of theirs."""
 
     @abstractmethod
     def _log_prior(self, components: Any) -> float:
@@ -248,6 +253,7 @@ class Fit:
         )  # fmt: skip
         self.layout = self.engine.layout(observations.lengths)
         self.unseen: Ints = np.empty(0, dtype=np.int64)
+        self.held: list[int] = []
 
     def sweep(self, model: ChainModel) -> Array:
         """The statistic of all sequences."""
@@ -283,7 +289,7 @@ class Fit:
             self.unseen = np.flatnonzero(~(view.moves.sum(axis=1) > 0.0))
             moves = chain_prior.renewed(moves, view.moves, self.estimator.transmat_prior)
         if any(letter in chosen for letter in self.estimator._emissions):
-            components = self.estimator._renew_emission(components, view.sums)
+            components, self.held = self.estimator._renew_emission(components, view.sums)
         return ChainModel(start, moves, components)
 
     def objective(self, model: ChainModel, statistic: Array) -> float:
@@ -321,6 +327,14 @@ class Fit:
                 EmptyComponentWarning,
                 f"No transition leads out of state(s) {', '.join(map(str, self.unseen))}: never visited, or "
                 "only at the end of a sequence. Their rows of transmat_ keep their last values.",
+            )
+        if self.held:
+            states = ", ".join(map(str, self.held))
+            warn(
+                DegenerateComponentWarning,
+                f"The covariance of state(s) {states} would be singular: too few rows, or columns that are "
+                "constant or combinations of others there. It keeps its last value. Set covars_prior, use "
+                "fewer states, or another covariance_type.",
             )
 
 

@@ -137,12 +137,14 @@ class CategoricalHMM(BaseHMM):
         shares = rng.random_sample((self.n_components, symbols))
         return categorical.Params((shares / shares.sum(axis=1, keepdims=True))[:, None, :])
 
-    def _renew_emission(self, components: categorical.Params, sums: Array) -> categorical.Params:
+    def _renew_emission(
+        self, components: categorical.Params, sums: Array
+    ) -> tuple[categorical.Params, list[int]]:
         if "e" not in self.params:
-            return components
+            return components, []
         codes = self._family_of(components).stats_of(sums, self.n_components, 1).codes
         before, prior = components.probabilities, self.emissionprob_prior
-        return categorical.Params(chain_prior.renewed(before, codes, prior))
+        return categorical.Params(chain_prior.renewed(before, codes, prior)), []
 
     def _log_prior(self, components: categorical.Params) -> float:
         return chain_prior.log_prior(components.probabilities, self.emissionprob_prior)

@@ -169,15 +169,14 @@ class GaussianHMM(BaseHMM):
         )
 
     def _emission(self) -> Any:
-        means = np.asarray(self.means_, dtype=np.float64)
+        return self._components(np.asarray(self.means_, dtype=np.float64), self._covars_)
+
+    def _components(self, means: Array, covariances: Array) -> Any:
         if means.ndim != 2 or len(means) != self.n_components:
             raise ValueError(
                 f"means_ must have shape (n_components, n_features) = ({self.n_components}, d), not "
                 f"{means.shape}."
             )
-        return self._components(means, self._covars_)
-
-    def _components(self, means: Array, covariances: Array) -> Any:
         expected = self._family.covariance_shape(*means.shape)
         if covariances.shape != expected:
             raise ValueError(
@@ -238,10 +237,19 @@ class GaussianHMM(BaseHMM):
         weight = 0.0 if self.means_weight is None else self.means_weight
         return Prior(self.means_prior, weight, covariances, counted)
 
-    def _renew_emission(self, components: Any, sums: Array) -> Any:
+    def _renew_emission(self, components: Any, sums: Array) -> tuple[Any, list[int]]:
         prior = self._prior(components.means.shape[1])
         chosen = "m" in self.params, "c" in self.params
-        return self._components(*renewed(self._family, components, sums, prior, *chosen))
+        means, covariances = renewed(self._family, components, sums, prior, *chosen)
+        held: list[int] = []
+        try:
+            self._family.from_covariances(means, covariances)
+        except SingularComponents as problem:
+            if self.covariance_type != "tied":
+                held = problem.components
+                covariances = covariances.copy()
+                covariances[held] = components.covariances[held]
+        return self._components(means, covariances), held
 
     def _log_prior(self, components: Any) -> float:
         return log_prior(self._family, components, self._prior(components.means.shape[1]))

@@ -131,8 +131,10 @@ class MultinomialHMM(BaseHMM):
         shares = mean * rng.uniform(0.5, 1.5, size=(self.n_components, observations.n_columns))
         return multinomial.Params(shares / shares.sum(axis=1, keepdims=True))
 
-    def _renew_emission(self, components: multinomial.Params, sums: Array) -> multinomial.Params:
-        return multinomial.maximize(components, sums) if "e" in self.params else components
+    def _renew_emission(
+        self, components: multinomial.Params, sums: Array
+    ) -> tuple[multinomial.Params, list[int]]:
+        return multinomial.maximize(components, sums) if "e" in self.params else components, []
 
     def _log_prior(self, components: multinomial.Params) -> float:
         return 0.0

@@ -143,13 +143,16 @@ class PoissonHMM(BaseHMM):
         # one row of the mean more: a rate that starts at 0 stays there
         return poisson.Params(np.atleast_2d(0.99 * centres + 0.01 * mean))
 
-    def _renew_emission(self, components: poisson.Params, sums: Array) -> poisson.Params:
+    def _renew_emission(
+        self, components: poisson.Params, sums: Array
+    ) -> tuple[poisson.Params, list[int]]:
         if "l" not in self.params:
-            return components
+            return components, []
         stats = poisson.stats_of(sums, *components.rates.shape)
         total, rows = stats.sums + self.lambdas_prior, stats.observed + self.lambdas_weight
         seen = rows > 0.0
-        return poisson.Params(np.where(seen, total / np.where(seen, rows, 1.0), components.rates))
+        rates = np.where(seen, total / np.where(seen, rows, 1.0), components.rates)
+        return poisson.Params(rates), []
 
     def _log_prior(self, components: poisson.Params) -> float:
         rates, counts = (

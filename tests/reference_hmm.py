@@ -1,0 +1,56 @@
+"""Slow float64 twins of hidden Markov models: recursions in logarithms, and every path in turn.
+
+Nothing here is shared with fusem. Each function takes one sequence by the log-densities of its rows, (n, K).
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def logarithms(probabilities: Array) -> Array:
+    """Logarithms, −inf of 0."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)
+
+
+def log_sum(values: Array, axis: int) -> Array:
+    """log Σ exp along an axis, −inf where all are."""
+    top = values.max(axis=axis, keepdims=True)
+    safe = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        summed: Array = np.log(np.exp(values - safe).sum(axis=axis)) + np.squeeze(safe, axis)
+    return summed
+
+
+def smoothed(start: Array, transitions: Array, densities: Array) -> tuple[float, Array, Array]:
+    """Log-likelihood, probabilities of the states (n, K), expected transitions (K, K)."""
+    n, K = densities.shape
+    moves = logarithms(transitions)
+    forward, backward = np.empty((n, K)), np.zeros((n, K))
+    forward[0] = logarithms(start) + densities[0]
+    for t in range(1, n):
+        forward[t] = log_sum(forward[t - 1][:, None] + moves, 0) + densities[t]
+    for t in range(n - 2, -1, -1):
+        backward[t] = log_sum(moves + densities[t + 1] + backward[t + 1], 1)
+    both = forward + backward
+    mass = log_sum(both, 1)
+    expected = np.zeros((K, K))
+    for t in range(1, n):
+        joint = forward[t - 1][:, None] + moves + densities[t] + backward[t]
+        expected += np.exp(joint - mass[t])
+    return float(log_sum(forward[-1], 0)), np.exp(both - mass[:, None]), expected
+
+
+def all_paths(start: Array, transitions: Array, densities: Array) -> tuple[Array, Array]:
+    """Every path (K^n, n), and the log-probability of path and rows (K^n)."""
+    n, K = densities.shape
+    paths = np.array(list(product(range(K), repeat=n)))
+    first, moves = logarithms(start), logarithms(transitions)
+    total = first[paths[:, 0]] + densities[np.arange(n), paths].sum(axis=1)
+    return paths, total + moves[paths[:, :-1], paths[:, 1:]].sum(axis=1)

@@ -1,0 +1,213 @@
+"""Forward–backward kernels: what they sum is what the slow twin does, in any arithmetic, for any family."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fusem.em.workers import Workers
+from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.layout import check_lengths, layout_of
+from fusem.hmm.observations import Observations
+from fusem.hmm.path import best_paths, units
+from tests.comparison import assert_bit_identical
+from tests.hmms import GAUSSIANS, chain, densities, expected, run
+from tests.reference_hmm import all_paths, smoothed
+
+# one, a few, some rows; longer than a block of four, eight and eleven states
+LENGTHS = [1, 2, 300, 7, 6000, 3, 700, 1, 20]
+SHORT = [6, 1, 5]
+
+
+def check_statistic(given, weights, statistic, work, rtol=1e-9):
+    """Log-likelihoods, starts, moves and the weight of every state are the twin's."""
+    evidence, gamma, starts, moves = expected(given, weights)
+    found = np.bincount(work.layout.sequence, weights=work.evidence)
+    np.testing.assert_allclose(found, evidence, rtol=1e-12, atol=1e-11)
+    np.testing.assert_allclose(statistic.log_likelihood, weights @ evidence, rtol=1e-12)
+    np.testing.assert_allclose(statistic.starts, starts, rtol=rtol, atol=1e-11)
+    np.testing.assert_allclose(statistic.moves, moves, rtol=rtol, atol=1e-11)
+    counts = np.repeat(weights, given.lengths) @ gamma
+    np.testing.assert_allclose(statistic.sums[: len(counts)], counts, rtol=rtol)
+    assert statistic.n_rows == given.lengths.sum()
+    np.testing.assert_allclose(statistic.weight, weights @ given.lengths, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_states", [1, 3, 6, 11])
+def test_sums_equal_the_twin(n_states):
+    given = chain("gaussian_diag", n_states, LENGTHS)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, len(LENGTHS))
+    statistic, work = run(given, weights)
+    assert not work.alarm
+    check_statistic(given, weights, statistic, work)
+
+
+@pytest.mark.parametrize("family", [*GAUSSIANS[1:], "poisson", "categorical", "multinomial"])
+def test_every_family_has_its_place_in_a_chain(family):
+    given = chain(family, 3, [400, 2, 3000], d=1 if family == "categorical" else 3)
+    statistic, work = run(given)
+    check_statistic(given, np.ones(3), statistic, work)
+
+
+def test_a_wrong_statistic_is_seen():
+    given = chain("gaussian_diag", 3, SHORT)
+    statistic, work = run(given)
+    with pytest.raises(AssertionError):
+        check_statistic(given, np.ones(3), statistic._replace(moves=1.001 * statistic.moves), work)
+    with pytest.raises(AssertionError):
+        check_statistic(given, np.ones(3), statistic._replace(n_rows=3), work)
+
+
+@pytest.mark.parametrize("n_states", [3, 11])
+def test_logarithms_give_the_same(n_states):
+    given = chain("gaussian_diag", n_states, [1, 900, 5000 if n_states == 3 else 1500])
+    plain, logs = run(given)[0], run(given, logarithms=True)[0]
+    for one, other in zip(plain, logs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_states", [3, 6, 11])
+def test_threads_and_segments_change_no_bit(n_states):
+    given = chain("gaussian_diag", n_states, LENGTHS)
+    once, _ = run(given)
+    for n_jobs, unit in ((2, None), (3, 1), (1, 1), (2, 8)):
+        again, _ = run(given, n_jobs=n_jobs, unit=unit)
+        for one, other in zip(once, again, strict=True):
+            assert_bit_identical(one, other)
+
+
+@pytest.mark.parametrize("n_states", [2, 3])
+def test_everything_equals_the_sum_over_all_paths(n_states):
+    given = chain("gaussian_diag", n_states, [7])
+    paths, total = all_paths(given.model.start, given.model.transitions, densities(given))
+    statistic, _ = run(given)
+    mass = np.exp(total - total.max())
+    log_likelihood = np.log(mass.sum()) + total.max()
+    np.testing.assert_allclose(statistic.log_likelihood, log_likelihood, rtol=1e-12)
+    moves = np.zeros((n_states, n_states))
+    for path, share in zip(paths, mass / mass.sum(), strict=True):
+        np.add.at(moves, (path[:-1], path[1:]), share)
+    np.testing.assert_allclose(statistic.moves, moves, rtol=1e-11)
+    twin = smoothed(given.model.start, given.model.transitions, densities(given))
+    np.testing.assert_allclose(twin[2], moves, rtol=1e-11)
+
+
+@pytest.mark.parametrize("n_states", [2, 6, 11])
+def test_the_best_path_is_the_best_of_all(n_states):
+    given = chain("gaussian_diag", n_states, [4, 3, 1])
+    evidence, path = best(given)
+    for part, found, value in zip(
+        np.split(densities(given), np.cumsum(given.lengths)[:-1]),
+        np.split(path, np.cumsum(given.lengths)[:-1]),
+        evidence,
+        strict=True,
+    ):
+        paths, total = all_paths(given.model.start, given.model.transitions, part)
+        assert found.tolist() == paths[np.argmax(total)].tolist()
+        np.testing.assert_allclose(value, total.max(), rtol=1e-12)
+
+
+def best(given, n_jobs=1):
+    """Best paths of all sequences."""
+    observations = Observations(given.X, given.lengths)
+    engine = ChainEngine(given.family, len(given.model.start), given.X.shape[1], float)
+    with Workers(n_jobs) as workers:
+        return best_paths(engine, given.model, observations, workers)
+
+
+@pytest.mark.parametrize("n_states", [3, 11])
+def test_the_best_path_of_a_long_sequence_is_that_of_one_block(n_states):
+    given = chain("gaussian_diag", n_states, [2, 6000, 1, 700])
+    evidence, path = best(given, n_jobs=2)
+    log_start = np.log(given.model.start)
+    log_moves, logp = np.log(given.model.transitions), densities(given)
+    for number, (first, last) in enumerate(((0, 2), (2, 6002), (6002, 6003), (6003, 6703))):
+        value = log_start + logp[first]
+        origins = []
+        for t in range(first + 1, last):
+            both = value[:, None] + log_moves
+            origins.append(both.argmax(axis=0))
+            value = both.max(axis=0) + logp[t]
+        state = int(value.argmax())
+        np.testing.assert_allclose(evidence[number], value.max(), rtol=1e-12)
+        for t in range(last - 1, first - 1, -1):
+            assert path[t] == state
+            if t > first:
+                state = int(origins[t - first - 1][state])
+
+
+def test_runs_of_blocks_cover_all_once():
+    layout = layout_of(np.array([10, 300, 20, 30, 700, 5]), 256)
+    covered = [block for first, last in units(layout, 2) for block in range(first, last)]
+    assert covered == list(range(layout.n_blocks))
+
+
+@pytest.mark.parametrize("steps", [256, 512])
+def test_blocks_hold_whole_sequences_or_parts_of_one(steps):
+    rng = np.random.default_rng(0)
+    lengths = np.concatenate([rng.integers(1, 200, 50), [5000, 256, 257], rng.integers(1, 900, 20)])
+    layout = layout_of(lengths, steps)
+    assert layout.pieces[-1] == lengths.sum()
+    assert (np.diff(layout.pieces) > 0).all()
+    rows = np.diff(layout.pieces[layout.blocks])
+    assert rows.max() <= 2 * steps
+    for first, last in zip(layout.blocks[:-1], layout.blocks[1:], strict=True):
+        alone = last - first == 1
+        assert alone or (layout.opens[first:last].all() and layout.closes[first:last].all())
+    assert layout.opens.sum() == layout.closes.sum() == len(lengths)
+    for number, length in enumerate(lengths):
+        mine = layout.sequence == number
+        assert np.diff(layout.pieces)[mine].sum() == length
+
+
+def test_a_missing_row_is_summed_over():
+    given = chain("gaussian_diag", 3, [6])
+    given.X[2] = np.nan
+    given.X[4, 0] = np.nan
+    logp = np.zeros((6, 3))
+    for t, row in enumerate(given.X):
+        seen = ~np.isnan(row)
+        for k in range(3):
+            variances = given.emission.covariances[k][seen]
+            z = (row[seen] - given.emission.means[k][seen]) ** 2 / variances
+            logp[t, k] = -0.5 * (z + np.log(2.0 * np.pi * variances)).sum()
+    _, total = all_paths(given.model.start, given.model.transitions, logp)
+    statistic, _ = run(given)
+    total = np.log(np.exp(total - total.max()).sum()) + total.max()
+    np.testing.assert_allclose(statistic.log_likelihood, total, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_states", [2, 11])
+def test_evidence_for_another_state_after_a_thousand_rows_is_not_lost(n_states):
+    """Without any way from one state to the other the first half speaks for one, the whole for the other."""
+    given = chain("gaussian_diag", n_states, [3000])
+    moves = np.eye(n_states)
+    means = np.zeros((n_states, 2)) + 40.0
+    means[0], means[1] = -3.0, 3.0
+    components = given.family.from_covariances(means, np.ones((n_states, 2)))
+    X = np.where(np.arange(3000)[:, None] < 1000, -3.0, 3.0) + np.zeros((3000, 2))
+    given = given._replace(
+        model=ChainModel(np.full(n_states, 1.0 / n_states), moves, components),
+        emission=given.emission._replace(means=means, covariances=np.ones((n_states, 2))),
+        X=X,
+    )
+    _, work = run(given)
+    assert work.alarm
+    statistic, work = run(given, logarithms=True)
+    check_statistic(given, np.ones(1), statistic, work)
+    assert statistic.starts[1] == pytest.approx(1.0)
+
+
+def test_lengths_that_are_none_are_refused():
+    for lengths, said in (
+        ([3, 3], "sum to 6, but there are 7 rows"),
+        ([-10, 17], r"lengths\[0\] is -10"),
+        ([0, 7], r"lengths\[0\] is 0"),
+        ([], "shape"),
+        ([3.5, 3.5], "whole numbers"),
+        ([[3, 4]], "shape"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            check_lengths(lengths, 7)
+    assert check_lengths(None, 7).tolist() == [7]
+    assert check_lengths([3.0, 4.0], 7).tolist() == [3, 4]
