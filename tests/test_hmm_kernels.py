@@ -9,7 +9,7 @@ from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import check_lengths, layout_of
 from fusem.hmm.observations import Observations
-from fusem.hmm.path import best_paths, units
+from fusem.hmm.path import Paths, whole_sequences
 from tests.comparison import assert_bit_identical
 from tests.hmms import GAUSSIANS, chain, densities, expected, run
 from tests.reference_hmm import all_paths, smoothed
@@ -112,10 +112,11 @@ def best(given, n_jobs=1):
     observations = Observations(given.X, given.lengths)
     engine = ChainEngine(given.family, len(given.model.start), given.X.shape[1], float)
     with Workers(n_jobs) as workers:
-        return best_paths(engine, given.model, observations, workers)
+        paths = Paths(engine, given.model, observations, workers)
+    return paths.evidence, paths.states
 
 
-@pytest.mark.parametrize("n_states", [3, 11])
+@pytest.mark.parametrize("n_states", [3, 6, 11])
 def test_the_best_path_of_a_long_sequence_is_that_of_one_block(n_states):
     given = chain("gaussian_diag", n_states, [2, 6000, 1, 700])
     evidence, path = best(given, n_jobs=2)
@@ -138,7 +139,7 @@ def test_the_best_path_of_a_long_sequence_is_that_of_one_block(n_states):
 
 def test_runs_of_blocks_cover_all_once():
     layout = layout_of(np.array([10, 300, 20, 30, 700, 5]), 256)
-    covered = [block for first, last in units(layout, 2) for block in range(first, last)]
+    covered = [block for first, last in whole_sequences(layout, 2) for block in range(first, last)]
     assert covered == list(range(layout.n_blocks))
 
 

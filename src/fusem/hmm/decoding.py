@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel, Pass
 from fusem.hmm.observations import Observations
-from fusem.hmm.path import best_paths
+from fusem.hmm.path import Paths
 
 Array = NDArray[np.float64]
 PART = 65536  # rows looked at at a time
@@ -176,8 +176,8 @@ class Decoding:
             return float(proba.max(axis=1).sum()), proba.argmax(axis=1).astype(np.int64)
         model, observations, engine = self._ready(X, lengths)
         with Workers(self.n_jobs) as workers:
-            evidence, path = best_paths(engine, model, observations, workers)
-        return float(evidence.sum()), path
+            paths = Paths(engine, model, observations, workers)
+        return float(paths.evidence.sum()), paths.states
 
     def sample(
         self, n_samples: int = 1, random_state: Any = None, currstate: int | None = None

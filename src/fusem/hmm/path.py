@@ -1,4 +1,4 @@
-"""The most probable path of states (Viterbi): forth with maxima, back along what they came from."""
+"""The most probable path of states (Viterbi) of every sequence."""
 
 from __future__ import annotations
 
@@ -9,74 +9,138 @@ from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
 from fusem.hmm.engine import CALL_BLOCKS, ChainEngine, ChainModel, engine_threads
+from fusem.hmm.layout import Layout
 from fusem.hmm.observations import Observations
 from fusem.kernels.chain import PathKernels, path_kernels
+from fusem.kernels.states import ChainSpace
+from fusem.kernels.viterbi import connect_best
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
 
 
-def kernels_of(family: Any, missing: bool, width: int) -> PathKernels:
+def kernels_of(engine: ChainEngine) -> PathKernels:
     """Kernels of a family."""
-    tile = family.kernels.tile
-    density = tile.log_density_missing if missing else tile.log_density
-    return path_kernels(family.NAME + ("_missing" if missing else ""), density, width)
+    tile, name = engine.family.kernels.tile, engine.family.NAME
+    density = tile.log_density_missing if engine.missing else tile.log_density
+    return path_kernels(f"{name}_missing" if engine.missing else name, density, engine.arithmetic)
 
 
-def best_paths(
-    engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
-) -> tuple[Array, NDArray[np.int64]]:
-    """Log-density of the best path of every sequence with its rows, and the states (n_rows,)."""
-    layout, W = engine.layout(observations.lengths), engine.width
-    kernels = kernels_of(engine.family, engine.missing, min(W, 8))
-    with engine_threads(engine):
-        operands = engine.family.operands(model.components, engine.dtype)
-    chain, zeros = engine.chain(model, True), np.zeros(engine.n_states)
-    forward, trace = kernels.forward[engine.dtype], kernels.trace[engine.dtype]
-    evidence, before = np.zeros(len(layout.opens)), np.zeros(layout.n_blocks * W)
-    path = np.empty(observations.n_rows, dtype=np.int64)
+class Paths:
+    """Best paths of all sequences.
 
-    def given(first: int, last: int) -> tuple[Any, ...]:
-        begin, end = layout.rows(first, last)
-        X = observations.part(begin, end)
+    Attributes
+    ----------
+    evidence : array of shape (n_sequences,)
+        Log-density of each path with its rows.
+    states : array of shape (n_rows,)
+        The paths.
+    """
+
+    def __init__(
+        self, engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
+    ) -> None:
+        self.engine, self.observations, self.workers = engine, observations, workers
+        self.layout = engine.layout(observations.lengths)
+        self._kernels = kernels_of(engine)
+        with engine_threads(engine):
+            operands = engine.family.operands(model.components, engine.dtype)
+        self._tail = np.zeros(engine.n_states), operands, engine.chain(model, True)
+        W, n_blocks = engine.width, self.layout.n_blocks
+        self._before, self._after = np.zeros(n_blocks * W), np.full(n_blocks, -1.0)
+        self._evidence = np.zeros(len(self.layout.opens))
+        self.states = np.empty(observations.n_rows, dtype=np.int64)
+        unit = engine.blocks_per_segment(n_blocks)
+        if self._kernels.matrices is not None:
+            self._between(unit)
+            runs = [(block, min(block + unit, n_blocks)) for block in range(0, n_blocks, unit)]
+        else:
+            runs = whole_sequences(self.layout, unit)
+        self._trace(runs)
+        ends = self._evidence[self.layout.closes]
+        self.evidence: Array = np.asarray(ends)
+
+    def _given(self, first: int, last: int) -> tuple[NDArray[Any], tuple[Any, ...]]:
+        X = self.observations.part(*self.layout.rows(first, last))
         address, row_stride, column_stride, _ = location(X)
-        blocks = layout.blocks[first : last + 1]
-        return X, (address, row_stride, column_stride, engine.d, blocks, layout.pieces), begin, end
+        blocks = self.layout.blocks[first : last + 1]
+        return X, (address, row_stride, column_stride, self.engine.d, blocks, self.layout.pieces)
 
-    def work(unit: tuple[int, int]) -> None:
-        first, last = unit
-        with engine.space(True) as space:
-            space.alpha[:W] = 0.0
-            for block in range(first, last, CALL_BLOCKS):
-                stop = min(block + CALL_BLOCKS, last)
-                _held, rows, _, _ = given(block, stop)
-                ends = np.empty((stop - block) * W)
-                forward(*rows, layout.opens, zeros, operands, chain, space, evidence, ends)
-                room = before[(block + 1) * W : (stop + 1) * W]
-                room[:] = ends[: room.size]
-            for stop in range(last, first, -CALL_BLOCKS):
-                block = max(stop - CALL_BLOCKS, first)
-                _held, rows, begin, end = given(block, stop)
-                trace(
-                    *rows, layout.opens, layout.closes, before[block * W : stop * W], zeros,
-                    operands, chain, space, path[begin:end],
-                )  # fmt: skip
+    def _compiled(self, kernel: Any, *arguments: Any) -> Any:
+        """The kernel of the dtype, compiled in this thread, where Ctrl-C can interrupt it."""
+        compiled = kernel[self.engine.dtype]
+        if not compiled.overloads:
+            none = np.zeros(1, dtype=np.int64)
+            with self.engine.space(True) as space:
+                rest = [space if argument is ChainSpace else argument for argument in arguments]
+                compiled(0, 0, 0, self.engine.d, none, none, *rest)
+        return compiled
 
-    for kernel, out in ((forward, evidence), (trace, path)):
-        if not kernel.overloads:  # compile in this thread, where Ctrl-C can interrupt it
-            none, flags, nothing = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=bool), np.empty(0)
-            with engine.space(True) as space:
-                tail = zeros, operands, chain, space
-                if kernel is forward:
-                    kernel(0, 0, 0, engine.d, none, none, flags, *tail, out[:0], nothing)
-                else:
-                    kernel(0, 0, 0, engine.d, none, none, flags, flags, nothing, *tail, out[:0])
-    workers.run(iter(units(layout, engine.blocks_per_segment(layout.n_blocks))), work)
-    return np.bincount(layout.sequence, weights=evidence).astype(np.float64), path
+    def _between(self, unit: int) -> None:
+        """The best states between the blocks of long sequences."""
+        square = self.engine.width**2
+        matrices = np.empty(self.layout.n_blocks * square if self.layout.long else 0)
+        flags, nothing = np.zeros(1, dtype=bool), np.empty(0)
+        if not self.layout.long:
+            return
+        kernel = self._compiled(self._kernels.matrices, flags, *self._tail, ChainSpace, nothing)
+
+        def work(task: tuple[int, int]) -> None:
+            first, last = task
+            _held, given = self._given(first, last)
+            with self.engine.space(True) as space:
+                out = matrices[first * square : last * square]
+                kernel(*given, self.layout.opens, *self._tail, space, out)
+
+        tasks = (
+            (block, min(block + unit, last))
+            for first, last in self.layout.long
+            for block in range(first, last, unit)
+        )
+        self.workers.run(tasks, work)
+        for first, last in self.layout.long:
+            given = matrices, first, last, self.engine.width, self._before, self._after
+            connect_best[np.float64](*given)
+
+    def _trace(self, runs: list[tuple[int, int]]) -> None:
+        """The states of runs of blocks that can be done apart."""
+        W, layout = self.engine.width, self.layout
+        flags, nothing = np.zeros(1, dtype=bool), np.empty(0)
+        trace = self._compiled(
+            self._kernels.trace, flags, flags, nothing, nothing, *self._tail, ChainSpace, nothing,
+            self.states[:0],
+        )  # fmt: skip
+        forward = None
+        if self._kernels.forward is not None:
+            tail = flags, *self._tail, ChainSpace, nothing
+            forward = self._compiled(self._kernels.forward, *tail)
+        long = dict(layout.long)
+
+        def work(task: tuple[int, int]) -> None:
+            first, last = task
+            with self.engine.space(True) as space:
+                if forward is not None and long.get(first) == last:
+                    space.alpha[:W] = 0.0
+                    for block in range(first, last - 1, CALL_BLOCKS):
+                        stop = min(block + CALL_BLOCKS, last - 1)
+                        _held, given = self._given(block, stop)
+                        ends = self._before[(block + 1) * W : (stop + 1) * W]
+                        forward(*given, layout.opens, *self._tail, space, ends)
+                for stop in range(last, first, -CALL_BLOCKS):
+                    block = max(stop - CALL_BLOCKS, first)
+                    _held, given = self._given(block, stop)
+                    begin, end = layout.rows(block, stop)
+                    trace(
+                        *given, layout.opens, layout.closes,
+                        self._before[block * W : stop * W], self._after[block:stop], *self._tail,
+                        space, self._evidence, self.states[begin:end],
+                    )  # fmt: skip
+
+        self.workers.run(iter(runs), work)
 
 
-def units(layout: Any, most: int) -> list[tuple[int, int]]:
-    """Runs of blocks that can be done apart: each long sequence, and up to so many blocks of short ones."""
+def whole_sequences(layout: Layout, most: int) -> list[tuple[int, int]]:
+    """Runs of blocks of whole sequences: each long one, and up to so many blocks of short ones."""
     runs, block = [], 0
     for first, last in [*layout.long, (layout.n_blocks, layout.n_blocks)]:
         runs += [(start, min(start + most, first)) for start in range(block, first, most)]

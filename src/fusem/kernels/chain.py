@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fusem.kernels import (
     chain_best,
+    chain_best_narrow,
     chain_blocks,
     chain_linear,
     chain_log,
@@ -39,7 +40,8 @@ class ChainKernels(NamedTuple):
 class PathKernels(NamedTuple):
     """Kernels of the best path."""
 
-    forward: Kernel
+    forward: Kernel | None  # where the states do not fit a vector
+    matrices: Kernel | None  # where they do
     trace: Kernel
 
 
@@ -112,28 +114,28 @@ def chain_kernels(
 
 
 @cache
-def path_kernels(name: str, log_density: Any, width: int) -> PathKernels:
+def path_kernels(name: str, log_density: Any, arithmetic: str) -> PathKernels:
     """Bind the templates of the best path to a family's tile kernel."""
-    lanes = min(width, 8)
-    given = {"nothing": states_4 if lanes == 4 else states_8, "LANES": lanes}
-    steps = {**steps_of(chain_log, READING)}
-    for step in ("enter", "advance"):
-        steps[step] = bind(getattr(chain_best, step).py_func, **given)
-    for step in ("resume", "mass_of"):
-        steps[step] = getattr(chain_best, step)
     block_factors = bind(
         forward_backward.block_factors.py_func, log_density=log_density, factors=chain_log.factors
     )
-    forth = bind(forward_backward.run_forward.py_func, **steps)
+    names = "enter", "resume", "advance"
+    steps = steps_of(chain_best, names)
+    if arithmetic in VECTORS:
+        nothing = VECTORS[arithmetic]["nothing"]
+        steps = {
+            step: bind(helper_.py_func, nothing=nothing)
+            for step, helper_ in steps_of(chain_best_narrow, names).items()
+        }
     run = bind(viterbi.run.py_func, **steps)
+
+    def kernel(template: Any, **more: Any) -> Kernel:
+        own = f"{name}_best_{template.__name__}_{arithmetic}"
+        return Kernel(template, own, block_factors=block_factors, **more)
+
+    fits = arithmetic in VECTORS
     return PathKernels(
-        forward=Kernel(
-            forward_backward.forward,
-            f"{name}_best_forward_{lanes}",
-            block_factors=block_factors,
-            run_forward=forth,
-        ),
-        trace=Kernel(
-            viterbi.trace, f"{name}_best_trace_{lanes}", block_factors=block_factors, run=run
-        ),
+        forward=None if fits else kernel(viterbi.forward, run=run),
+        matrices=kernel(viterbi.matrices, **VECTORS[arithmetic]) if fits else None,
+        trace=kernel(viterbi.trace, run=run),
     )

@@ -1,15 +1,12 @@
-"""Steps of the best path through a chain, in logarithms: maxima in place of sums, and their origins."""
+"""Steps of the best path through a chain of many states, in logarithms: maxima and their origins."""
 
 from __future__ import annotations
-
-import math
 
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, element, filled, load_as, store, where_less
 from fusem.kernels.states import states_8
 
-LANES = 8  # bound to 4 where all states fit, `nothing` with it
-nothing = states_8
+LANES = 8
 
 
 @helper
@@ -17,7 +14,7 @@ def enter(m, chain, t, width):
     """The state after the first row of a sequence: its place in alpha."""
     place = (t + 1) * width
     for j in range(0, width, LANES):
-        start = load_as(chain.start, j, nothing())
+        start = load_as(chain.start, j, states_8())
         store(m.alpha, place + j, add(start, load_as(m.factor, t * width + j, start)))
     return place
 
@@ -33,7 +30,7 @@ def advance(m, chain, state, t, scale, width):
     """The state after row t; the states before that the best paths came from, as numbers, in gamma."""
     place = (t + 1) * width
     for j in range(0, width, LANES):
-        origin, first = nothing(), filled(element(m.alpha, state), nothing())
+        origin, first = states_8(), filled(element(m.alpha, state), states_8())
         best = add(first, load_as(chain.forth, j, first))
         for i in range(1, width):
             before = filled(element(m.alpha, state + i), best)
@@ -53,12 +50,3 @@ def best_of(values, at, width):
         if values[at + j] > values[at + best]:
             best = j
     return best
-
-
-@helper
-def mass_of(m, state, width):
-    """Log-probability of the best path."""
-    top = -math.inf
-    for j in range(state, state + width):
-        top = max(top, m.alpha[j])
-    return top

@@ -43,7 +43,7 @@ def matrices(
         )
         for i in range(place, place + width * width):
             out[i] = 0.0
-        t = 0
+        t, later = 0, 1.0
         if opens[piece]:
             first = load_as(m.factor, 0, nothing())
             store(out, place, mul(load_as(chain.start, 0, first), first))
@@ -53,10 +53,13 @@ def matrices(
                 out[place + i * (width + 1)] = 1.0
         state, scale = load_as(out, place, all_rows()), 1.0
         while t < rows:
-            if t % 2 == 0:
-                scale, _ = scale_of(total(state))
+            # every other step: the sum for the next scale is ready by then
             factor = scaled(scale, load_as(m.factor, t * width, nothing()))
             state, scale = mul(moved(state, chain.forth), repeated(factor, state)), 1.0
+            if t % 2 == 0:
+                later, _ = scale_of(total(state))
+            else:
+                scale = later
             t += 1
         scale, _ = scale_of(total(state))
         store(out, place, mul(state, filled(scale, state)))

@@ -101,6 +101,51 @@ def moved(typing_context, states, matrix):
     return states(states, matrix), codegen
 
 
+def _ways(context, builder, states, matrix, arguments):
+    """states_i + matrix_ij for every i, as vectors over j."""
+    lanes = states.lanes
+    side = lanes if lanes < 16 else int(lanes**0.5)
+    rows = lanes // side
+    value, array = arguments
+    for i in range(side):
+        place = context.get_constant(types.intp, i * side)
+        pointer, size = pointer_to(context, builder, matrix, array, place, side)
+        row = builder.load(pointer)
+        row.align = size
+        row = shuffle(builder, row, row, list(range(side)) * rows)
+        chosen = [i + r * side for r in range(rows) for _ in range(side)]
+        yield builder.fadd(shuffle(builder, value, value, chosen), row)
+
+
+@intrinsic
+def best_moved(typing_context, states, matrix):
+    """The largest of states_i + matrix_ij over i; `states` may also be all rows of a square matrix."""
+
+    def codegen(context, builder, signature, arguments):
+        ways = list(_ways(context, builder, states, matrix, arguments))
+        while len(ways) > 1:  # a tree: fewer comparisons wait for each other
+            pairs = zip(ways[::2], ways[1::2])
+            ways = [builder.select(builder.fcmp_ordered(">=", a, b), a, b) for a, b in pairs]
+        return ways[0]
+
+    return states(states, matrix), codegen
+
+
+@intrinsic
+def best_origin(typing_context, states, matrix, best):
+    """The first i with states_i + matrix_ij = best_j, as a number."""
+
+    def codegen(context, builder, signature, arguments):
+        ways = list(_ways(context, builder, states, matrix, arguments[:2]))
+        origin = constant(states.ir, 0.0)
+        for i in reversed(range(len(ways))):
+            here = builder.fcmp_ordered("==", ways[i], arguments[2])
+            origin = builder.select(here, constant(states.ir, float(i)), origin)
+        return origin
+
+    return states(states, matrix, states), codegen
+
+
 @intrinsic
 def repeated(typing_context, states, like):
     """The states again and again, in as many lanes as `like` has."""

@@ -1,0 +1,180 @@
+"""Hidden Markov models: one iteration of Baum–Welch and the best path, beside hmmlearn's.
+
+``python -m asv_benchmarks.hmm`` prints nanoseconds per time step and ratios, alternately in one process
+(hmmlearn 0.3.3 must be installed; some minutes, the machine to itself).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+import fusem
+from asv_benchmarks.cases import Array, profile_name
+
+STEPS = {"smoke": 2_000, "small": 50_000, "large": 200_000}
+ROUNDS = 5
+ITERATIONS = 5  # of ours in one measurement; hmmlearn does one
+
+
+class Case(NamedTuple):
+    """A model and how its rows are cut."""
+
+    estimator: str
+    n_states: int
+    d: int
+    sequences: int = 1
+    covariance: str = ""
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        kind = f"{self.estimator} {self.covariance}".strip()
+        return f"{kind} K={self.n_states} d={self.d}, {self.sequences} sequence(s)"
+
+
+CASES = (
+    Case("GaussianHMM", 4, 4, 1, "diag"),
+    Case("GaussianHMM", 4, 4, 2000, "diag"),
+    Case("GaussianHMM", 4, 4, 1, "full"),
+    Case("GaussianHMM", 16, 8, 1, "full"),
+    Case("CategoricalHMM", 4, 1),
+    Case("CategoricalHMM", 16, 1),
+    Case("PoissonHMM", 4, 1),
+    Case("PoissonHMM", 16, 1),
+)
+LABELS = {case.label: case for case in CASES}
+
+
+def rows(case: Case, steps: int) -> tuple[Array, Array, dict[str, Any]]:
+    """Rows, lengths and parameters to start from."""
+    rng = np.random.default_rng(0)
+    K, d = case.n_states, case.d
+    start = {"startprob_": rng.dirichlet(np.ones(K)), "transmat_": rng.dirichlet(np.ones(K), K)}
+    lengths = np.full(case.sequences, steps // case.sequences)
+    states = rng.integers(K, size=lengths.sum())
+    if case.estimator == "GaussianHMM":
+        means = 2.0 * rng.standard_normal((K, d))
+        X = means[states] + rng.standard_normal((len(states), d))
+        start["means_"] = means
+        eye = np.broadcast_to(np.eye(d), (K, d, d)).copy()
+        start["covars_"] = np.ones((K, d)) if case.covariance == "diag" else eye
+    elif case.estimator == "PoissonHMM":
+        start["lambdas_"] = rng.uniform(1.0, 20.0, (K, d))
+        X = rng.poisson(start["lambdas_"][states])
+    else:
+        start["emissionprob_"] = rng.dirichlet(np.ones(10), K)
+        X = rng.integers(10, size=(len(states), 1))
+    return X, lengths, start
+
+
+def model(module: Any, case: Case, start: dict[str, Any], n_iter: int, **more: Any) -> Any:
+    """An estimator of either library at the start."""
+    arguments = {"covariance_type": case.covariance} if case.covariance else {}
+    made = getattr(module, case.estimator)(
+        case.n_states, n_iter=n_iter, init_params="", **arguments, **more
+    )
+    for name, value in start.items():
+        setattr(made, name, value.copy())
+    if module is not fusem:
+        made.n_features = 10 if case.estimator == "CategoricalHMM" else case.d
+    return made
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Of one call."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        begin = time.perf_counter()
+        call()
+        return time.perf_counter() - begin
+
+
+class Chain:
+    """Baum–Welch, state probabilities and the best path."""
+
+    param_names: ClassVar[list[str]] = ["case"]
+    params: ClassVar[tuple[tuple[str, ...], ...]] = (tuple(LABELS),)
+
+    def setup(self, label: str) -> None:
+        case = LABELS[label]
+        self.X, self.lengths, start = rows(case, STEPS[profile_name()])
+        self.model = model(fusem, case, start, ITERATIONS, tol=0.0, n_jobs=2)
+        self.model.predict(self.X, self.lengths)
+        self.model.predict_proba(self.X, self.lengths)
+        self.fitted = model(fusem, case, start, ITERATIONS, tol=0.0, n_jobs=2)
+        self.time_fit(label)
+
+    def time_fit(self, label: str) -> None:
+        seconds(lambda: self.fitted.fit(self.X, lengths=self.lengths))
+
+    def time_predict_proba(self, label: str) -> None:
+        self.model.predict_proba(self.X, self.lengths)
+
+    def time_predict(self, label: str) -> None:
+        self.model.predict(self.X, self.lengths)
+
+
+def spread(values: list[float]) -> str:
+    """Median and range."""
+    return f"{statistics.median(values):7.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+def compare(case: Case, steps: int, rounds: int) -> None:
+    """Print one line for EM and one for the best path."""
+    peer = importlib.import_module("hmmlearn.hmm")
+    X, lengths, start = rows(case, steps)
+    n = len(X)
+
+    def fit(module: Any, n_iter: int, **more: Any) -> float:
+        made = model(module, case, start, n_iter, **more)
+        arguments = {"lengths": lengths}
+        return seconds(lambda: made.fit(X, **arguments)) / n_iter / n * 1e9
+
+    def decode(module: Any, **more: Any) -> float:
+        made = model(module, case, start, 1, **more)
+        return seconds(lambda: made.predict(X, lengths)) / n * 1e9
+
+    for what, call, iterations in (("EM", fit, (ITERATIONS,)), ("Viterbi", decode, ())):
+        ours, theirs, ratios = [], [], []
+        never: dict[str, Any] = {"tol": 0.0}
+        call(fusem, *iterations, **never)
+        for _ in range(rounds):
+            ours.append(call(fusem, *iterations, **never))
+            peers = [
+                call(peer, *([1] if iterations else []), implementation=how)
+                for how in ("scaling", "log")
+            ]
+            theirs.append(min(peers))
+            ratios.append(theirs[-1] / ours[-1])
+        print(
+            f"{case.label:48s} {what:8s} ours {spread(ours)} ns per step; hmmlearn {spread(theirs)}; "
+            f"ratio {spread(ratios)}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few rows, to see that it works")
+    parser.add_argument("--only", default="", help="cases whose label contains this")
+    given = parser.parse_args()
+    os.environ.pop("OPENBLAS_CORETYPE", None)
+    logging.disable(logging.WARNING)
+    for case in CASES:
+        if given.only in case.label:
+            compare(case, STEPS["smoke" if given.quick else "large"], 2 if given.quick else ROUNDS)
+
+
+if __name__ == "__main__":
+    main()
