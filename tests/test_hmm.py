@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 import fusem
 from fusem import CategoricalHMM, GaussianHMM, GaussianMixture, MultinomialHMM, PoissonHMM
 from fusem.exceptions import DegenerateComponentWarning, EmptyComponentWarning
+from fusem.hmm.observations import Observations
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, expected
 from tests.traced import traced_peak
@@ -212,6 +213,19 @@ def test_integers_lists_and_memory_maps_are_the_same_rows(tmp_path):
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     for rows in (X, X.astype(np.uint8), np.asfortranarray(X), mapped, X.ravel(), [X]):
         assert_bit_identical(fitted(clone(model), rows).lambdas_, expected_)
+
+
+def test_streams_are_read_once_into_a_file(monkeypatch):
+    given = chain("gaussian_diag", 3, [600, 1000])
+    expected_ = fitted(assembled(given), given.X, lengths=given.lengths).means_
+    monkeypatch.setattr("fusem.hmm.spool.MEMORY", 1000)
+    monkeypatch.setattr("fusem.hmm.spool.PART", 256)
+    for rows in (lambda: iter(np.array_split(given.X, 7)), np.array_split(given.X, [600])):
+        lengths = None if isinstance(rows, list) else given.lengths
+        observations = Observations(rows, lengths)
+        assert isinstance(observations.part(0, 5).base, np.memmap)
+        found = fitted(assembled(given), rows, lengths=lengths)
+        assert_bit_identical(found.means_, expected_)
 
 
 def test_no_posterior_of_all_rows_is_kept():

@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from fusem.data import Rows, open_rows
 from fusem.em.start import of_ordinary_size
 from fusem.hmm.layout import Ints, check_lengths
+from fusem.hmm.spool import spooled
 
 START_ROWS = 50_000  # rows that a start looks at, evenly spread
 
 
 class Observations:
     """Rows of sequences, any part of them at any time.
+
+    The recursions read the rows of a sequence from both ends. Arrays, and memory maps, are read where they
+    are; what comes in a stream (files, chunks, tables) is copied once, to a temporary file if it is large.
 
     Parameters
     ----------
@@ -41,11 +45,11 @@ class Observations:
         if is_list_of_sequences(X):
             if lengths is None:
                 lengths = [len(sequence) for sequence in X]
-            X = np.concatenate([np.asarray(sequence) for sequence in X])
+            X = list(X)
         self.rows = open_as(X)
         plain = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
         raw = X if plain and X.ndim == 2 and X.dtype.kind in "iufb" else None
-        self._array: NDArray[Any] = self.rows.to_array() if raw is None else raw
+        self._array: NDArray[Any] = spooled(self.rows) if raw is None else raw
         self.n_columns, self.dtype = self.rows.n_columns, self.rows.dtype
         self.n_rows = len(self._array)
         self.lengths: Ints = check_lengths(lengths, self.n_rows)
