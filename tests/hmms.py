@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fusem.em.tree import Tree
 from fusem.em.workers import Workers
 from fusem.families import categorical, multinomial, poisson
 from fusem.families.registry import FAMILIES
@@ -84,15 +85,24 @@ def expected(given: Chain, weights=None):
 def run(
     given: Chain, weights=None, n_jobs: int = 1, logarithms: bool = False, unit: int | None = None
 ) -> tuple[ChainStatistic, Pass]:
-    """The statistic of one pass, and the pass."""
+    """The statistic of one pass in one arithmetic, and the pass; it says whether anything gave an alarm."""
+    with Workers(n_jobs) as workers:
+        engine, arguments = engine_and(given, weights, workers)
+        work, tree = Pass(*arguments, logarithms), Tree(engine.size)
+        if unit is not None:
+            work.unit = unit
+        work.messages()
+        firsts = range(0, work.layout.n_blocks, work.unit)
+        work.alarm |= bool(work.segments(tree, None, firsts))
+    total = tree.total()
+    return engine.view(np.zeros(engine.size) if total is None else total), work
+
+
+def engine_and(given: Chain, weights, workers) -> tuple[ChainEngine, tuple[Any, ...]]:
+    """An engine, and what a pass takes."""
     observations = Observations(given.X, given.lengths)
     K, d = len(given.model.start), given.X.shape[1]
     engine = ChainEngine(given.family, K, d, observations.dtype, bool(np.isnan(given.X).any()))
     weights = np.ones(len(given.lengths)) if weights is None else weights
-    with Workers(n_jobs) as workers:
-        layout = engine.layout(observations.lengths)
-        work = Pass(engine, given.model, observations, layout, weights, workers, logarithms)
-        if unit is not None:
-            work._unit = unit
-        statistic = work.run()
-    return engine.view(statistic), work
+    layout = engine.layout(observations.lengths)
+    return engine, (engine, given.model, observations, layout, weights, workers)

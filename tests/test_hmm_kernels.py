@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.engine import ChainEngine, ChainModel, Pass, swept
 from fusem.hmm.layout import check_lengths, layout_of
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths, whole_sequences
 from tests.comparison import assert_bit_identical
-from tests.hmms import GAUSSIANS, chain, densities, expected, run
+from tests.hmms import GAUSSIANS, chain, densities, engine_and, expected, run
 from tests.reference_hmm import all_paths, smoothed
 
 # one, a few, some rows; longer than a block of four, eight and eleven states
@@ -178,25 +178,36 @@ def test_a_missing_row_is_summed_over():
     np.testing.assert_allclose(statistic.log_likelihood, total, rtol=1e-12)
 
 
-@pytest.mark.parametrize("n_states", [2, 11])
-def test_evidence_for_another_state_after_a_thousand_rows_is_not_lost(n_states):
-    """Without any way from one state to the other the first half speaks for one, the whole for the other."""
-    given = chain("gaussian_diag", n_states, [3000])
-    moves = np.eye(n_states)
-    means = np.zeros((n_states, 2)) + 40.0
+def torn(n_states, lengths, which):
+    """A chain without any way between states, and sequences that first speak for one, then for another."""
+    given = chain("gaussian_diag", n_states, lengths)
+    means = np.full((n_states, 2), 40.0)
     means[0], means[1] = -3.0, 3.0
     components = given.family.from_covariances(means, np.ones((n_states, 2)))
-    X = np.where(np.arange(3000)[:, None] < 1000, -3.0, 3.0) + np.zeros((3000, 2))
-    given = given._replace(
-        model=ChainModel(np.full(n_states, 1.0 / n_states), moves, components),
+    X = np.full((sum(lengths), 2), 3.0)
+    begin = sum(lengths[:which])
+    X[begin : begin + lengths[which] // 3] = -3.0
+    return given._replace(
+        model=ChainModel(np.full(n_states, 1.0 / n_states), np.eye(n_states), components),
         emission=given.emission._replace(means=means, covariances=np.ones((n_states, 2))),
         X=X,
     )
-    _, work = run(given)
-    assert work.alarm
-    statistic, work = run(given, logarithms=True)
-    check_statistic(given, np.ones(1), statistic, work)
-    assert statistic.starts[1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("n_states", "lengths", "which"),
+    [(2, [3000], 0), (11, [3000], 0), (2, [9000], 0), (2, [2000] * 40, 7)],
+)
+def test_evidence_for_another_state_after_a_thousand_rows_is_not_lost(n_states, lengths, which):
+    """The longer part wins; in linear space its state has been rounded to nothing by then."""
+    given = torn(n_states, lengths, which)
+    assert run(given)[1].alarm
+    with Workers(2) as workers:
+        engine, arguments = engine_and(given, None, workers)
+        statistic, evidence = swept(*arguments)
+        work = Pass(*arguments)
+    work.evidence[:] = evidence
+    check_statistic(given, np.ones(len(lengths)), engine.view(statistic), work)
 
 
 def test_lengths_that_are_none_are_refused():

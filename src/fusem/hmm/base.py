@@ -28,7 +28,7 @@ from fusem.exceptions import (
 )
 from fusem.hmm import chain_prior
 from fusem.hmm.decoding import Decoding, positional, refuse_missing
-from fusem.hmm.engine import ChainEngine, ChainModel, Pass
+from fusem.hmm.engine import ChainEngine, ChainModel, swept
 from fusem.hmm.layout import Ints
 from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.hmm.observations import Observations
@@ -258,18 +258,14 @@ class Fit:
     def sweep(self, model: ChainModel) -> Array:
         """The statistic of all sequences."""
         given = self.engine, model, self.observations, self.layout, self.weights, self.workers
-        work = Pass(*given)
-        statistic = work.run()
-        if work.alarm:
-            work = Pass(*given, logarithms=True)
-            statistic = work.run()
+        statistic, evidence = swept(*given)
         assert statistic is not None
         if not np.isfinite(statistic).all():
-            raise self._impossible(work)
+            raise self._impossible(evidence)
         return statistic
 
-    def _impossible(self, work: Pass) -> ValueError:
-        piece = int(np.flatnonzero(~np.isfinite(work.evidence))[0])
+    def _impossible(self, evidence: Array) -> ValueError:
+        piece = int(np.flatnonzero(~np.isfinite(evidence))[0])
         number = int(self.layout.sequence[piece])
         first, last = (int(row) for row in self.layout.pieces[[piece, piece + 1]])
         return first_infinite(self.observations.rows) or ValueError(

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel, Pass
+from fusem.hmm.engine import ChainEngine, ChainModel, swept
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths
 
@@ -66,12 +66,9 @@ class Decoding:
 
         with Workers(self.n_jobs) as workers:
             ones = np.ones(len(observations.lengths))
-            work = Pass(engine, model, observations, layout, ones, workers)
-            work.run(put)
-            if work.alarm:
-                work = Pass(engine, model, observations, layout, ones, workers, logarithms=True)
-                work.run(put)
-        evidence = np.bincount(layout.sequence, weights=work.evidence).astype(np.float64)
+            given = engine, model, observations, layout, ones, workers
+            _, pieces = swept(*given, put)
+        evidence = np.bincount(layout.sequence, weights=pieces).astype(np.float64)
         return evidence, proba, observations
 
     def score(self, X: Any, y: Any = None, *, lengths: Any = None) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fusem.em.blas import one_thread
 from fusem.em.sweep import SECONDS_PER_OPERATION
 from fusem.em.tree import Tree
 from fusem.em.workers import Workers
@@ -30,6 +31,9 @@ SEGMENTS = (
 )
 MOST_BLOCKS = 256
 CALL_BLOCKS = 64  # of a pass along one sequence: short against Ctrl-C
+
+
+Consumer = Callable[[int, NDArray[Any]], None]
 
 
 class ChainModel(NamedTuple):
@@ -167,12 +171,14 @@ class ChainEngine:
 
 
 class Pass:
-    """Forward and backward over all sequences at the parameters of one model.
+    """Forward and backward over all sequences at the parameters of one model, in one arithmetic.
 
-    Parameters
+    Attributes
     ----------
-    weights : array of shape (n_sequences,)
-        Of the sequences.
+    evidence : array
+        Log-likelihood of every piece given what came before.
+    alarm : bool
+        Whether the messages between blocks lost what they should hold.
     """
 
     def __init__(
@@ -196,7 +202,7 @@ class Pass:
         self.operands, self.chain = operands, engine.chain(model, logarithms)
         self.evidence = np.zeros(len(layout.opens))
         self.alarm = False
-        self._unit = engine.blocks_per_segment(layout.n_blocks)
+        self.unit = engine.blocks_per_segment(layout.n_blocks)
         self._zeros = np.zeros(engine.n_states)
         self._before = self._after = np.empty(0)
 
@@ -229,7 +235,7 @@ class Pass:
     def _by_blocks(self) -> None:
         """Messages from the blocks' matrices."""
         W, square = self.engine.width, self.engine.width**2
-        unit, nothing = self._unit, np.empty(0)
+        unit, nothing = self.unit, np.empty(0)
         tail = self._zeros, self.operands, self.chain
         kernel = self._compile("matrices", np.zeros(1, dtype=bool), *tail, ChainSpace, nothing)
         matrices = np.empty(self.layout.n_blocks * square)
@@ -280,22 +286,22 @@ class Pass:
         tasks = ((way, first, last) for first, last in self.layout.long for way in (forth, back))
         self.workers.run(tasks, lambda task: task[0](*task[1:]))
 
-    def run(self, consume: Callable[[int, NDArray[Any]], None] | None = None) -> Array | None:
-        """The statistic of all sequences; or give ``consume(first_row, proba)`` every segment."""
-        self.messages()
+    def segments(self, tree: Tree, consume: Consumer | None, firsts: Iterable[int]) -> list[int]:
+        """Add segments, by their first blocks, to a tree of statistics, or give them to `consume`.
+
+        Returns those that gave an alarm; they are not added.
+        """
         engine, layout, W = self.engine, self.layout, self.engine.width
-        size, unit = engine.size, self._unit
-        nothing = np.empty(0)
-        flags = np.zeros(1, dtype=bool)
+        nothing, flags = np.empty(0), np.zeros(1, dtype=bool)
+        no_proba = np.empty(0, dtype=engine.dtype)
         kernel = self._compile(
             "sweep", flags, flags, nothing, nothing, nothing, self._zeros, self.operands,
-            self.chain, ChainSpace, nothing, np.empty(0, dtype=engine.dtype), np.empty(size),
+            self.chain, ChainSpace, nothing, no_proba, np.empty(engine.size),
         )  # fmt: skip
-        tree = Tree(size)
-        no_proba = np.empty(0, dtype=engine.dtype)
+        doubtful: list[int] = []
 
         def work(first: int) -> None:
-            last = min(first + unit, layout.n_blocks)
+            last = min(first + self.unit, layout.n_blocks)
             X, given = self._given(first, last)
             proba, out = no_proba, nothing
             if consume is None:
@@ -309,19 +315,58 @@ class Pass:
                     self._zeros, self.operands, self.chain, space, self.evidence,
                     proba.reshape(-1), out,
                 )  # fmt: skip
-                if space.alarm[0]:
-                    self.alarm = True
-            if consume is None:
-                tree.add(first // unit, out)
+                alarm = bool(space.alarm[0])
+            if alarm:
+                doubtful.append(first)
+            elif consume is None:
+                tree.add(first // self.unit, out)
             else:
                 consume(layout.rows(first, last)[0], proba)
 
-        self.workers.run(iter(range(0, layout.n_blocks, unit)), work)
-        return tree.total() if consume is None else None
+        self.workers.run(iter(firsts), work)
+        return doubtful
 
 
-def engine_threads(engine: ChainEngine) -> Any:
+def swept(
+    engine: ChainEngine,
+    model: ChainModel,
+    observations: Observations,
+    layout: Layout,
+    weights: Array,
+    workers: Workers,
+    consume: Consumer | None = None,
+) -> tuple[Array | None, Array]:
+    """The statistic of all sequences and the log-likelihood of every piece.
+
+    What linear space cannot hold is done again in logarithms: segments of whole sequences by themselves, all
+    where it happens in a sequence of several blocks.
+
+    Parameters
+    ----------
+    weights : array of shape (n_sequences,)
+        Of the sequences.
+    consume : function, optional
+        ``consume(first_row, proba)`` is given the probabilities of the states of every segment, in any order
+        and from any thread; then there is no statistic.
+    """
+    given = engine, model, observations, layout, weights, workers
+    tree, work = Tree(engine.size), Pass(*given)
+    firsts = range(0, layout.n_blocks, work.unit)
+    work.messages()
+    doubtful = list(firsts) if work.alarm else work.segments(tree, consume, firsts)
+    if doubtful:
+        again = Pass(*given, logarithms=True)
+        long = {block // work.unit for first, last in layout.long for block in range(first, last)}
+        if any(first // work.unit in long for first in doubtful):
+            tree, doubtful = Tree(engine.size), list(firsts)
+        again.messages()
+        again.segments(tree, consume, doubtful)
+        for first in doubtful:
+            begin, end = layout.blocks[[first, min(first + work.unit, layout.n_blocks)]]
+            work.evidence[begin:end] = again.evidence[begin:end]
+    return tree.total() if consume is None else None, work.evidence
+
+
+def engine_threads(engine: ChainEngine) -> AbstractContextManager[None]:
     """Hold BLAS to one thread, where the parameters' matrices would wake more."""
-    from fusem.em.blas import one_thread
-
     return one_thread(engine.n_states * engine.d**2)
