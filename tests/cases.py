@@ -1,6 +1,9 @@
 """One row per family: what every contract test, and every benchmark, runs over.
 
-A new family adds one row to `CASES` (and a file in `fusem/families`, a line in its registry, and a
+Gaussian families have a row in `CASES`, those of counts and codes in `COUNT_CASES`: other data and other
+parameters, the same contract.
+
+A new family adds one row (and a file in `fusem/families`, a line in its registry, and a
 twin in `tests/reference.py`). This file imports nothing of fusem, so that a benchmark can time it.
 """
 
@@ -12,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.reference import TWINS, Parameters, Twin
+from tests.reference import TWINS, CountParameters, CountTwin, Parameters, Twin
 
 DTYPES = (np.float64, np.float32)
 
@@ -124,4 +127,104 @@ CASES = [
     Case("gaussian_tied", "tied", one_matrix, invert_matrices),
     Case("gaussian_diag", "diag", variance_rows, np.reciprocal),
     Case("gaussian_spherical", "spherical", variance_scalars, np.reciprocal),
+]
+
+
+def draw_rates(rng: np.random.Generator, n_components: int, n_features: int) -> np.ndarray:
+    """Draw Poisson rates, (K, d)."""
+    return rng.gamma(2.0, 3.0, size=(n_components, n_features))
+
+
+def draw_chances(rng: np.random.Generator, n_components: int, n_features: int) -> np.ndarray:
+    """Draw probabilities of the columns, (K, d)."""
+    return rng.dirichlet(np.full(n_features, 2.0), size=n_components)
+
+
+def draw_code_chances(rng: np.random.Generator, n_components: int, n_features: int) -> np.ndarray:
+    """Draw probabilities of 5 codes in every column, (K, d, 5)."""
+    return rng.dirichlet(np.full(5, 0.7), size=(n_components, n_features))
+
+
+def poisson_rows(rng: np.random.Generator, rates: np.ndarray) -> np.ndarray:
+    """Draw a row for each row of rates."""
+    return rng.poisson(rates)
+
+
+def multinomial_rows(rng: np.random.Generator, chances: np.ndarray) -> np.ndarray:
+    """Draw a row of 1 to 29 counts for each row of probabilities."""
+    return rng.multinomial(rng.integers(1, 30, size=len(chances)), chances)
+
+
+def code_rows(rng: np.random.Generator, chances: np.ndarray) -> np.ndarray:
+    """Draw a row of codes for each (d, M) of probabilities."""
+    edges = chances.cumsum(axis=2)[:, :, :-1]
+    return (rng.random(chances.shape[:2])[:, :, None] > edges).sum(axis=2)
+
+
+@dataclass(frozen=True)
+class CountCase:
+    """A family of counts or codes, with a maker of data and of start parameters.
+
+    Attributes
+    ----------
+    family : str
+        The family's name in the registry and in `tests.reference.TWINS`.
+    estimator, parameter : str
+        Names in fusem of the mixture, and of the attribute with its components.
+    draw : callable
+        ``(rng, n_components, n_features)`` -> parameters of the components.
+    rows : callable
+        ``(rng, parameters of each row)`` -> rows (n, d).
+    missing : bool
+        Whether values may be missing.
+    """
+
+    family: str
+    estimator: str
+    parameter: str
+    draw: Callable[[np.random.Generator, int, int], np.ndarray]
+    rows: Callable[[np.random.Generator, np.ndarray], np.ndarray]
+    missing: bool
+    n_components: int = 3
+    n_features: int = 4
+    n_rows: int = 2501
+
+    @property
+    def twin(self) -> CountTwin:
+        """The slow reference of the family."""
+        return TWINS[self.family]
+
+    def start(self, n_components: int = 0, n_features: int = 0, seed: int = 1) -> CountParameters:
+        """Draw start parameters."""
+        K, d = n_components or self.n_components, n_features or self.n_features
+        rng = np.random.default_rng([seed, K, d])
+        weights = rng.uniform(1.0, 2.0, size=K)
+        return CountParameters(weights / weights.sum(), self.draw(rng, K, d))
+
+    def data(
+        self,
+        n_rows: int = 0,
+        n_components: int = 0,
+        n_features: int = 0,
+        dtype: Any = np.float64,
+        seed: int = 2,
+        missing: float = 0.0,
+    ) -> np.ndarray:
+        """Draw rows (n, d) from other parameters than those of the start; a share of the values is NaN."""
+        n, d = n_rows or self.n_rows, n_features or self.n_features
+        truth = self.start(n_components, d, seed=7).values
+        rng = np.random.default_rng([seed, d])
+        X = self.rows(rng, truth[rng.integers(len(truth), size=n)]).astype(dtype)
+        X[rng.random(X.shape) < missing] = np.nan
+        return X
+
+
+COUNT_CASES = [
+    CountCase("poisson", "PoissonMixture", "rates", draw_rates, poisson_rows, True),
+    CountCase(
+        "categorical", "CategoricalMixture", "probabilities", draw_code_chances, code_rows, True
+    ),
+    CountCase(
+        "multinomial", "MultinomialMixture", "probabilities", draw_chances, multinomial_rows, False
+    ),
 ]

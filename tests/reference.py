@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
+from scipy.special import gammaln, xlogy
+from scipy.stats import poisson
 
 Array = NDArray[np.float64]
 
@@ -115,31 +117,36 @@ def spherical_covariances(
 
 
 @dataclass(frozen=True)
-class Twin:
-    """One family: its log-density and its M-step, and the EM step made of both."""
+class Density:
+    """One family's log-density, and the E-step made of it."""
 
-    covariance_type: str
-    density: Callable[[Array, Parameters, int], Array]
-    estimate: Callable[[Array, Array, Array, Array, float], Array]
-    covariance_parameters: Callable[[int, int], int]  # (K, d) -> free ones of the covariances
+    density: Callable[[Array, Any, int], Array]
 
-    def log_density(self, X: Array, params: Parameters) -> Array:
+    def log_density(self, X: Array, params: Any) -> Array:
         """Log-density of every row under every component, (n, K), without the weights."""
         X = np.asarray(X, dtype=np.float64)
         columns = [self.density(X, params, k) for k in range(len(params.weights))]
         return np.column_stack(columns)
 
-    def log_likelihoods(self, X: Array, params: Parameters) -> Array:
+    def log_likelihoods(self, X: Array, params: Any) -> Array:
         """Log-density of every row under the mixture, (n,)."""
         joint = self.log_density(X, params) + log_or_minus_infinity(params.weights)
         largest = joint.max(axis=1)
         rows: Array = largest + np.log(np.exp(joint - largest[:, None]).sum(axis=1))
         return rows
 
-    def responsibilities(self, X: Array, params: Parameters) -> Array:
+    def responsibilities(self, X: Array, params: Any) -> Array:
         """Posterior probability of every component given every row, (n, K)."""
         joint = self.log_density(X, params) + log_or_minus_infinity(params.weights)
         return np.exp(joint - self.log_likelihoods(X, params)[:, None])
+
+
+@dataclass(frozen=True)
+class Twin(Density):
+    """A Gaussian family: its log-density and its M-step, and the EM step made of both."""
+
+    estimate: Callable[[Array, Array, Array, Array, float], Array]
+    covariance_parameters: Callable[[int, int], int]  # (K, d) -> free ones of the covariances
 
     def m_step(
         self, X: Array, masses: Array, params: Parameters, reg_covar: float = 0.0
@@ -185,14 +192,107 @@ def log_or_minus_infinity(weights: Array) -> Array:
         return np.log(weights)
 
 
-TWINS: dict[str, Twin] = {
-    "gaussian_full": Twin(
-        "full", full_density, full_covariances, lambda K, d: K * d * (d + 1) // 2
+class CountParameters(NamedTuple):
+    """Weights (K,) and what components have instead of means: rates, probabilities."""
+
+    weights: Array
+    values: Array  # (K, d), for categories (K, d, M)
+
+
+def poisson_density(X: Array, params: CountParameters, k: int) -> Array:
+    """Log-probability of independent Poisson counts at every row; NaN is left out."""
+    terms = np.where(np.isnan(X), 0.0, poisson.logpmf(np.nan_to_num(X), params.values[k]))
+    density: Array = terms.sum(axis=1)
+    return density
+
+
+def categorical_density(X: Array, params: CountParameters, k: int) -> Array:
+    """Log-probability of independent codes at every row; NaN is left out."""
+    density = np.zeros(len(X))
+    for i, row in enumerate(X):
+        for j, code in enumerate(row):
+            if not np.isnan(code):
+                density[i] += log_or_minus_infinity(params.values[k, j, int(code)])
+    return density
+
+
+def multinomial_density(X: Array, params: CountParameters, k: int) -> Array:
+    """Log-probability of how a row's total is shared out, at every row."""
+    density: Array = gammaln(X.sum(axis=1) + 1.0)
+    for j, probability in enumerate(params.values[k]):
+        density += xlogy(X[:, j], probability) - gammaln(X[:, j] + 1.0)
+    return density
+
+
+def poisson_rates(X: Array, masses: Array, before: Array) -> Array:
+    rates = before.copy()
+    for j in range(X.shape[1]):
+        known = ~np.isnan(X[:, j])
+        for k, mass in enumerate(masses.T):
+            if mass[known].sum() > 0:
+                rates[k, j] = mass[known] @ X[known, j] / mass[known].sum()
+    return rates
+
+
+def categorical_probabilities(X: Array, masses: Array, before: Array) -> Array:
+    probabilities = before.copy()
+    for k, j in np.ndindex(*before.shape[:2]):
+        known = ~np.isnan(X[:, j])
+        total = masses[known, k].sum()
+        if total > 0:
+            for m in range(before.shape[2]):
+                probabilities[k, j, m] = masses[X[:, j] == m, k].sum() / total
+    return probabilities
+
+
+def multinomial_probabilities(X: Array, masses: Array, before: Array) -> Array:
+    probabilities = before.copy()
+    for k, mass in enumerate(masses.T):
+        counts = mass @ X
+        if counts.sum() > 0:
+            probabilities[k] = counts / counts.sum()
+    return probabilities
+
+
+@dataclass(frozen=True)
+class CountTwin(Density):
+    """A family of counts or codes: its log-density and its M-step, and the EM step made of both."""
+
+    estimate: Callable[[Array, Array, Array], Array]
+    free: Callable[[tuple[int, ...]], int]  # shape of the parameters -> how many are free
+
+    def em_step(
+        self, X: Array, sample_weight: Array | None, params: CountParameters
+    ) -> tuple[float, CountParameters]:
+        """One EM step: mean log-likelihood before it, parameters after it; rows of NaN do not count."""
+        X = np.asarray(X, dtype=np.float64)
+        weight = np.ones(len(X)) if sample_weight is None else sample_weight
+        weight = np.where(np.isnan(X).all(axis=1), 0.0, weight)
+        counted = weight > 0.0
+        X, weight = X[counted], weight[counted]
+        log_likelihood = float(weight @ self.log_likelihoods(X, params) / weight.sum())
+        masses = weight[:, None] * self.responsibilities(X, params)
+        values = self.estimate(X, masses, params.values)
+        return log_likelihood, CountParameters(masses.sum(axis=0) / weight.sum(), values)
+
+    def n_parameters(self, shape: tuple[int, ...]) -> int:
+        """Free parameters of the mixture, as counted in AIC and BIC."""
+        return self.free(shape) + shape[0] - 1
+
+
+TWINS: dict[str, Twin | CountTwin] = {
+    "gaussian_full": Twin(full_density, full_covariances, lambda K, d: K * d * (d + 1) // 2),
+    "gaussian_tied": Twin(tied_density, tied_covariances, lambda K, d: d * (d + 1) // 2),
+    "gaussian_diag": Twin(diag_density, diag_covariances, lambda K, d: K * d),
+    "gaussian_spherical": Twin(spherical_density, spherical_covariances, lambda K, d: K),
+    "poisson": CountTwin(poisson_density, poisson_rates, lambda shape: shape[0] * shape[1]),
+    "categorical": CountTwin(
+        categorical_density,
+        categorical_probabilities,
+        lambda shape: shape[0] * shape[1] * (shape[2] - 1),
     ),
-    "gaussian_tied": Twin("tied", tied_density, tied_covariances, lambda K, d: d * (d + 1) // 2),
-    "gaussian_diag": Twin("diag", diag_density, diag_covariances, lambda K, d: K * d),
-    "gaussian_spherical": Twin(
-        "spherical", spherical_density, spherical_covariances, lambda K, d: K
+    "multinomial": CountTwin(
+        multinomial_density, multinomial_probabilities, lambda shape: shape[0] * (shape[1] - 1)
     ),
 }
 

@@ -68,7 +68,7 @@ AVX512 = Processor(
     (),
     MATRIX_AND_AXES,
 )
-AVX2 = Processor("haswell", "+avx2,+fma,+bmi,+bmi2", 4, "ymm", ("zmm",), tuple(FAMILIES))
+AVX2 = Processor("haswell", "+avx2,+fma,+bmi,+bmi2", 4, "ymm", ("zmm",), tuple(CASE))
 PLAIN = Processor("x86-64", "", 2, "xmm", ("ymm", "zmm"), MATRIX_AND_AXES)
 
 

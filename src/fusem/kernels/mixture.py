@@ -15,9 +15,11 @@ class MixtureKernels(NamedTuple):
     sweep: Kernel  # rows to their statistic
     sweep_about: Kernel  # with sums about other means than those of the densities
     sweep_pruned: Kernel | None  # without the components that can have no share of a row
-    sweep_missing: Kernel  # rows with missing values
+    sweep_missing: Kernel | None  # rows with missing values, where the family takes them
     evaluate: Kernel  # rows to log-densities, labels, responsibilities
-    evaluate_missing: Kernel  # rows with missing values, also to those where the pattern matters
+    evaluate_missing: (
+        Kernel | None
+    )  # rows with missing values, also to those where the pattern matters
     masked: bool  # whether missing values are left out one by one, whatever their pattern
 
 
@@ -25,8 +27,8 @@ def mixture_kernels(
     name: str,
     log_density: Any,
     accumulate: Any,
-    log_density_missing: Any,
-    accumulate_missing: Any,
+    log_density_missing: Any = None,
+    accumulate_missing: Any = None,
     only: Any = None,
     masked: bool = False,
 ) -> MixtureKernels:
@@ -34,6 +36,8 @@ def mixture_kernels(
 
     Parameters
     ----------
+    log_density_missing, accumulate_missing : helper, optional
+        The same for rows with missing values, where the family takes them.
     only : helper, optional
         Where components can be taken one by one.
     masked : bool
@@ -49,6 +53,7 @@ def mixture_kernels(
         )
         pruned = Kernel(pruned_sweep.sweep, f"{name}_sweep_pruned", dense=dense, take_pairs=pairs)
     template: Any = mixture_sweep
+    sweep_missing = evaluate_missing = None
     missing = {"log_density": log_density_missing, "accumulate": accumulate_missing}
     if masked:
         missing["leave_out"] = leave_out
@@ -57,14 +62,17 @@ def mixture_kernels(
             missing_sweep,
             {**tile, **{f"{n}_missing": f for n, f in missing.items()}},
         )
+    if log_density_missing is not None:
+        sweep_missing = Kernel(template.sweep, f"{name}_sweep_missing", **missing)
+        evaluate_missing = Kernel(template.evaluate, f"{name}_evaluate_missing", **missing)
     return MixtureKernels(
         sweep=Kernel(mixture_sweep.sweep, f"{name}_sweep", **tile),
         sweep_about=Kernel(
             mixture_sweep.sweep, f"{name}_sweep_about", recentre=log_density, **tile
         ),
         sweep_pruned=pruned,
-        sweep_missing=Kernel(template.sweep, f"{name}_sweep_missing", **missing),
+        sweep_missing=sweep_missing,
         evaluate=Kernel(mixture_sweep.evaluate, f"{name}_evaluate", log_density=log_density),
-        evaluate_missing=Kernel(template.evaluate, f"{name}_evaluate_missing", **missing),
+        evaluate_missing=evaluate_missing,
         masked=masked,
     )

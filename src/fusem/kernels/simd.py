@@ -56,7 +56,8 @@ def call(builder, name, kind, arguments):
     return builder.call(function, arguments)
 
 
-def _splat(builder, scalar, lanes):
+def splat(builder, scalar, lanes):
+    """A vector with the scalar in every lane."""
     kind = ir.VectorType(scalar.type, lanes)
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
@@ -159,7 +160,7 @@ def store_affine(typing_context, array, index, vector, factor, constant_term):
         target = ir.VectorType(IR_TYPES[array_type.dtype], kind.lanes)
         if array_type.dtype == types.float32:
             terms = [builder.fptrunc(term, ir.FloatType()) for term in terms]
-        slopes, intercepts = (_splat(builder, term, kind.lanes) for term in terms)
+        slopes, intercepts = (splat(builder, term, kind.lanes) for term in terms)
         value = converted(builder, value, target)
         value = call(builder, "fmuladd", target, (value, slopes, intercepts))
         builder.store(value, pointer).align = size
@@ -213,7 +214,7 @@ def filled(typing_context, value, like):
         number = arguments[0]
         if like.scalar == types.float32:
             number = builder.fptrunc(number, ir.FloatType())
-        return _splat(builder, number, like.lanes)
+        return splat(builder, number, like.lanes)
 
     return like(types.float64, like), codegen
 
@@ -241,7 +242,7 @@ def scaled(typing_context, scalar, x):
     """scalar · x."""
 
     def codegen(context, builder, signature, arguments):
-        return builder.fmul(_splat(builder, arguments[0], x.lanes), arguments[1])
+        return builder.fmul(splat(builder, arguments[0], x.lanes), arguments[1])
 
     return x(scalar, x), codegen
 
@@ -252,7 +253,7 @@ def _adder(sign, doc):
         def codegen(context, builder, signature, arguments):
             array, place, value, rest = arguments
             factor = _read(context, builder, factors, array, place)
-            factor = _splat(builder, factor if sign > 0 else builder.fneg(factor), x.lanes)
+            factor = splat(builder, factor if sign > 0 else builder.fneg(factor), x.lanes)
             return call(builder, "fmuladd", x.ir, (factor, value, rest))
 
         return x(factors, types.intp, x, x), codegen
@@ -305,7 +306,7 @@ def residual(typing_context, x, high, low, index):
         value, *parts, place = arguments
         for part in parts if x.scalar == types.float32 else parts[:1]:
             number = _read(context, builder, high, part, place)
-            value = builder.fsub(value, _splat(builder, number, x.lanes))
+            value = builder.fsub(value, splat(builder, number, x.lanes))
         return value
 
     return x(x, high, high, types.intp), codegen
@@ -319,7 +320,7 @@ def standardised(typing_context, x, high, scale, shift, index):
         value, *arrays, place = arguments
         kinds = zip((high, scale, shift), arrays)
         numbers = (_read(context, builder, *array, place) for array in kinds)
-        centre, factor, rest = (_splat(builder, number, x.lanes) for number in numbers)
+        centre, factor, rest = (splat(builder, number, x.lanes) for number in numbers)
         value = builder.fsub(value, centre)
         if x.scalar == types.float64:
             return builder.fmul(value, factor)
@@ -336,11 +337,11 @@ def offset(typing_context, x, high, shift, index, scale):
         value, *arrays, place, factor = arguments
         kinds = zip((high, shift), arrays)
         numbers = (_read(context, builder, *array, place) for array in kinds)
-        centre, rest = (_splat(builder, number, x.lanes) for number in numbers)
+        centre, rest = (splat(builder, number, x.lanes) for number in numbers)
         value = builder.fsub(value, centre)
         if x.scalar == types.float64:
             return value
-        return call(builder, "fmuladd", x.ir, (value, _splat(builder, factor, x.lanes), rest))
+        return call(builder, "fmuladd", x.ir, (value, splat(builder, factor, x.lanes), rest))
 
     return x(x, high, shift, types.intp, scale), codegen
 
