@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
     from fusem.impute.imputer import EMImputer as EMImputer
     from fusem.impute.pool import pool as pool
+    from fusem.mixture.categorical import CategoricalMixture as CategoricalMixture
     from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
     from fusem.mixture.load import load as load
+    from fusem.mixture.multinomial import MultinomialMixture as MultinomialMixture
+    from fusem.mixture.poisson import PoissonMixture as PoissonMixture
     from fusem.mixture.statistic import MixtureStatistic as MixtureStatistic
     from fusem.profile import profile_loglik as profile_loglik
 
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 # Where each public name stands: module, and the attribute there (None: the module itself).
 # Type checkers read the imports above, the interpreter reads this; a test holds them together.
 _PUBLIC: dict[str, tuple[str, str | None]] = {
+    "CategoricalMixture": ("fusem.mixture.categorical", "CategoricalMixture"),
     "ConstantColumnWarning": ("fusem.exceptions", "ConstantColumnWarning"),
     "DegenerateComponentWarning": ("fusem.exceptions", "DegenerateComponentWarning"),
     "EMImputer": ("fusem.impute.imputer", "EMImputer"),
@@ -57,6 +61,8 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
     "MissingValuesWarning": ("fusem.exceptions", "MissingValuesWarning"),
     "MixtureStatistic": ("fusem.mixture.statistic", "MixtureStatistic"),
+    "MultinomialMixture": ("fusem.mixture.multinomial", "MultinomialMixture"),
+    "PoissonMixture": ("fusem.mixture.poisson", "PoissonMixture"),
     "RegularizationWarning": ("fusem.exceptions", "RegularizationWarning"),
     "Rows": ("fusem.data.blocks", "Rows"),
     "load": ("fusem.mixture.load", "load"),
@@ -67,6 +73,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
 }
 
 __all__ = [
+    "CategoricalMixture",
     "ConstantColumnWarning",
     "DegenerateComponentWarning",
     "EMImputer",
@@ -79,6 +86,8 @@ __all__ = [
     "LikelihoodDecreaseWarning",
     "MissingValuesWarning",
     "MixtureStatistic",
+    "MultinomialMixture",
+    "PoissonMixture",
     "RegularizationWarning",
     "Rows",
     "__version__",

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from fusem.em.loop import Run, falls
 from fusem.em.summary import Summary
@@ -103,13 +104,7 @@ def components(
 ) -> None:
     """Warn about empty components, collapsed ones and those with too few rows."""
     K, d = model.components.means.shape
-    empty = counts <= 0.0
-    if empty.any():
-        warn(
-            EmptyComponentWarning,
-            f"Components {listed(np.flatnonzero(empty))} hold no rows any more; they keep their last "
-            "parameters with weight 0. Use fewer components or other starts (n_init).",
-        )
+    empty = empty_components(counts)
     rows = counts * summary.n_used / summary.weight
     needed = family.rows_needed(d)
     varying = summary.variances > 0.0
@@ -133,6 +128,32 @@ def components(
             f"Components {listed(worst)} have collapsed to the regularisation floor or hold fewer than "
             f"{needed} effective rows ({listed([f'{rows[k]:.3g}' for k in worst])}): their likelihood "
             "says little. Use fewer components, a simpler covariance_type or a larger reg_covar.",
+        )
+
+
+def empty_components(counts: Array) -> NDArray[np.bool_]:
+    """Warn about components without rows; which they are."""
+    empty = counts <= 0.0
+    if empty.any():
+        warn(
+            EmptyComponentWarning,
+            f"Components {listed(np.flatnonzero(empty))} hold no rows any more; they keep their last "
+            "parameters with weight 0. Use fewer components or other starts (n_init).",
+        )
+    return empty
+
+
+def few_rows(counts: Array, summary: Summary, needed: int) -> None:
+    """Warn about components of rates or probabilities that hold no rows, or too few."""
+    empty = empty_components(counts)
+    rows = counts * summary.n_used / summary.weight
+    worst = np.flatnonzero(~empty & (rows < needed))
+    if worst.size:
+        warn(
+            DegenerateComponentWarning,
+            f"Components {listed(worst)} hold fewer than {needed} effective rows "
+            f"({listed([f'{rows[k]:.3g}' for k in worst])}): their likelihood says little. Use fewer "
+            "components.",
         )
 
 
@@ -183,15 +204,29 @@ def rows_per_component(
         )
 
 
-def likelihood(run: Run[Model]) -> None:
-    """Warn where the log-likelihood fell."""
+def convergence(run: Run[Model]) -> None:
+    """Warn where EM did not converge."""
+    if not run.converged:
+        warn(
+            ConvergenceWarning,
+            "Best performing initialization did not converge. Try different init parameters, or "
+            "increase max_iter, tol, or check for degenerate data.",
+        )
+
+
+REGULARISED = (
+    "With reg_covar > 0 the regularised covariance is not the maximum-likelihood one; lower reg_covar, and "
+    "look for collapsed components. Else the source may not yield the same rows at every pass."
+)
+
+
+def likelihood(run: Run[Model], reason: str = REGULARISED) -> None:
+    """Warn where the log-likelihood fell, and say why that may be."""
     fallen = falls(run.sweeps, run.rounding)
     if fallen:
         worst = min(fallen, key=lambda sweep: sweep.change)
         warn(
             LikelihoodDecreaseWarning,
             f"The log-likelihood per row fell at {len(fallen)} of {len(run.sweeps)} sweeps, most at "
-            f"iteration {worst.iteration} by {-worst.change:.3g}. With reg_covar > 0 the regularised "
-            "covariance is not the maximum-likelihood one; lower reg_covar, and look for collapsed "
-            "components. Else the source may not yield the same rows at every pass.",
+            f"iteration {worst.iteration} by {-worst.change:.3g}. {reason}",
         )
