@@ -50,6 +50,7 @@ def impute(
     appears only when it is complete.
     """
     import fusem
+    from fusem.cli.model import gaussian_model
     from fusem.cli.progress import row_bar
     from fusem.data.files import reads_from
 
@@ -57,7 +58,7 @@ def impute(
         raise click.UsageError(f"{output} is read for this: write to another file.")
     if model is not None and components is not None:
         raise click.UsageError("-k belongs to a fit; --model is fitted already.")
-    fitted = None if model is None else fusem.load(model)
+    fitted = None if model is None else gaussian_model(model)
     rows, _ = open_source(data, columns, model=fitted)
     if fitted is None:
         fitted = fusem.EMImputer(components or 1, random_state=seed).fit(rows).mixture_
