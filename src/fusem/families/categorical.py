@@ -160,6 +160,7 @@ class Categorical:
     CENTRED, MATRICES = CENTRED, MATRICES
     Params = Params
     kernels = kernels
+    log_density, accumulate = staticmethod(log_density), staticmethod(accumulate)
     tile_columns = staticmethod(tile_columns)
     operands = staticmethod(operands)
     maximize = staticmethod(maximize)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,7 +13,10 @@ from fusem.data import Rows, segments
 from fusem.em.start import Start
 from fusem.em.values import bad_value, column_name
 from fusem.em.workers import Workers
-from fusem.mixture.engine import Model
+from fusem.kernels.scan_counts import scan_counts
+from fusem.kernels.simd import LANES
+from fusem.kernels.tile import aligned, tile_rows
+from fusem.mixture.engine import Model, location
 from fusem.mixture.fitting import Fit
 
 Array = NDArray[np.float64]
@@ -54,13 +58,26 @@ class Values:
         self.rows, self.what, self.limits, self.missing = rows, what, limits, missing
         exact = float(EXACT[rows.dtype.name])
         self.largest = np.full(rows.n_columns, exact) if limits is None else limits - 1.0
+        self.largest = np.ascontiguousarray(self.largest)
 
     def check(self, first: int, X: NDArray[Any]) -> bool:
         """Refuse a segment that begins at row `first` and has an illegal value; whether some are missing."""
+        return self._look(first, X)[0]
+
+    def _look(self, first: int, X: NDArray[Any]) -> tuple[bool, Array]:
+        """`check`, and the largest value of each column, −1 where there is none."""
+        d, rows = X.shape[1], tile_rows(X.shape[1], X.dtype)
+        strip = 4 * LANES * 8 // X.dtype.itemsize
+        tops = np.full(d * strip, -1.0, dtype=X.dtype)
+        tile = aligned(d * rows, X.dtype)
+        legal = scan_counts[X.dtype](*location(X), d, self.largest, tile, tops, rows)
+        largest = tops.reshape(d, strip).max(axis=1).astype(np.float64)
+        return not legal and self._illegal(first, X), largest
+
+    def _illegal(self, first: int, X: NDArray[Any]) -> bool:
+        """Refuse what is illegal; True where all of it is missing."""
         with np.errstate(invalid="ignore"):
             legal = (X >= 0.0) & (self.largest.astype(X.dtype) >= X) & (np.trunc(X) == X)
-        if legal.all():
-            return False
         holes = np.isnan(X)
         wrong = ~legal if not self.missing else ~(legal | holes)
         if wrong.any():
@@ -98,17 +115,18 @@ class Values:
 
     def largest_codes(self, workers: Workers) -> NDArray[np.int64]:
         """Look at all rows once; the largest value of each column, −1 where there is none."""
-        largest = np.full(self.rows.n_columns, -1.0)
-        found: list[Array] = []
+        largest, lock = np.full(self.rows.n_columns, -1.0), threading.Lock()
+        self._look(
+            0, np.empty((0, self.rows.n_columns), dtype=self.rows.dtype)
+        )  # compiles in this thread
 
         def work(segment: tuple[int, NDArray[Any], Any]) -> None:
             first, X, _ = segment
-            top = np.fmax.reduce(X, axis=0) if self.check(first, X) else X.max(axis=0)
-            found.append(np.asarray(np.nan_to_num(top, nan=-1.0), dtype=np.float64))
+            own = self._look(first, X)[1]
+            with lock:
+                np.maximum(largest, own, out=largest)
 
         workers.run(segments(self.rows, None, SEGMENT), work)
-        for top in found:
-            largest = np.maximum(largest, top)
         return largest.astype(np.int64)
 
 
