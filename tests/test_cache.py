@@ -268,7 +268,7 @@ def of_family(case):
 
 
 def test_records_alike_are_seen(monkeypatch):
-    alike = namedtuple("SphericalOperands", "high shift scale constant")
+    alike = namedtuple("SphericalOperands", "high shift scale constant gain")
     kernel = FAMILIES["gaussian_diag"].kernels.evaluate[np.float64]
     fit_every_family()
     monkeypatch.setattr(kernel, "compile", refuse)

@@ -519,3 +519,23 @@ def test_blocks_are_handed_on_in_order():
     for first, stop in [(4, 6), (2, 4), (0, 2), (6, 7)]:
         in_order.put(first, list(range(first, stop)))
     assert seen == list(range(7))
+
+
+def test_other_mixtures_have_commands_too(tmp_path):
+    X = np.random.default_rng(0).poisson([[1.0, 5.0]] * 300 + [[8.0, 2.0]] * 200)
+    np.save(tmp_path / "counts.npy", X)
+    model = fusem.PoissonMixture(2, random_state=0).fit(X)
+    model.save(tmp_path / "m.npz")
+    fusem.CategoricalMixture(1).fit(X % 3).save(tmp_path / "c.npz")
+    data, path = tmp_path / "counts.npy", tmp_path / "m.npz"
+    succeed("predict", path, data, "-o", tmp_path / "labels.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), model.predict(X))
+    assert f"{model.bic(X):.2f}" in succeed("score", path, data)
+    succeed("sample", path, "-n", 50, "-o", tmp_path / "drawn.npy")
+    assert np.load(tmp_path / "drawn.npy").shape == (50, 2)
+    assert json.loads(succeed("info", path, "--json"))["rates"] == model.rates_.tolist()
+    assert "rate 1" in succeed("info", path)
+    assert "p 1 = 2" in succeed("info", tmp_path / "c.npz")
+    done = fusem_command("impute", data, "--model", path, "-o", tmp_path / "i.npy")
+    assert done.code == 2
+    assert "holds a PoissonMixture" in done.err[0]

@@ -9,7 +9,9 @@ from scipy.special import gammaln
 from fusem.data import open_rows
 from fusem.em.workers import Workers
 from fusem.families import categorical, multinomial, poisson
+from fusem.families.registry import FAMILIES
 from fusem.kernels.mixture_sweep import HEADER
+from fusem.mixture.count_fitting import Values
 from fusem.mixture.engine import Engine, Model
 from tests.cases import COUNT_CASES, DTYPES
 from tests.reference import TWINS, CountParameters
@@ -169,3 +171,40 @@ def test_logarithms_of_factorials_beyond_the_table():
     for value in x:
         sums, _ = statistic("poisson", params, np.array([[value]]))
         assert sums[0] == pytest.approx(-1.0 - gammaln(value + 1.0), rel=1e-15)
+
+
+@by_dtype
+@pytest.mark.parametrize("row", [0, 7, 255, 16_383, 16_384, 20_000])
+def test_values_are_looked_at_wherever_they_stand(dtype, row):
+    X = np.random.default_rng(0).integers(0, 9, size=(20_001, 3)).astype(dtype)
+    X[row, 1] = 12.0
+    with Workers(2) as workers:
+        values = Values(open_rows(X), "count", None, missing=True)
+        np.testing.assert_array_equal(values.largest_codes(workers), [8, 12, 8])
+        X[row, 1], X[1:, 2] = np.nan, np.nan
+        np.testing.assert_array_equal(values.largest_codes(workers)[:2], [8, 8])
+        for wrong in (-1.0, 0.5, -np.inf, np.inf, 2.0**60):
+            X[row, 1] = wrong
+            with pytest.raises(ValueError, match=f"row {row}, column 1"):
+                values.largest_codes(workers)
+
+
+def test_operands_have_names_of_their_own():
+    """Of all families: numba takes records of one name with the same fields for one type."""
+    operands = [
+        {name for name in vars(family) if name.endswith("Operands")} for family in FAMILIES.values()
+    ]
+    assert all(operands)
+    assert len(set.union(*operands)) == sum(map(len, operands)) == len(FAMILIES)
+
+
+def test_the_object_has_what_the_module_has():
+    """`of` gives a family with all that an engine, or another latent structure, asks a module for."""
+    family = categorical.of(5)
+    defined = {
+        name
+        for name, part in vars(poisson).items()
+        if getattr(part, "__module__", None) == poisson.__name__ and name in vars(multinomial)
+    } - {"Stats"}
+    assert {"log_density", "accumulate", "maximize", "estimate", "sample"} <= defined
+    assert [name for name in sorted(defined) if not hasattr(family, name)] == []

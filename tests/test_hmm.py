@@ -281,7 +281,7 @@ def test_an_impossible_sequence_is_named():
 
 def test_an_unseen_symbol_is_named():
     model = fitted(CategoricalHMM(2, random_state=0), np.array([[0], [1], [1], [0]]))
-    with pytest.raises(ValueError, match="holds 2 at row 1"):
+    with pytest.raises(ValueError, match="code 2 at row 1"):
         model.predict(np.array([[0], [2]]))
     with pytest.raises(ValueError, match="2 columns"):
         model.fit(np.zeros((3, 2)))

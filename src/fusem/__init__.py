@@ -40,8 +40,11 @@ if TYPE_CHECKING:
     from fusem.hmm.poisson import PoissonHMM as PoissonHMM
     from fusem.impute.imputer import EMImputer as EMImputer
     from fusem.impute.pool import pool as pool
+    from fusem.mixture.categorical import CategoricalMixture as CategoricalMixture
     from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
     from fusem.mixture.load import load as load
+    from fusem.mixture.multinomial import MultinomialMixture as MultinomialMixture
+    from fusem.mixture.poisson import PoissonMixture as PoissonMixture
     from fusem.mixture.statistic import MixtureStatistic as MixtureStatistic
     from fusem.profile import profile_loglik as profile_loglik
 
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 # Type checkers read the imports above, the interpreter reads this; a test holds them together.
 _PUBLIC: dict[str, tuple[str, str | None]] = {
     "CategoricalHMM": ("fusem.hmm.categorical", "CategoricalHMM"),
+    "CategoricalMixture": ("fusem.mixture.categorical", "CategoricalMixture"),
     "ConstantColumnWarning": ("fusem.exceptions", "ConstantColumnWarning"),
     "DegenerateComponentWarning": ("fusem.exceptions", "DegenerateComponentWarning"),
     "EMImputer": ("fusem.impute.imputer", "EMImputer"),
@@ -64,6 +68,8 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
     "MissingValuesWarning": ("fusem.exceptions", "MissingValuesWarning"),
     "MixtureStatistic": ("fusem.mixture.statistic", "MixtureStatistic"),
+    "MultinomialMixture": ("fusem.mixture.multinomial", "MultinomialMixture"),
+    "PoissonMixture": ("fusem.mixture.poisson", "PoissonMixture"),
     "RegularizationWarning": ("fusem.exceptions", "RegularizationWarning"),
     "MultinomialHMM": ("fusem.hmm.multinomial", "MultinomialHMM"),
     "PoissonHMM": ("fusem.hmm.poisson", "PoissonHMM"),
@@ -78,6 +84,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
 
 __all__ = [
     "CategoricalHMM",
+    "CategoricalMixture",
     "ConstantColumnWarning",
     "DegenerateComponentWarning",
     "EMImputer",
@@ -92,7 +99,9 @@ __all__ = [
     "MissingValuesWarning",
     "MixtureStatistic",
     "MultinomialHMM",
+    "MultinomialMixture",
     "PoissonHMM",
+    "PoissonMixture",
     "RegularizationWarning",
     "Rows",
     "__version__",

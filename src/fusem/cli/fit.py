@@ -131,9 +131,9 @@ def _start_settings(
         raise click.UsageError(
             f"--start {start}: neither one of {', '.join(STARTS)} nor the file of a model."
         )
-    import fusem
+    from fusem.cli.model import gaussian_model
 
-    first = fusem.load(start)
+    first = gaussian_model(start)
     for option, given, kept in (
         ("-k", components, len(first.weights_)),
         ("--covariance", covariance, first.covariance_type),

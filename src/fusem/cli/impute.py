@@ -100,8 +100,9 @@ def impute(
     if model is not None:
         _refuse(context)
     import fusem
+    from fusem.cli.model import gaussian_model
 
-    fitted = None if model is None else fusem.load(model)
+    fitted = None if model is None else gaussian_model(model)
     source = source_of(data, columns, weights, fitted, na)
     if fitted is not None:
         fitted.set_params(n_jobs=jobs)

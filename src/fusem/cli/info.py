@@ -35,8 +35,9 @@ def info(model: str, as_json: bool) -> None:
         print_json({"model": model, **fitting, **components_record(fitted)})
         return
     size = how_many(len(fitted.weights_), "component")
+    covariance = [fitted.covariance_type] if hasattr(fitted, "covariance_type") else []
     pairs = [
-        ("model", f"GaussianMixture, {size}, {fitted.covariance_type}"),
+        ("model", ", ".join([type(fitted).__name__, size, *covariance])),
         ("columns", columns_in_words(fitted)),
     ]
     if fitting["sweeps"] is not None:

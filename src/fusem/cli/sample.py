@@ -32,13 +32,14 @@ def sample(model: str, rows: int, output: Path, seed: int | None) -> None:
     import numpy as np
 
     import fusem
+    from fusem.cli.model import n_columns_of
     from fusem.cli.output import TableWriter
     from fusem.cli.progress import row_bar
     from fusem.plot.view import column_names
 
     fitted = fusem.load(model)
     generator = np.random.default_rng(seed)
-    n_columns = fitted.means_.shape[1]
+    n_columns = n_columns_of(fitted)
     names = column_names(fitted) or tuple(f"column_{j}" for j in range(n_columns))
     chunk = max(1024, CHUNK_BYTES // (8 * n_columns))
     with TableWriter(output, names) as writer, row_bar("drawing", rows) as advance:

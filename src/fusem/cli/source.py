@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from fusem.cli.model import n_columns_of
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -145,7 +147,7 @@ def _opened(
 
 
 def _check_width(data: str, n_columns: int, model: Any) -> None:
-    expected = model.means_.shape[1]
+    expected = n_columns_of(model)
     if n_columns != expected:
         names = getattr(model, "feature_names_in_", None)
         called = "" if names is None else f" ({', '.join(map(str, names))})"

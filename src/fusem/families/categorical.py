@@ -12,7 +12,6 @@ compiled code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +24,9 @@ from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 
 NAME = "categorical"
+CENTRED = False
 MATRICES = False
+MOST_FEATURES = 512
 
 
 class Params(NamedTuple):
@@ -88,13 +89,7 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 # missing values have a place in the table: the same tile kernels take them
 kernels = mixture_kernels(
-    NAME,
-    log_density,
-    accumulate,
-    log_density,
-    accumulate,
-    masked=True,
-    sums_read_scratch=False,
+    NAME, log_density, accumulate, log_density, accumulate, masked=True, sums_read_scratch=False
 )
 
 
@@ -130,6 +125,17 @@ def estimate(
     return Params(codes / codes.sum(axis=2, keepdims=True))
 
 
+def features(X: Array, n_codes: int) -> Array:
+    """Rows as a start compares them: a column for each code of each column.
+
+    Many codes share columns.
+    """
+    width = min(n_codes, max(2, MOST_FEATURES // X.shape[1]))
+    columns = np.arange(width)
+    alike = (X % width)[:, :, None] == columns
+    return np.where(alike, 1.0, 0.0).reshape(len(X), -1)
+
+
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     edges = np.cumsum(params.probabilities[k], axis=1)  # (d, M)
@@ -153,15 +159,17 @@ class Categorical:
     """
 
     NAME = NAME
-    MATRICES = MATRICES
+    CENTRED, MATRICES = CENTRED, MATRICES
+    Params = Params
     kernels = kernels
+    log_density, accumulate = staticmethod(log_density), staticmethod(accumulate)
     tile_columns = staticmethod(tile_columns)
     operands = staticmethod(operands)
     maximize = staticmethod(maximize)
     sample = staticmethod(sample)
     rows_needed = staticmethod(rows_needed)
 
-    def __init__(self, n_categories: int | Sequence[int]) -> None:
+    def __init__(self, n_categories: Any) -> None:
         each = np.atleast_1d(np.asarray(n_categories, dtype=np.int64))
         self.n_categories = n_categories if np.ndim(n_categories) else int(each[0])
         self.n_codes = int(each.max())
@@ -171,21 +179,25 @@ class Categorical:
         """Length of the family's part of a statistic."""
         return statistic_size(n_components, d, self.n_codes)
 
-    def stats_of(self, flat: Array, n_components: int, d: int) -> Stats:
+    def stats_of(self, flat: Array, n_components: int, d: int) -> Any:
         """Views into a flat statistic, after its header."""
         return stats_of(flat, n_components, d, self.n_codes)
 
     def estimate(
         self, blocks: Blocks, reg: Array | None, spare: NDArray[np.bool_], single_rows: bool
-    ) -> Params:
+    ) -> Any:
         """Parameters from given responsibilities: the start."""
         return estimate(blocks, reg, spare, single_rows, self.n_codes)
+
+    def features(self, X: Array) -> Array:
+        """Rows as a start compares them."""
+        return features(X, self.n_codes)
 
     def n_parameters(self, n_components: int, d: int) -> int:
         """Free parameters of the components."""
         return n_components * int(np.broadcast_to(self._each - 1, (d,)).sum())
 
 
-def of(n_categories: int | Sequence[int]) -> Categorical:
+def of(n_categories: Any) -> Categorical:
     """The family for columns of so many categories each, or for each column its own number."""
     return Categorical(n_categories)

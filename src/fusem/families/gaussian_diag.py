@@ -37,6 +37,7 @@ from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 
 NAME = "gaussian_diag"
+CENTRED = True  # sums are about the means, which a start may have far from the rows
 MATRICES = False  # covariances are no matrices: collinear columns do not matter
 
 
@@ -252,5 +253,6 @@ def rows_needed(d: int) -> int:
     return d + 1
 
 
-def n_covariance_parameters(n_components: int, d: int) -> int:
-    return n_components * d
+def n_parameters(n_components: int, d: int) -> int:
+    """Free parameters of the components."""
+    return 2 * n_components * d

@@ -42,6 +42,7 @@ from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_full"
+CENTRED = True  # sums are about the means, which a start may have far from the rows
 MATRICES = True  # covariances are matrices: collinear columns matter
 
 
@@ -269,5 +270,6 @@ def rows_needed(d: int) -> int:
     return d + 1
 
 
-def n_covariance_parameters(n_components: int, d: int) -> int:
-    return n_components * d * (d + 1) // 2
+def n_parameters(n_components: int, d: int) -> int:
+    """Free parameters of the components."""
+    return n_components * d + n_components * d * (d + 1) // 2

@@ -32,6 +32,7 @@ from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 
 NAME = "gaussian_spherical"
+CENTRED = True  # sums are about the means, which a start may have far from the rows
 MATRICES = False  # covariances are no matrices: collinear columns do not matter
 
 
@@ -239,5 +240,6 @@ def rows_needed(d: int) -> int:
     return d + 1
 
 
-def n_covariance_parameters(n_components: int, d: int) -> int:
-    return n_components
+def n_parameters(n_components: int, d: int) -> int:
+    """Free parameters of the components."""
+    return n_components * d + n_components

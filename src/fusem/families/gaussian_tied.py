@@ -48,6 +48,7 @@ from fusem.kernels.tile import fill_zeros
 from fusem.kernels.whiten import scatter, whiten
 
 NAME = "gaussian_tied"
+CENTRED = True  # sums are about the means, which a start may have far from the rows
 MATRICES = True  # covariances are matrices: collinear columns matter
 # Largest |ν|² for one common scatter, which loses as many digits as this has. Not by dtype: statistics
 # of float32 and of float64 rows can be added, so they must have the same form.
@@ -347,5 +348,6 @@ def rows_needed(d: int) -> int:
     return 1
 
 
-def n_covariance_parameters(n_components: int, d: int) -> int:
-    return d * (d + 1) // 2
+def n_parameters(n_components: int, d: int) -> int:
+    """Free parameters of the components."""
+    return n_components * d + d * (d + 1) // 2

@@ -21,6 +21,7 @@ from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 
 NAME = "multinomial"
+CENTRED = False
 MATRICES = False
 FACTORIALS = log_factorials()
 
@@ -120,6 +121,11 @@ def estimate(
         sums, total, weight = sums + resp.T @ X, total + w @ X, weight + w.sum()
     sums = sums + (total / weight if total.sum() > 0.0 else np.ones(total.size))
     return Params(sums / sums.sum(axis=1, keepdims=True))
+
+
+def features(X: Array) -> Array:
+    """Rows as a start compares them: their shares, as square roots, which are spread alike."""
+    return np.sqrt(X / np.maximum(X.sum(axis=1, keepdims=True), 1.0))
 
 
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState, n_trials: int = 1) -> Array:

@@ -33,6 +33,7 @@ from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 
 NAME = "poisson"
+CENTRED = False
 MATRICES = False
 FACTORIALS = log_factorials()
 
@@ -169,11 +170,17 @@ def estimate(
 
     Each component gets one row more, the mean of all: a rate that starts at 0 stays there.
     """
-    counts, sums, total, weight = np.zeros(1), np.zeros((1, 1)), np.zeros(1), 0.0
+    sums, seen, total, weight = np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), np.zeros(1)
     for X, resp, w in blocks:
-        counts, sums = counts + resp.sum(axis=0), sums + resp.T @ X
-        total, weight = total + w @ X, weight + w.sum()
-    return Params((sums + total / weight) / (counts[:, None] + 1.0))
+        known, counts = np.where(np.isnan(X), 0.0, 1.0), np.nan_to_num(X)
+        sums, seen = sums + resp.T @ counts, seen + resp.T @ known
+        total, weight = total + w @ counts, weight + w @ known
+    return Params((sums + total / weight) / (seen + 1.0))
+
+
+def features(X: Array) -> Array:
+    """Rows as a start compares them: square roots of counts spread alike whatever the rate."""
+    return np.sqrt(X)
 
 
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:

@@ -85,7 +85,11 @@ class BaseHMM(Decoding, BaseEstimator):
 
     @abstractmethod
     def _start_emission(
-        self, observations: Observations, summary: Summary, rng: np.random.RandomState
+        self,
+        observations: Observations,
+        summary: Summary,
+        rng: np.random.RandomState,
+        workers: Workers,
     ) -> Any:
         """Parameters to begin with, for the letters of `init_params`; the others from the attributes."""
 
@@ -97,7 +101,7 @@ class BaseHMM(Decoding, BaseEstimator):
     def _log_prior(self, components: Any) -> float:
         """Log-density of the emissions' prior, but for a constant."""
 
-    def _check_values(self, observations: Observations, components: Any) -> None:
+    def _check_values(self, observations: Observations, components: Any, workers: Workers) -> None:
         """Raise where the emissions cannot have made a value."""
 
     # ---- fitting ----
@@ -138,15 +142,15 @@ class BaseHMM(Decoding, BaseEstimator):
         names = column_names(X, observations.rows)
         with Workers(self.n_jobs) as workers:
             summary = summarise(observations.rows, None, workers)
-            start = self._start(observations, summary)
-            self._check_values(observations, start.components)
+            start = self._start(observations, summary, workers)
+            self._check_values(observations, start.components, workers)
             family = self._family_of(start.components)
             fit = Fit(self, family, observations, weights, summary, workers)
             run = fit.run(start)
         self._keep(run, fit, observations, names)
         return self
 
-    def _start(self, observations: Observations, summary: Summary) -> ChainModel:
+    def _start(self, observations: Observations, summary: Summary, workers: Workers) -> ChainModel:
         K, rng = self.n_components, check_random_state(self.random_state)
         for letter, name in {**CHAIN, **self._emissions}.items():
             if letter in self.init_params and hasattr(self, name):
@@ -164,7 +168,8 @@ class BaseHMM(Decoding, BaseEstimator):
             transitions = rng.dirichlet(np.full(K, 1.0 / K), size=K)
         else:
             transitions = self._given("transmat_", (K, K))
-        return ChainModel(start, transitions, self._start_emission(observations, summary, rng))
+        components = self._start_emission(observations, summary, rng, workers)
+        return ChainModel(start, transitions, components)
 
     def _given(self, name: str, shape: tuple[int, ...]) -> Array:
         if not hasattr(self, name):

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.summary import Summary
+from fusem.em.workers import Workers
 from fusem.families import categorical
 from fusem.hmm import chain_prior
 from fusem.hmm.base import BaseHMM
-from fusem.hmm.counts import check_counts
+from fusem.hmm.counts import check_codes, largest_code
 from fusem.hmm.observations import Observations
 
 Array = NDArray[np.float64]
@@ -119,21 +120,28 @@ class CategoricalHMM(BaseHMM):
     def _set_emission(self, components: categorical.Params) -> None:
         self.emissionprob_ = components.probabilities[:, 0]
 
-    def _check_values(self, observations: Observations, components: categorical.Params) -> None:
+    def _check_values(
+        self, observations: Observations, components: categorical.Params, workers: Workers
+    ) -> None:
         if observations.n_columns != 1:
             raise ValueError(
                 f"X has {observations.n_columns} columns: symbols are one column of codes. Use "
                 "MultinomialHMM for counts of symbols."
             )
-        check_counts(observations, components.probabilities.shape[2], "symbols")
+        check_codes(observations, components.probabilities.shape[2], workers)
 
     def _start_emission(
-        self, observations: Observations, summary: Summary, rng: np.random.RandomState
+        self,
+        observations: Observations,
+        summary: Summary,
+        rng: np.random.RandomState,
+        workers: Workers,
     ) -> categorical.Params:
         if "e" not in self.init_params:
             return self._emission()
-        largest = check_counts(observations, self.n_features, "symbols")
-        symbols = largest + 1 if self.n_features is None else self.n_features
+        symbols = self.n_features
+        if symbols is None:
+            symbols = 1 + max(0, largest_code(observations, workers))
         shares = rng.random_sample((self.n_components, symbols))
         return categorical.Params((shares / shares.sum(axis=1, keepdims=True))[:, None, :])
 

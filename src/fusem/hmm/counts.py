@@ -4,40 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from fusem.em.values import column_name
-from fusem.hmm.observations import Observations
+from fusem.em.workers import Workers
+from fusem.hmm.observations import PART, Observations
+from fusem.mixture.count_fitting import Values
 
-PART = 65536  # rows looked at at a time
+
+def check_counts(observations: Observations, workers: Workers, missing: bool = True) -> None:
+    """Refuse what is no whole number ≥ 0, or not there where nothing may be missing."""
+    _check(observations, Values(observations.rows, "count", None, missing), workers)
 
 
-def check_counts(observations: Observations, least: int | None = None, what: str = "counts") -> int:
-    """The largest value, where all are whole numbers ≥ 0 or missing; an error that names the first other.
+def check_codes(observations: Observations, n_codes: int, workers: Workers) -> None:
+    """Refuse what is no whole number from 0 to n_codes − 1."""
+    limits = np.full(observations.n_columns, n_codes, dtype=np.int64)
+    _check(observations, Values(observations.rows, "code", limits, True), workers)
 
-    Parameters
-    ----------
-    least : int, optional
-        Values must be less than this.
-    what : str
-        What errors call them.
-    """
-    largest = -1.0
-    for first in range(0, observations.n_rows, PART):
-        X = observations.part(first, min(first + PART, observations.n_rows))
-        known = ~np.isnan(X)
-        wrong = known & ~((X >= 0) & (np.floor(X) == X) & np.isfinite(X))
-        if least is not None:
-            wrong |= known & (least <= X)
-        if wrong.any():
-            row, column = (int(i) for i in np.argwhere(wrong)[0])
-            value, place = (
-                X[row, column],
-                f"row {first + row}, {column_name(observations.rows, column)}",
-            )
-            limit = "" if least is None else f" less than {least}, as many as the model knows"
-            raise ValueError(
-                f"{what.capitalize()} must be whole numbers ≥ 0{limit}, but {observations.rows.label} holds "
-                f"{value:g} at {place}."
-            )
-        if known.any():
-            largest = max(largest, float(X[known].max()))
-    return int(largest)
+
+def largest_code(observations: Observations, workers: Workers) -> int:
+    """The largest code; refuses what is none."""
+    values = Values(observations.rows, "code", None, True)
+    return int(values.largest_codes(workers).max())
+
+
+def _check(observations: Observations, values: Values, workers: Workers) -> None:
+    values.check(0, observations.part(0, 0))  # compiles in this thread
+
+    def work(first: int) -> None:
+        values.check(first, observations.part(first, first + PART))
+
+    workers.run(iter(range(0, observations.n_rows, PART)), work)

@@ -12,11 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel, swept
-from fusem.hmm.observations import Observations
+from fusem.hmm.observations import PART, Observations
 from fusem.hmm.path import Paths
 
 Array = NDArray[np.float64]
-PART = 65536  # rows looked at at a time
 ALGORITHMS = ("viterbi", "map")
 
 
@@ -39,7 +38,9 @@ class Decoding:
     def _observe(self, X: Any, lengths: Any, d: int) -> Observations: ...
 
     @abstractmethod
-    def _check_values(self, observations: Observations, components: Any) -> None: ...
+    def _check_values(
+        self, observations: Observations, components: Any, workers: Workers
+    ) -> None: ...
 
     @abstractmethod
     def _n_columns(self, components: Any) -> int: ...
@@ -51,7 +52,8 @@ class Decoding:
         observations = self._observe(X, lengths, d)
         family = self._family_of(model.components)
         missing = has_missing(observations, family)
-        self._check_values(observations, model.components)
+        with Workers(self.n_jobs) as workers:
+            self._check_values(observations, model.components, workers)
         given = family, self.n_components, d, observations.dtype, missing
         return model, observations, ChainEngine(*given)
 

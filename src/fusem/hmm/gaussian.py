@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.em.summary import Summary
+from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.hmm.base import BaseHMM
@@ -197,7 +198,11 @@ class GaussianHMM(BaseHMM):
         self.means_, self._covars_ = components.means, components.covariances
 
     def _start_emission(
-        self, observations: Observations, summary: Summary, rng: np.random.RandomState
+        self,
+        observations: Observations,
+        summary: Summary,
+        rng: np.random.RandomState,
+        workers: Workers,
     ) -> Any:
         K, d = self.n_components, observations.n_columns
         if observations.n_rows < K:
@@ -259,7 +264,7 @@ class GaussianHMM(BaseHMM):
 
     def _n_emission_parameters(self, components: Any) -> int:
         K, d = components.means.shape
-        return int(K * d + self._family.n_covariance_parameters(K, d))
+        return int(self._family.n_parameters(K, d))
 
     def __sklearn_is_fitted__(self) -> bool:
         needed = "startprob_", "transmat_", "means_", "_covars_"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.summary import Summary
+from fusem.em.workers import Workers
 from fusem.families import multinomial
 from fusem.hmm import chain_prior
 from fusem.hmm.base import BaseHMM
@@ -119,11 +120,17 @@ class MultinomialHMM(BaseHMM):
     def _set_emission(self, components: multinomial.Params) -> None:
         self.emissionprob_ = components.probabilities
 
-    def _check_values(self, observations: Observations, components: multinomial.Params) -> None:
-        check_counts(observations)
+    def _check_values(
+        self, observations: Observations, components: multinomial.Params, workers: Workers
+    ) -> None:
+        check_counts(observations, workers, missing=False)
 
     def _start_emission(
-        self, observations: Observations, summary: Summary, rng: np.random.RandomState
+        self,
+        observations: Observations,
+        summary: Summary,
+        rng: np.random.RandomState,
+        workers: Workers,
     ) -> multinomial.Params:
         if "e" not in self.init_params:
             return self._emission()

@@ -13,6 +13,7 @@ from fusem.em.start import of_ordinary_size
 from fusem.hmm.layout import Ints, check_lengths
 from fusem.hmm.spool import spooled
 
+PART = 65536  # rows looked at at a time
 START_ROWS = 50_000  # rows that a start looks at, evenly spread
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from fusem.em.summary import Summary
+from fusem.em.workers import Workers
 from fusem.families import poisson
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.counts import check_counts
@@ -125,11 +126,17 @@ class PoissonHMM(BaseHMM):
     def _set_emission(self, components: poisson.Params) -> None:
         self.lambdas_ = components.rates
 
-    def _check_values(self, observations: Observations, components: poisson.Params) -> None:
-        check_counts(observations)
+    def _check_values(
+        self, observations: Observations, components: poisson.Params, workers: Workers
+    ) -> None:
+        check_counts(observations, workers)
 
     def _start_emission(
-        self, observations: Observations, summary: Summary, rng: np.random.RandomState
+        self,
+        observations: Observations,
+        summary: Summary,
+        rng: np.random.RandomState,
+        workers: Workers,
     ) -> poisson.Params:
         if "l" not in self.init_params:
             return self._emission()

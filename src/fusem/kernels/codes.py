@@ -6,7 +6,7 @@ log-density and is not counted. No code can lead out of a table.
 
 from __future__ import annotations
 
-from fusem.kernels.gather import looked_up, where_equal
+from fusem.kernels.gather import add_where_equal, looked_up
 from fusem.kernels.lane_sums import add_totals, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
@@ -24,7 +24,7 @@ from fusem.kernels.simd import (
 )
 from fusem.kernels.tile import place
 
-FEW = 16  # codes that are compared one by one; with more, weights are added row by row
+FEW = 6  # codes that are compared one by one where with more logarithms are looked up
 
 
 @helper
@@ -47,6 +47,9 @@ def looked_up_densities(
 ):
     """Log-densities of components that have a probability for every code of every column."""
     n_components, strip, width = log_weights.size, 4 * lanes(x), n_codes + 1
+    if n_codes <= FEW:
+        compared_densities(x, table, n_codes, log_weights, constant, logp, d, tile, stride)
+        return
     for r in range(0, tile, strip):
         none = filled(float(n_codes), zeros_wide(x))
         k = 0
@@ -71,6 +74,37 @@ def looked_up_densities(
 
 
 @helper
+def compared_densities(x, table, n_codes, log_weights, constant, logp, d, tile, stride):
+    """`looked_up_densities` for so few codes that comparing with each is faster."""
+    n_components, strip, width = log_weights.size, 4 * lanes(x), n_codes + 1
+    for r in range(0, tile, strip):
+        k = 0
+        while k + 2 <= n_components:
+            a = b = like = zeros_wide(x)
+            for j in range(d):
+                code, i = load_wide(x, r * d + j * strip), (k * d + j) * width
+                for m in range(n_codes):
+                    own = filled(float(m), like)
+                    a = add_where_equal(code, own, filled(float(element(table, i + m)), like), a)
+                    other = filled(float(element(table, i + d * width + m)), like)
+                    b = add_where_equal(code, own, other, b)
+            begun = element(log_weights, k) + element(constant, k)
+            store_affine(logp, k * stride + r, a, 1.0, begun)
+            begun = element(log_weights, k + 1) + element(constant, k + 1)
+            store_affine(logp, (k + 1) * stride + r, b, 1.0, begun)
+            k += 2
+        if k < n_components:
+            a = like = zeros_wide(x)
+            for j in range(d):
+                code, i = load_wide(x, r * d + j * strip), (k * d + j) * width
+                for m in range(n_codes):
+                    own = filled(float(m), like)
+                    a = add_where_equal(code, own, filled(float(element(table, i + m)), like), a)
+            begun = element(log_weights, k) + element(constant, k)
+            store_affine(logp, k * stride + r, a, 1.0, begun)
+
+
+@helper
 def count_codes(
     x,  # IN  (d columns) tile of codes
     resp,  # IN  (K × stride) weights of the rows
@@ -82,8 +116,8 @@ def count_codes(
     tile,
     stride,
 ):
-    """Add the weights of a tile's rows by code."""
-    if n_codes <= FEW:
+    """Add the weights of a tile's rows by code: of few by comparing with each, else row by row."""
+    if n_codes <= 2 * lanes(x):
         for j in range(d):
             for k in range(n_components):
                 at = first + (k * d + j) * n_codes
@@ -104,10 +138,8 @@ def compare_codes(x, resp, k, j, n_codes, stats, at, d, tile, stride):
         for row in range(0, tile, strip):
             for r in range(row, row + strip, lanes(x)):
                 code, w = load(x, row * (d - 1) + j * strip + r), load(resp, k * stride + r)
-                a = add(a, where_equal(code, m0, w, none))
-                b = add(b, where_equal(code, m1, w, none))
-                c = add(c, where_equal(code, m2, w, none))
-                e = add(e, where_equal(code, m3, w, none))
+                a, b = add_where_equal(code, m0, w, a), add_where_equal(code, m1, w, b)
+                c, e = add_where_equal(code, m2, w, c), add_where_equal(code, m3, w, e)
         add_totals(stats, at + m, a, b, c, e)
         m += 4
     while m < n_codes:
@@ -115,7 +147,7 @@ def compare_codes(x, resp, k, j, n_codes, stats, at, d, tile, stride):
         own = filled(float(m), none)
         for r in range(0, tile, strip):
             code, w = load_wide(x, r * d + j * strip), load_wide(resp, k * stride + r)
-            a = add(a, where_equal(code, own, w, none))
+            a = add_where_equal(code, own, w, a)
         stats[at + m] += total(a)
         m += 1
 

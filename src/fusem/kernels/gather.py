@@ -55,11 +55,12 @@ def any_above(typing_context, x, bound):
 
 
 @intrinsic
-def where_equal(typing_context, a, b, yes, no):
-    """`yes` where a is b, else `no`."""
+def add_where_equal(typing_context, a, b, addend, total):
+    """total + addend where a is b, else total: one instruction with a mask where the processor has them."""
 
     def codegen(context, builder, signature, arguments):
-        left, right, one, other = arguments
-        return builder.select(builder.fcmp_ordered("==", left, right), one, other)
+        left, right, more, before = arguments
+        equal = builder.fcmp_ordered("==", left, right)
+        return builder.select(equal, builder.fadd(before, more), before)
 
-    return yes(a, a, yes, yes), codegen
+    return total(a, a, total, total), codegen

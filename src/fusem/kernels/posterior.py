@@ -30,6 +30,7 @@ from fusem.kernels.tile import LINE
 from fusem.kernels.transpose import fetch
 
 RUN = 16  # masses multiplied before a log: K^16 stays finite for any K
+LEAST_MASS = 1e-30  # of a row; it is 1 at least where any log-density is a number
 NEGLIGIBLE = -46.0  # exp(-46) ≈ 1e-20 cannot change a double sum; exactly 0 keeps denormals away
 
 
@@ -53,6 +54,7 @@ def posterior(
     """
     loglik = double(zeros(logp))
     one = filled(1.0, loglik)
+    nothing = filled(0.0, loglik)
     product = one
     v = lanes(logp)
     for r in range(0, tile, v):
@@ -63,7 +65,14 @@ def posterior(
         else:
             top, mass = shares(logp, resp, r, n_components, stride)
         weight = load_as(w, r, loglik)
-        loglik = fma(weight, double(top), loglik)
+        if (
+            weighted
+        ):  # what nothing explains, log-densities of −∞, does not matter where the weight is 0
+            likelihood = where_less(nothing, weight, double(top), nothing)
+            mass = larger(mass, filled(LEAST_MASS, mass))
+        else:
+            likelihood = double(top)
+        loglik = fma(weight, likelihood, loglik)
         if weighted:
             loglik = fma(weight, log(double(mass)), loglik)
         else:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,14 +17,11 @@ from fusem.data import Rows
 from fusem.em.blas import one_thread
 from fusem.em.history import Sweep, as_array
 from fusem.em.workers import Workers
-from fusem.exceptions import warn
-from fusem.mixture import diagnose
 from fusem.mixture.by_hand import ByHand
 from fusem.mixture.criteria import Criteria
 from fusem.mixture.engine import Engine
 from fusem.mixture.evaluation import evaluate
-from fusem.mixture.fitting import Fit, Fitted, Listener, Settings
-from fusem.mixture.impute import Impute
+from fusem.mixture.fitting import Fit, Fitted, Listener
 from fusem.mixture.output import Column, Table, check_output
 from fusem.mixture.save import save
 from fusem.mixture.source import column_names, rows_to_fit, rows_to_use, weights_of
@@ -33,17 +29,28 @@ from fusem.mixture.source import column_names, rows_to_fit, rows_to_use, weights
 Array = NDArray[np.float64]
 
 
-class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
+class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
     """Mixture of K components of one family, fitted by expectation-maximisation."""
 
     warm_start: bool
     verbose: int
     verbose_interval: int
     random_state: Any
+    _fitting: ClassVar[type[Fit]] = Fit
 
     @abstractmethod
-    def _settings(self, d: int) -> Settings:
+    def _settings(self, family: Any, d: int) -> Any:
         """Checked constructor parameters for d columns."""
+
+    def _examined(self, rows: Rows, workers: Workers) -> Any:
+        """The family to fit to rows, where these are what it takes."""
+        return self._family
+
+    @abstractmethod
+    def _diagnose(
+        self, fitted: Fitted, support: Array | None, names: NDArray[np.object_] | None
+    ) -> None:
+        """Warn about what is poor in a fit."""
 
     # ---- fitting ----
 
@@ -95,13 +102,11 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         weights = weights_of(sample_weight)
         names = column_names(X, rows)
         elements = self.n_components * rows.n_columns**2
-        with one_thread(elements):
-            settings = self._settings(rows.n_columns)
         given = self._model() if goes_on else None
-        if given is not None and given.components.means.shape[1] != rows.n_columns:
+        if given is not None and given.n_columns != rows.n_columns:
             raise ValueError(
                 f"X has {rows.n_columns} features, but the model to continue from (warm_start=True) has "
-                f"{given.components.means.shape[1]}."
+                f"{given.n_columns}."
             )
         if given is not None and len(given.weights) != self.n_components:
             raise ValueError(
@@ -109,12 +114,16 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
                 f"has {len(given.weights)} components: set warm_start=False for a new start."
             )
         with Workers(self.n_jobs) as workers:
+            family = self._examined(rows, workers)
+            with one_thread(elements):
+                settings = self._settings(family, rows.n_columns)
             listener = Listener(self.verbose, self.verbose_interval, on_iteration)
-            fit = Fit(self._family, settings, rows, weights, workers, listener)
+            fit = self._fitting(family, settings, rows, weights, workers, listener)
             fitted = fit.best_of(given, getattr(self, "lower_bound_", -np.inf))
             support = fit.support(fitted)
         with one_thread(elements):
-            self._diagnose(fitted, support, names)  # first: a warning may be an error
+            if fitted.run.sweeps:
+                self._diagnose(fitted, support, names)  # first: a warning may be an error
             self._keep(fitted, rows, names)
         return self
 
@@ -131,30 +140,8 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         self.lower_bounds_ = [float(sweep.log_likelihood) for sweep in fitted.run.sweeps]
         self.history_ = as_array(fitted.run.sweeps)
         self.starts_ = fitted.starts
-        self._reg = fitted.reg
-
-    def _diagnose(
-        self, fitted: Fitted, support: Array | None, names: NDArray[np.object_] | None
-    ) -> None:
-        if not fitted.run.sweeps:
-            return
-        if not fitted.run.converged:
-            warn(
-                ConvergenceWarning,
-                "Best performing initialization did not converge. Try different init parameters, or "
-                "increase max_iter, tol, or check for degenerate data.",
-            )
-        model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
-        diagnose.missing_values(self._family, summary, names)
-        few = diagnose.rows_per_component(summary, len(model.weights), names)
-        singular = diagnose.columns(
-            self._family, model, summary, reg, self.reg_covar == "auto", names
-        )
-        given = fitted.counts, summary, reg, singular, names
-        told = diagnose.components(self._family, model, *given)
-        if support is not None:
-            diagnose.values_per_component(self._family, support, told, few, names)
-        diagnose.likelihood(fitted.run, singular)
+        if fitted.reg is not None:
+            self._reg = fitted.reg
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
         """Fit, then label the same rows: ``fit(X).predict(X)``.
@@ -180,13 +167,14 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
 
     def _rows(self, X: Any) -> Rows:
         check_is_fitted(self)
-        return rows_to_use(self, X, self._model().components.means.shape[1])
+        return rows_to_use(self, X, self._model().n_columns)
 
     def _evaluate(
         self, X: Any, sample_weight: Any, wanted: str, consume: Callable[..., None]
     ) -> Rows:
         rows, model = self._rows(X), self._model()
-        engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
+        shape, check = (len(model.weights), rows.n_columns), self._check(rows)
+        engine = Engine(self._family, *shape, rows.dtype, check=check)
         with Workers(self.n_jobs) as workers:
             weights = weights_of(sample_weight)
             evaluate(engine, model, rows, weights, workers, frozenset(wanted.split()), consume)
@@ -267,6 +255,9 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         y : ndarray of shape (n_samples,), int64
             The component of each.
         """
+        return self._sample(n_samples)
+
+    def _sample(self, n_samples: int, **options: Any) -> tuple[Array, NDArray[np.int64]]:
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(
@@ -274,7 +265,8 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
             )
         model, rng = self._model(), check_random_state(self.random_state)
         counts = rng.multinomial(n_samples, model.weights / model.weights.sum())
-        drawn = [self._family.sample(model.components, k, n, rng) for k, n in enumerate(counts)]
+        draw, components = self._family.sample, model.components
+        drawn = [draw(components, k, n, rng, **options) for k, n in enumerate(counts)]
         return np.vstack(drawn), np.repeat(np.arange(len(counts)), counts)
 
     # ---- files ----
@@ -295,4 +287,4 @@ class BaseMixture(ByHand, Criteria, Impute, DensityMixin, BaseEstimator):
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "weights_") and hasattr(self, "means_")
+        return hasattr(self, "weights_") and hasattr(self, self._components_name)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from fusem.data import Rows
 from fusem.em.values import not_finite
 from fusem.em.workers import Workers
 from fusem.mixture.engine import Engine, Model
-from fusem.mixture.fitting import AUTOMATIC
 from fusem.mixture.parametrised import Parametrised
 from fusem.mixture.source import rows_to_use, weights_of
 from fusem.mixture.statistic import MixtureStatistic, fingerprint
@@ -40,22 +39,35 @@ class ByHand(Parametrised):
         """
         check_is_fitted(self)
         model = self._model()
-        d = model.components.means.shape[1]
+        d = model.n_columns
         if getattr(X, "shape", None) == (0, d):  # an empty chunk adds nothing
             nothing = np.zeros(Engine(self._family, len(model.weights), d, np.float64).size)
             return MixtureStatistic(nothing, fingerprint(self._family.NAME, model))
         rows = rows_to_use(self, X, d)
-        engine = Engine(self._family, len(model.weights), rows.n_columns, rows.dtype)
+        shape, check = (len(model.weights), d), self._check(rows)
+        engine = Engine(self._family, *shape, rows.dtype, check=check)
         with Workers(self.n_jobs) as workers:
-            given = rows, weights_of(sample_weight), workers
-            sums = engine.statistic(model, *given)
-            if sums is not None and not np.isfinite(sums).all():
-                sums = engine.statistic(model, *given, missing=True)
+            sums = self._sums(engine, model, rows, weights_of(sample_weight), workers)
         if sums is None:
             sums = np.zeros(engine.size)
         if not np.isfinite(sums).all():
-            raise not_finite(rows)
+            raise self._not_finite(rows)
         return MixtureStatistic(sums, fingerprint(self._family.NAME, model))
+
+    def _sums(
+        self, engine: Engine, model: Model, rows: Rows, weights: Rows | None, workers: Workers
+    ) -> Array | None:
+        sums = engine.statistic(model, rows, weights, workers)
+        if sums is not None and not np.isfinite(sums).all():
+            sums = engine.statistic(model, rows, weights, workers, missing=True)
+        return sums
+
+    def _not_finite(self, rows: Rows) -> ValueError:
+        return not_finite(rows)
+
+    def _regularisation(self, model: Model) -> Array | None:
+        """What the M-step adds to variances."""
+        return None
 
     def update(self, statistic: MixtureStatistic) -> float:
         """The M-step: move to the parameters that the statistic of all rows implies.
@@ -92,18 +104,6 @@ class ByHand(Parametrised):
             )
         if statistic.weight <= 0.0:
             raise ValueError("The statistic is of no rows: nothing to update from.")
-        d = model.components.means.shape[1]
-        engine = Engine(self._family, len(model.weights), d, np.float64)
-        if self.reg_covar == "auto":
-            reg = getattr(self, "_reg", AUTOMATIC * mixture_variances(self._family, model))
-        else:
-            reg = np.full(d, float(self.reg_covar))
-        self._set_model(engine.maximize(model, statistic._sums, reg))
+        engine = Engine(self._family, len(model.weights), model.n_columns, np.float64)
+        self._set_model(engine.maximize(model, statistic._sums, self._regularisation(model)))
         return statistic.log_likelihood / statistic.weight
-
-
-def mixture_variances(family: ModuleType, model: Model) -> Array:
-    """Variance of each column under the whole mixture, (d,)."""
-    weights, means = model.weights / model.weights.sum(), model.components.means
-    spread = (means - weights @ means) ** 2
-    return np.asarray(weights @ (family.variances(model.components) + spread))

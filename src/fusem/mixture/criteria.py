@@ -93,8 +93,9 @@ class Criteria(Parametrised):
         return totals.log_likelihood / totals.weight
 
     def _n_parameters(self) -> int:
-        K, d = self._model().components.means.shape
-        return int(K - 1 + K * d + self._family.n_covariance_parameters(K, d))
+        model = self._model()
+        K = len(model.weights)
+        return int(K - 1 + self._family.n_parameters(K, model.n_columns))
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Akaike's information criterion on X; lower is better.

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from fusem.em.loop import Run, falls
 from fusem.em.summary import Summary
@@ -15,12 +16,10 @@ from fusem.exceptions import (
     EmptyComponentWarning,
     FewRowsWarning,
     LikelihoodDecreaseWarning,
-    MissingValuesWarning,
     RegularizationWarning,
     warn,
 )
 from fusem.mixture.engine import Model
-from fusem.mixture.support import ENOUGH
 
 Array = NDArray[np.float64]
 COLLINEAR = 1e-8  # smallest eigenvalue of a correlation matrix that counts as full rank
@@ -171,15 +170,7 @@ def components(
         Those of which something was said.
     """
     K, d = model.components.means.shape
-    empty = counts <= 0.0
-    if empty.any():
-        which = np.flatnonzero(empty)
-        warn(
-            EmptyComponentWarning,
-            f"{counted('Component', which)} {verb(which, 'holds', 'hold')} no row any more: "
-            f"{verb(which, 'it keeps its', 'they keep their')} last parameters with weight 0. Use fewer "
-            "components (n_components) or other starts (n_init).",
-        )
+    empty = empty_components(counts)
     rows = counts * summary.n_used / summary.weight
     needed = family.rows_needed(d)
     starved = ~empty & (rows < needed)
@@ -249,27 +240,31 @@ def collapse(
     return f"{counted('column', together, names)} are nearly collinear" if together.size else ""
 
 
-def missing_values(family: ModuleType, summary: Summary, names: NDArray[np.object_] | None) -> None:
-    """Warn about rows without any value, and pairs of columns whose covariance nothing is known about."""
-    missing = summary.missing
-    if missing is None:
-        return
-    if missing.n_empty:
+def empty_components(counts: Array) -> NDArray[np.bool_]:
+    """Warn about components without rows; which they are."""
+    empty = counts <= 0.0
+    if empty.any():
+        which = np.flatnonzero(empty)
         warn(
-            MissingValuesWarning,
-            f"{missing.n_empty} of {summary.n_rows} rows have no value at all: they count as nothing.",
+            EmptyComponentWarning,
+            f"{counted('Component', which)} {verb(which, 'holds', 'hold')} no row any more: "
+            f"{verb(which, 'it keeps its', 'they keep their')} last parameters with weight 0. Use fewer "
+            "components (n_components) or other starts (n_init).",
         )
-    apart = np.argwhere(np.tril(~missing.together))
-    if apart.size and family.MATRICES:
-        pairs = [
-            " and ".join(column_labels(np.array([j]), names) for j in (b, a)) for a, b in apart[:10]
-        ]
-        more = f", … ({len(apart)} pairs in all)" if len(apart) > len(pairs) else ""
+    return empty
+
+
+def few_rows(counts: Array, summary: Summary, needed: int) -> None:
+    """Warn about components of rates or probabilities that hold no rows, or too few."""
+    empty = empty_components(counts)
+    rows = counts * summary.n_used / summary.weight
+    worst = np.flatnonzero(~empty & (rows < needed))
+    if worst.size:
         warn(
-            MissingValuesWarning,
-            f"These columns never have values in the same row: {', '.join(pairs)}{more}. "
-            "Their covariances are not identified: they depend on the start, in which missing values are "
-            "drawn independently. Use covariance_type='diag' or add rows with both.",
+            DegenerateComponentWarning,
+            f"{counted('Component', worst)} {verb(worst, 'holds', 'hold')} fewer than {needed} effective "
+            f"rows ({listed([f'{rows[k]:.3g}' for k in worst])}): {verb(worst, 'its', 'their')} likelihood "
+            "says little. Use fewer components.",
         )
 
 
@@ -313,53 +308,36 @@ def rows_per_component(
     return told
 
 
-def values_per_component(
-    family: ModuleType,
-    support: Array,
-    told: NDArray[np.bool_],
-    few: NDArray[np.bool_],
-    names: NDArray[np.object_] | None,
-) -> None:
-    """Warn where a component's rows have hardly any value in a column.
+def convergence(run: Run[Model]) -> None:
+    """Warn where EM did not converge."""
+    if not run.converged:
+        warn(
+            ConvergenceWarning,
+            "Best performing initialization did not converge. Try different init parameters, or "
+            "increase max_iter, tol, or check for degenerate data.",
+        )
 
-    Parameters
-    ----------
-    support : ndarray of shape (K, d)
-        Effective rows of each component that have a value in each column.
-    told, few : ndarrays of bool, shapes (K,) and (d,)
-        Components and columns of which others have said it.
-    """
-    lacking = np.argwhere((support < ENOUGH - ROUNDED) & ~told[:, None] & ~few)
-    if not lacking.size:
-        return
-    pairs = [
-        f"component {k} in {counted('column', np.array([j]), names)} ({support[k, j]:.2g})"
-        for k, j in lacking[:10]
-    ]
-    more = f", … ({len(lacking)} in all)" if len(lacking) > len(pairs) else ""
-    warn(
-        FewRowsWarning,
-        f"Hardly any row of a component has a value in some column: {', '.join(pairs)}{more}. In brackets "
-        "stands how many effective rows have one. "
-        f"{'Mean and covariance' if family.MATRICES else 'Mean and variance'} there rest on its other "
-        "columns, the start and reg_covar. Use fewer components (n_components), or drop the column.",
+
+def of_regularisation(singular: bool) -> str:
+    """Why the log-likelihood may fall with reg_covar; `singular` where a warning has said why it matters."""
+    remedy = (
+        "the covariance is singular but for it, as another warning says: mend that first."
+        if singular
+        else "lower reg_covar, and look for collapsed components. Else the source may not yield the same "
+        "rows at every pass."
+    )
+    return (
+        f"With reg_covar > 0 the regularised covariance is not the maximum-likelihood one; {remedy}"
     )
 
 
-def likelihood(run: Run[Model], singular: bool) -> None:
-    """Warn where the log-likelihood fell; `singular` where a warning has said why reg_covar matters."""
+def likelihood(run: Run[Model], reason: str) -> None:
+    """Warn where the log-likelihood fell, and say why that may be."""
     fallen = falls(run.sweeps, run.rounding)
     if fallen:
         worst = min(fallen, key=lambda sweep: sweep.change)
-        remedy = (
-            "the covariance is singular but for it, as another warning says: mend that first."
-            if singular
-            else "lower reg_covar, and look for collapsed components. Else the source may not yield the same "
-            "rows at every pass."
-        )
         warn(
             LikelihoodDecreaseWarning,
             f"The log-likelihood per row fell at {len(fallen)} of {len(run.sweeps)} sweeps, most at "
-            f"iteration {worst.iteration} by {-worst.change:.3g}. With reg_covar > 0 the regularised "
-            f"covariance is not the maximum-likelihood one; {remedy}",
+            f"iteration {worst.iteration} by {-worst.change:.3g}. {reason}",
         )

@@ -6,7 +6,6 @@ import queue
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from fusem.mixture.pruning import most_neighbours, neighbourhood
 
 Array = NDArray[np.float64]
 HEADER = mixture_sweep.HEADER
+Check = Callable[[int, NDArray[Any]], bool]
 NO_WEIGHTS = np.empty(0)
 # Squared distance of the old mean from the new, in units of the new covariance: as much of the covariance's
 # digits is lost to the difference.
@@ -42,6 +42,11 @@ class Model(NamedTuple):
 
     weights: Array  # (K,)
     components: Any
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the rows: the first of a family's parameters has a value for each."""
+        return int(self.components[0].shape[1])
 
     @property
     def log_weights(self) -> Array:
@@ -67,25 +72,29 @@ class Engine:
 
     Parameters
     ----------
-    family : module
-        One of `fusem.families`.
+    family : module or object
+        One of `fusem.families`, or what has the same attributes.
     n_components, d : int
         Components and columns.
     dtype : dtype
         float64 or float32, that of the rows.
     n_rows : int, optional
         Rows of a sweep, where their number is known from all sources alike.
+    check : function, optional
+        ``check(first_row, segment)`` refuses values that are none of the family's, and says whether some are
+        missing.
     """
 
     def __init__(
         self,
-        family: ModuleType,
+        family: Any,
         n_components: int,
         d: int,
         dtype: DTypeLike,
         n_rows: int | None = None,
+        check: Check | None = None,
     ) -> None:
-        self.n_rows = n_rows
+        self.n_rows, self.check = n_rows, check
         self.family, self.n_components, self.d = family, n_components, d
         self.dtype = np.dtype(dtype)
         # header, the family's sums, the weight of the rows that miss each column
@@ -213,6 +222,8 @@ class Engine:
         def work(first: int, X: NDArray[Any], w: Array | None, out: Array) -> None:
             if w is not None:
                 check_weights(w, first)
+            if self.check is not None:
+                self.check(first, X)
             with space_of(self.dtype) as space:
                 sums = out
                 if not missing:
@@ -263,7 +274,7 @@ class Engine:
         self,
         model: Model,
         statistic: Array,
-        reg: Array,
+        reg: Array | None,
         statistic_about: Callable[[Any], Array] | None = None,
     ) -> Model:
         """The M-step: mixing weights and the family's parameters.
@@ -273,21 +284,26 @@ class Engine:
 
         Parameters
         ----------
+        reg : array of shape (d,) or None
+            Added to variances; None where a family has none, and its sums are about nothing.
         statistic_about : function, optional
             Components to the statistic about their means. Without it only the means move that far; the
             covariances follow at the next step.
         """
         sums = statistic[HEADER:]
         counts = sums[: self.n_components]
-        # the variance that is expected of missing values has the regularisation in it already
-        reg = reg * (1.0 - statistic[-self.d :] / statistic[1])
         if not counts.sum() > 0.0:
             raise ValueError(
                 "No row has any responsibility left: the sample weights are too small for the dtype of "
                 "the rows. Divide them by their mean."
             )
         with self.one_thread():
-            components = self._components(model.components, sums, reg, statistic_about)
+            if reg is None:
+                components = self.family.maximize(model.components, sums, reg)
+            else:
+                # the variance that is expected of missing values has the regularisation in it already
+                reg = reg * (1.0 - statistic[-self.d :] / statistic[1])
+                components = self._components(model.components, sums, reg, statistic_about)
         return Model(counts / counts.sum(), components)
 
     def _components(

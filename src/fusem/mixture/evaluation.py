@@ -29,6 +29,16 @@ class Outcome(NamedTuple):
     proba: NDArray[Any]  # (n, K) responsibilities, dtype of the rows
     blank: NDArray[np.bool_]  # (n,) rows without any value, or empty where all have one
 
+    def put(self, rows: NDArray[Any], evidence: float, model: Model) -> None:
+        """Rows that say nothing of their component: what was known before, and their log-density."""
+        for values, prior in (
+            (self.evidence, evidence),
+            (self.labels, np.argmax(model.weights)),
+            (self.proba, model.weights / model.weights.sum()),
+        ):
+            if len(values):
+                values[rows] = prior
+
 
 Consumer = Callable[[int, Array | None, Outcome], None]
 
@@ -69,6 +79,7 @@ def evaluate(
         first, X, w = segment
         if w is not None:
             check_weights(w, first)
+        holes = engine.check is not None and engine.check(first, X)
         n = len(X)
         outcome = Outcome(
             np.empty(n if "evidence" in wanted else 0),
@@ -76,14 +87,18 @@ def evaluate(
             np.empty((n if proba else 0, engine.n_components), dtype=engine.dtype),
             np.empty(0, dtype=bool),
         )
-        if not missing.begun:
+        if not (holes or missing.begun):
             with engine.space(EXACT) as space:
                 flat = outcome.proba.reshape(-1)
                 given = model.log_weights, operands, space
                 complete(*location(X), engine.d, *given, *outcome[:2], flat)
-        if missing.begun or np.isnan(X[without_density(outcome)]).any():
+        if holes or missing.begun or np.isnan(X[without_density(outcome)]).any():
             outcome = outcome._replace(blank=missing.evaluate(X, outcome))
-        repair_far_rows(engine.family, model, rows, first, X, outcome, without_density(outcome))
+        left = without_density(outcome)
+        if engine.family.CENTRED:
+            repair_far_rows(engine.family, model, rows, first, X, outcome, left)
+        elif left.size:
+            outcome.put(left, -np.inf, model)
         consume(first, w, outcome)
 
     workers.run(segments(rows, weights, engine.segment_rows(rows, workers)), work)
@@ -114,7 +129,7 @@ class Completion:
         self._masked = engine.family.kernels.masked
         self._pass = engine.next_pass()
         # writeable: read-only arrays are another type, for which all would be compiled again
-        self._means = np.array(model.components.means).ravel()
+        self._means = np.array(model.components[0]).ravel()
         if fill and not engine.family.kernels.evaluate_missing[engine.dtype].overloads:
             # compiles in this thread, where Ctrl-C can interrupt it
             nothing = np.empty(0, dtype=engine.dtype)
@@ -127,13 +142,7 @@ class Completion:
         blank: NDArray[np.bool_] = np.isnan(X).all(axis=1)
         nothing = np.empty(0, dtype=self.engine.dtype)
         self._run(X, (NOTHING, NOTHING), *outcome[:2], outcome.proba.reshape(-1), nothing)
-        for values, prior in (
-            (outcome.evidence, 0.0),
-            (outcome.labels, np.argmax(self.model.weights)),
-            (outcome.proba, self.model.weights / self.model.weights.sum()),
-        ):
-            if len(values):
-                values[blank] = prior
+        outcome.put(blank, 0.0, self.model)
         return blank
 
     def complete(

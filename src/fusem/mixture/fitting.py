@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,7 +55,8 @@ class Fitted(NamedTuple):
     starts: list[StartRecord]
     counts: Array  # (K,) Σ r at the last sweep
     summary: Summary
-    reg: Array
+    reg: Array | None
+    family: Any
 
 
 class Fit:
@@ -64,8 +64,8 @@ class Fit:
 
     def __init__(
         self,
-        family: ModuleType,
-        settings: Settings,
+        family: Any,
+        settings: Any,
         rows: Rows,
         weights: Rows | None,
         workers: Workers,
@@ -97,7 +97,7 @@ class Fit:
                 f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}{blank}"
             )
 
-    def _regularisation(self) -> Array:
+    def _regularisation(self) -> Array | None:
         if self.settings.reg_covar != "auto":
             return np.full(self.rows.n_columns, float(self.settings.reg_covar))
         variances = self.summary.variances
@@ -193,13 +193,16 @@ class Fit:
             summarise(
                 self.rows, self.weights, self.workers
             )  # names a value that is no longer finite
-            raise first_infinite(self.rows) or ValueError(
-                f"A row of {self.rows.label} lies so far from every component that "
-                f"{self.rows.dtype} overflows; scale the columns"
-                + (" or convert to float64." if self.rows.dtype == np.float32 else ".")
-            )
+            raise first_infinite(self.rows) or self._without_density()
         self.counts = statistic[HEADER : HEADER + self.settings.n_components].copy()
         return statistic
+
+    def _without_density(self) -> ValueError:
+        return ValueError(
+            f"A row of {self.rows.label} lies so far from every component that "
+            f"{self.rows.dtype} overflows; scale the columns"
+            + (" or convert to float64." if self.rows.dtype == np.float32 else ".")
+        )
 
     def maximize(self, model: Model, statistic: Array) -> Model:
         """The M-step; it may ask for another sweep."""
@@ -231,9 +234,7 @@ class Fit:
             try:
                 model = self.draw(index) if given is None else given
                 run = self.run(index, model, -np.inf if given is None else lower_bound)
-                means, covariances, _ = run.params.components
-                with self.engine.one_thread():  # they must be usable as they are stored
-                    self.family.from_covariances(means, covariances)
+                self._check_usable(run.params)
             except SingularComponents as problem:
                 failure = problem
                 seconds = time.perf_counter() - began
@@ -245,7 +246,7 @@ class Fit:
                 StartRecord(index, run.lower_bound, len(run.sweeps), run.converged, seconds, None)
             )
             if best is None or run.lower_bound > best.run.lower_bound:
-                best = Fitted(run, starts, self.counts, self.summary, self.reg)
+                best = Fitted(run, starts, self.counts, self.summary, self.reg, self.family)
         if best is None:
             assert failure is not None
             raise failure
@@ -257,6 +258,12 @@ class Fit:
             return None
         found = fitted.run.params, fitted.counts, fitted.summary
         return column_support(self.engine, *found, self.rows, self.weights, self.workers)
+
+    def _check_usable(self, model: Model) -> None:
+        """Parameters must be usable as they are stored."""
+        means, covariances, _ = model.components
+        with self.engine.one_thread():
+            self.family.from_covariances(means, covariances)
 
 
 class Listener:

@@ -13,16 +13,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
+from fusem.mixture import diagnose, diagnose_missing
 from fusem.mixture.base import BaseMixture
 from fusem.mixture.conditional import Conditional
 from fusem.mixture.engine import Model
-from fusem.mixture.fitting import Settings
+from fusem.mixture.fitting import AUTOMATIC, Fitted, Settings
+from fusem.mixture.impute import Impute
 from fusem.mixture.start_parameters import check_means, check_precisions, check_weights
 
 Array = NDArray[np.float64]
 
 
-class GaussianMixture(Conditional, BaseMixture):
+class GaussianMixture(Conditional, Impute, BaseMixture):
     """Gaussian mixture, fitted by expectation-maximisation.
 
     A drop-in for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and results,
@@ -173,11 +175,13 @@ class GaussianMixture(Conditional, BaseMixture):
         self.verbose_interval = verbose_interval
         self.n_jobs = n_jobs
 
+    _components_name: ClassVar[str] = "means_"
+
     @property
     def _family(self) -> ModuleType:
         return FAMILIES[f"gaussian_{self.covariance_type}"]
 
-    def _settings(self, d: int) -> Settings:
+    def _settings(self, family: Any, d: int) -> Settings:
         K = self.n_components
         weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
         if weights is not None:
@@ -185,11 +189,35 @@ class GaussianMixture(Conditional, BaseMixture):
         if means is not None:
             means = check_means(means, K, d)
         if precisions is not None:
-            precisions = check_precisions(precisions, self._family, self.covariance_type, K, d)
+            precisions = check_precisions(precisions, family, self.covariance_type, K, d)
         return Settings(
             K, self.tol, self.reg_covar, self.max_iter, self.n_init, self.init_params,
             check_random_state(self.random_state), weights, means, precisions,
         )  # fmt: skip
+
+    def _diagnose(
+        self, fitted: Fitted, support: Array | None, names: NDArray[np.object_] | None
+    ) -> None:
+        model, summary, reg = fitted.run.params, fitted.summary, fitted.reg
+        assert reg is not None
+        diagnose.convergence(fitted.run)
+        diagnose_missing.missing_values(self._family, summary, names)
+        few = diagnose.rows_per_component(summary, len(model.weights), names)
+        singular = diagnose.columns(
+            self._family, model, summary, reg, self.reg_covar == "auto", names
+        )
+        given = fitted.counts, summary, reg, singular, names
+        told = diagnose.components(self._family, model, *given)
+        if support is not None:
+            diagnose_missing.values_per_component(self._family, support, told, few, names)
+        diagnose.likelihood(fitted.run, diagnose.of_regularisation(singular))
+
+    def _regularisation(self, model: Model) -> Array:
+        if self.reg_covar == "auto":
+            return np.asarray(
+                getattr(self, "_reg", AUTOMATIC * mixture_variances(self._family, model))
+            )
+        return np.full(model.n_columns, float(self.reg_covar))
 
     # ---- the one stored form of the covariances, and what is computed from it ----
 
@@ -256,6 +284,17 @@ class GaussianMixture(Conditional, BaseMixture):
         self.weights_, self.means_ = model.weights, model.components.means
         self.covariances_ = model.components.covariances
 
+    def _saved(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        form, stored = self._stored
+        return {"form": form}, {"means": self.means_, form: stored}
+
+    def _restore(self, header: dict[str, Any], arrays: dict[str, Array]) -> None:
+        self.means_, form = arrays["means"], header["form"]
+        if form == "covariances":
+            self.covariances_ = arrays[form]
+        else:
+            self.precisions_cholesky_ = arrays[form]
+
     @property
     def covariances_(self) -> Array:
         """Covariance of each component, in the shape of `covariance_type`."""
@@ -295,6 +334,13 @@ class GaussianMixture(Conditional, BaseMixture):
         whitening = self._family.from_precisions(nowhere, precisions).whitening
         triangles = self.covariance_type in ("full", "tied")
         self.precisions_cholesky_ = np.swapaxes(whitening, -1, -2) if triangles else whitening
+
+
+def mixture_variances(family: ModuleType, model: Model) -> Array:
+    """Variance of each column under the whole mixture, (d,)."""
+    weights, means = model.weights / model.weights.sum(), model.components.means
+    spread = (means - weights @ means) ** 2
+    return np.asarray(weights @ (family.variances(model.components) + spread))
 
 
 def _read_only(values: Array) -> Array:

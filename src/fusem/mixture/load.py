@@ -9,9 +9,17 @@ import numpy as np
 
 from fusem.em.history import FIELDS, StartRecord
 from fusem.exceptions import FusemFileError
+from fusem.mixture.categorical import CategoricalMixture
 from fusem.mixture.gaussian import GaussianMixture
+from fusem.mixture.multinomial import MultinomialMixture
+from fusem.mixture.poisson import PoissonMixture
 from fusem.mixture.save import FITTED
 from fusem.persist import read_model
+
+MODELS: dict[str, Any] = {
+    model.__name__: model
+    for model in (GaussianMixture, PoissonMixture, CategoricalMixture, MultinomialMixture)
+}
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -24,7 +32,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    model : GaussianMixture
+    model : GaussianMixture, PoissonMixture, CategoricalMixture or MultinomialMixture
         As it was saved, but for a `random_state` that was a generator.
 
     Raises
@@ -47,9 +55,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     header, arrays = read_model(path)
     try:
-        if header["model"] != "GaussianMixture":
+        if header["model"] not in MODELS:
             raise ValueError(f"it holds a {header['model']!r}, which this version does not know")
-        return _restore(GaussianMixture, header, arrays)
+        return _restore(MODELS[header["model"]], header, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise FusemFileError(
             f"{os.fspath(path)!r} is no model that can be used: {problem}. Save the model again."
@@ -61,12 +69,8 @@ def _restore(cls: Any, header: dict[str, Any], arrays: dict[str, np.ndarray]) ->
     inits = {name.split("/")[1]: a for name, a in arrays.items() if name.startswith("parameter/")}
     model.set_params(**inits)
     model._validate_params()
-    model.weights_, model.means_ = arrays["weights"], arrays["means"]
-    setattr(
-        model,
-        {"covariances": "covariances_"}.get(header["form"], "precisions_cholesky_"),
-        arrays[header["form"]],
-    )
+    model.weights_ = arrays["weights"]
+    model._restore(header, arrays)
     model._model()
     if "reg" in arrays:
         model._reg = arrays["reg"]

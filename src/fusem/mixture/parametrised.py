@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
-from fusem.mixture.engine import Model
+from fusem.data import Rows
+from fusem.mixture.engine import Check, Model
 
 
 class Parametrised(ABC):
@@ -14,14 +14,13 @@ class Parametrised(ABC):
 
     n_jobs: int | None
     random_state: Any
-    reg_covar: float | str
     weights_: Any
-    means_: Any
+    _components_name: ClassVar[str]  # of the attribute that says the model is fitted
 
     @property
     @abstractmethod
-    def _family(self) -> ModuleType:
-        """The family module of the components."""
+    def _family(self) -> Any:
+        """The family of the components."""
 
     @abstractmethod
     def _model(self) -> Model:
@@ -30,3 +29,15 @@ class Parametrised(ABC):
     @abstractmethod
     def _set_model(self, model: Model) -> None:
         """Put parameters into the attributes."""
+
+    @abstractmethod
+    def _saved(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters of the components for a file: what goes into its header, and arrays."""
+
+    @abstractmethod
+    def _restore(self, header: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Put what `_saved` gave into the attributes."""
+
+    def _check(self, rows: Rows) -> Check | None:
+        """What to hold values against before they are used; nothing if any number will do."""
+        return None

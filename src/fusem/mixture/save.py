@@ -18,18 +18,21 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted mixture; parameters that are no plain values (a RandomState) are left out."""
     check_is_fitted(model)
     model._model()  # says what is missing or does not fit together
-    parameters, arrays = {}, {}
+    parameters: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
     for name, value in model.get_params().items():
         if value is None or isinstance(value, (bool, int, float, str)):
             parameters[name] = value
         elif isinstance(value, (np.integer, np.floating, np.bool_)):
             parameters[name] = value.item()
+        elif name == "n_categories":
+            parameters[name] = [int(number) for number in value]
         elif name.endswith("_init"):
             arrays[f"parameter/{name}"] = np.asarray(value, dtype=np.float64)
     if hasattr(model, "_reg"):
         arrays["reg"] = model._reg
-    form, stored = model._stored
-    arrays |= {"weights": model.weights_, "means": model.means_, form: stored}
+    form, components = model._saved()
+    arrays |= {"weights": model.weights_, **components}
     fitted = {name: getattr(model, name) for name in FITTED if hasattr(model, name)}
     if hasattr(model, "history_"):
         arrays |= {f"history/{name}": model.history_[name] for name in model.history_.dtype.names}
@@ -39,7 +42,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         fitted["starts_"] = [asdict(start) for start in model.starts_]
     header = {
         "model": type(model).__name__,
-        "form": form,
+        **form,
         "parameters": parameters,
         "fitted": fitted,
     }

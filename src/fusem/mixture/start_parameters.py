@@ -21,6 +21,11 @@ def _array(values: Any, shape: tuple[int, ...], name: str) -> Array:
     return np.array(array, dtype=np.float64)
 
 
+def check_array_of(values: Any, shape: tuple[int, ...], name: str) -> Array:
+    """Parameters of components in the shape of the family."""
+    return _array(values, shape, name)
+
+
 def check_weights(given: Any, n_components: int) -> Array:
     """Mixing weights (K,): in [0, 1], sum 1."""
     single = getattr(given, "dtype", None) == np.float32

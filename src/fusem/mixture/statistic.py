@@ -19,7 +19,8 @@ LENGTH = struct.Struct("<I")
 def fingerprint(family: str, model: Model) -> str:
     """Identifies the parameters a statistic was taken at."""
     digest = hashlib.sha256(family.encode())
-    for array in (model.weights, model.components.means, model.components.covariances):
+    # what follows the first two of a family's parameters is worked out from them
+    for array in (model.weights, *model.components[:2]):
         digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
     return digest.hexdigest()[:32]
 

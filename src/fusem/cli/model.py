@@ -1,0 +1,25 @@
+"""The model a command is given: a file that holds a mixture of some kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+def n_columns_of(model: Any) -> int:
+    """How many columns a fitted mixture has."""
+    return int(model._model().n_columns)
+
+
+def gaussian_model(path: str) -> Any:
+    """Load a Gaussian mixture; other models are a usage error."""
+    import fusem
+
+    model = fusem.load(path)
+    if not isinstance(model, fusem.GaussianMixture):
+        raise click.UsageError(
+            f"{path} holds a {type(model).__name__}: this command takes a GaussianMixture. The others can be "
+            "used with predict, score, sample and info, and in Python."
+        )
+    return model
