@@ -24,9 +24,11 @@ from fusem.exceptions import EmptyComponentWarning, LikelihoodDecreaseWarning, w
 from fusem.hmm import chain_prior
 from fusem.hmm.decoding import Decoding, positional, refuse_missing
 from fusem.hmm.engine import ChainEngine, ChainModel, Pass
+from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.layout import Ints
 from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.hmm.observations import Observations
+from fusem.hmm.transitions import Constraints, constraints_of, in_order
 from fusem.mixture.source import column_names, rows_to_use
 
 Array = NDArray[np.float64]
@@ -48,6 +50,8 @@ class BaseHMM(Decoding, BaseEstimator):
     params: str
     init_params: str
     n_jobs: int | None
+    transmat_mask: Any
+    transmat_fixed: Any
 
     # letters of `params` and `init_params` to the attributes of the emissions
     _emissions: ClassVar[dict[str, str]]
@@ -98,7 +102,13 @@ class BaseHMM(Decoding, BaseEstimator):
     # ---- fitting ----
 
     def fit(
-        self, X: Any, y: Any = None, *, lengths: Any = None, sequence_weight: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        lengths: Any = None,
+        sequence_weight: Any = None,
+        states: Any = None,
     ) -> Any:
         """Estimate the model by expectation-maximisation (Baum–Welch).
 
@@ -115,6 +125,9 @@ class BaseHMM(Decoding, BaseEstimator):
             Rows of each sequence. One sequence without.
         sequence_weight : array-like of shape (n_sequences,), optional
             Weights ≥ 0; a sequence of weight 2 counts as two equal ones.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not. Estimates and start are given them: means begin with those of
+            the rows whose state is known.
 
         Returns
         -------
@@ -124,25 +137,32 @@ class BaseHMM(Decoding, BaseEstimator):
         Raises
         ------
         ValueError
-            Lengths that do not fit the rows, infinity, impossible sequences, states whose covariance is
-            singular.
+            Lengths that do not fit the rows, infinity, impossible sequences, known states that the chain
+            cannot go through, states whose covariance is singular.
         """
         self._validate_params()
         observations = Observations(X, positional(y, lengths, X))
         weights = check_sequence_weights(sequence_weight, observations)
+        observations.states = check_states(states, observations.n_rows, self.n_components)
         names = column_names(X, observations.rows)
         with Workers(self.n_jobs) as workers:
             summary = summarise(observations.rows, None, workers)
             start = self._start(observations, summary)
             self._check_values(observations, start.components)
+            check_possible(observations.states, observations, start)
             family = self._family_of(start.components)
             fit = Fit(self, family, observations, weights, summary, workers)
             run = fit.run(start)
         self._keep(run, fit, observations, names)
         return self
 
+    def _constraints(self) -> Constraints:
+        """What is not to be estimated of the transitions."""
+        return constraints_of(self.transmat_mask, self.transmat_fixed, self.n_components)
+
     def _start(self, observations: Observations, summary: Summary) -> ChainModel:
         K, rng = self.n_components, check_random_state(self.random_state)
+        constraints, some_known = self._constraints(), observations.states is not None
         for letter, name in {**CHAIN, **self._emissions}.items():
             if letter in self.init_params and hasattr(self, name):
                 logger.warning(
@@ -153,12 +173,17 @@ class BaseHMM(Decoding, BaseEstimator):
                 )
         if "s" in self.init_params:
             start = rng.dirichlet(np.full(K, 1.0 / K))
+            if constraints.forward_only:
+                start = in_order(start)
+            start = 0.5 * (start + 1.0 / K) if some_known else start
         else:
             start = self._given("startprob_", (K,))
         if "t" in self.init_params:
-            transitions = rng.dirichlet(np.full(K, 1.0 / K), size=K)
+            drawn = rng.dirichlet(np.full(K, 1.0 / K), size=K)
+            transitions = constraints.begun(drawn, mixed=some_known)
         else:
-            transitions = self._given("transmat_", (K, K))
+            transitions = constraints.with_fixed(self._given("transmat_", (K, K)))
+            constraints.check(transitions)
         return ChainModel(start, transitions, self._start_emission(observations, summary, rng))
 
     def _given(self, name: str, shape: tuple[int, ...]) -> Array:
@@ -237,7 +262,7 @@ class Fit:
         workers: Workers,
     ) -> None:
         self.estimator, self.observations, self.weights = estimator, observations, weights
-        self.workers = workers
+        self.workers, self.constraints = workers, estimator._constraints()
         self.monitor = ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
         missing = summary.missing is not None
         if missing:
@@ -269,8 +294,8 @@ class Fit:
         return first_infinite(self.observations.rows) or ValueError(
             f"Sequence {number} (rows {first} to {last - 1}) is impossible under the current parameters: a "
             "start, transition or value of probability 0, or values so far from every state that their "
-            "density underflows. Allow what happens there (startprob_, transmat_, their masks), scale "
-            "the columns, or drop the sequence."
+            "density underflows. Allow what happens there (startprob_, transmat_, transmat_mask, known "
+            "states), scale the columns, or drop the sequence."
         )
 
     def maximize(self, model: ChainModel, statistic: Array) -> ChainModel:
@@ -280,8 +305,10 @@ class Fit:
         if "s" in chosen:
             start = chain_prior.renewed(start, view.starts, self.estimator.startprob_prior)
         if "t" in chosen:
-            self.unseen = np.flatnonzero(~(view.moves.sum(axis=1) > 0.0))
+            left = view.moves.sum(axis=1) > 0.0
+            self.unseen = np.flatnonzero(~left & ~self.constraints.fixed)
             moves = chain_prior.renewed(moves, view.moves, self.estimator.transmat_prior)
+            moves = self.constraints.with_fixed(moves)
         if any(letter in chosen for letter in self.estimator._emissions):
             components = self.estimator._renew_emission(components, view.sums)
         return ChainModel(start, moves, components)

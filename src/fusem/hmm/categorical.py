@@ -49,6 +49,12 @@ class CategoricalHMM(BaseHMM):
         Accepted and ignored: both are computed in linear space, and in logarithms where that is not exact.
     n_jobs : int or None, default=-1
         Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+    transmat_mask : {"left-right", "bakis", "upper"} or array of bool (n_components, n_components), optional
+        Transitions that are allowed (True); the others are 0 from the start on and stay it. From a state
+        "left-right" allows itself and the next, "bakis" also the one after, "upper" itself and all later
+        ones. The last state is not left.
+    transmat_fixed : array of shape (n_components, n_components), optional
+        Rows of `transmat_` that are given and not estimated; NaN in the other rows.
 
     Attributes
     ----------
@@ -91,6 +97,8 @@ class CategoricalHMM(BaseHMM):
         init_params: str = "ste",
         implementation: str = "log",
         n_jobs: int | None = -1,
+        transmat_mask: Any = None,
+        transmat_fixed: Any = None,
     ) -> None:
         self.n_components = n_components
         self.startprob_prior = startprob_prior
@@ -106,6 +114,8 @@ class CategoricalHMM(BaseHMM):
         self.init_params = init_params
         self.implementation = implementation
         self.n_jobs = n_jobs
+        self.transmat_mask = transmat_mask
+        self.transmat_fixed = transmat_fixed
 
     def _family_of(self, components: categorical.Params) -> categorical.Categorical:
         return categorical.of(int(components.probabilities.shape[2]))

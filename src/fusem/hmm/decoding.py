@@ -12,8 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel, Pass
+from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import best_paths
+from fusem.hmm.transitions import Constraints
 
 Array = NDArray[np.float64]
 PART = 65536  # rows looked at at a time
@@ -44,7 +46,12 @@ class Decoding:
     @abstractmethod
     def _n_columns(self, components: Any) -> int: ...
 
-    def _ready(self, X: Any, lengths: Any) -> tuple[ChainModel, Observations, ChainEngine]:
+    @abstractmethod
+    def _constraints(self) -> Constraints: ...
+
+    def _ready(
+        self, X: Any, lengths: Any, states: Any = None
+    ) -> tuple[ChainModel, Observations, ChainEngine]:
         check_is_fitted(self)
         model = self._model()
         d = self._n_columns(model.components)
@@ -52,12 +59,16 @@ class Decoding:
         family = self._family_of(model.components)
         missing = has_missing(observations, family)
         self._check_values(observations, model.components)
+        observations.states = check_states(states, observations.n_rows, self.n_components)
+        check_possible(observations.states, observations, model)
         given = family, self.n_components, d, observations.dtype, missing
         return model, observations, ChainEngine(*given)
 
-    def _smoothed(self, X: Any, lengths: Any) -> tuple[Array, NDArray[Any], Observations]:
+    def _smoothed(
+        self, X: Any, lengths: Any, states: Any = None
+    ) -> tuple[Array, NDArray[Any], Observations]:
         """Log-likelihood of every sequence, probabilities of the states at every row."""
-        model, observations, engine = self._ready(X, lengths)
+        model, observations, engine = self._ready(X, lengths, states)
         layout = engine.layout(observations.lengths)
         proba = np.empty((observations.n_rows, self.n_components), dtype=observations.dtype)
 
@@ -74,7 +85,7 @@ class Decoding:
         evidence = np.bincount(layout.sequence, weights=work.evidence).astype(np.float64)
         return evidence, proba, observations
 
-    def score(self, X: Any, y: Any = None, *, lengths: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, *, lengths: Any = None, states: Any = None) -> float:
         """Log-likelihood of all sequences.
 
         Parameters
@@ -85,15 +96,20 @@ class Decoding:
             `lengths`, as in `fit`, else ignored.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
         log_likelihood : float
-            Natural logarithm of the density; −inf where a sequence is impossible.
+            Natural logarithm of the density; −inf where a sequence is impossible. With `states` the density
+            of rows and known states together.
         """
-        return float(self._smoothed(X, positional(y, lengths, X))[0].sum())
+        return float(self._smoothed(X, positional(y, lengths, X), states)[0].sum())
 
-    def score_samples(self, X: Any, lengths: Any = None) -> tuple[float, NDArray[Any]]:
+    def score_samples(
+        self, X: Any, lengths: Any = None, *, states: Any = None
+    ) -> tuple[float, NDArray[Any]]:
         """Log-likelihood of all sequences, and probabilities of the states.
 
         Parameters
@@ -102,6 +118,8 @@ class Decoding:
             Rows of all sequences, one sequence after the other.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
@@ -110,10 +128,10 @@ class Decoding:
         posteriors : ndarray of shape (n_samples, n_components)
             As of `predict_proba`.
         """
-        evidence, proba, _ = self._smoothed(X, lengths)
+        evidence, proba, _ = self._smoothed(X, lengths, states)
         return float(evidence.sum()), proba
 
-    def predict_proba(self, X: Any, lengths: Any = None) -> NDArray[Any]:
+    def predict_proba(self, X: Any, lengths: Any = None, *, states: Any = None) -> NDArray[Any]:
         """Probability of every state at every row, given its whole sequence.
 
         Parameters
@@ -122,15 +140,17 @@ class Decoding:
             Rows of all sequences, one sequence after the other.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
         posteriors : ndarray of shape (n_samples, n_components)
             Rows sum to 1.
         """
-        return self._smoothed(X, lengths)[1]
+        return self._smoothed(X, lengths, states)[1]
 
-    def predict(self, X: Any, lengths: Any = None) -> NDArray[np.int64]:
+    def predict(self, X: Any, lengths: Any = None, *, states: Any = None) -> NDArray[np.int64]:
         """Most probable states: of the whole path ("viterbi"), or row by row ("map").
 
         Parameters
@@ -139,16 +159,18 @@ class Decoding:
             Rows of all sequences, one sequence after the other.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
         states : ndarray of shape (n_samples,), int64
             State numbers, from 0.
         """
-        return self.decode(X, lengths)[1]
+        return self.decode(X, lengths, states=states)[1]
 
     def decode(
-        self, X: Any, lengths: Any = None, algorithm: str | None = None
+        self, X: Any, lengths: Any = None, algorithm: str | None = None, *, states: Any = None
     ) -> tuple[float, NDArray[np.int64]]:
         """Most probable states and how probable they are.
 
@@ -160,6 +182,8 @@ class Decoding:
             Rows of each sequence.
         algorithm : {"viterbi", "map"}, optional
             The most probable path, or the most probable state of every row; the model's own by default.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
@@ -172,9 +196,9 @@ class Decoding:
         if algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {ALGORITHMS}, not {algorithm!r}.")
         if algorithm == "map":
-            proba = self._smoothed(X, lengths)[1]
+            proba = self._smoothed(X, lengths, states)[1]
             return float(proba.max(axis=1).sum()), proba.argmax(axis=1).astype(np.int64)
-        model, observations, engine = self._ready(X, lengths)
+        model, observations, engine = self._ready(X, lengths, states)
         with Workers(self.n_jobs) as workers:
             evidence, path = best_paths(engine, model, observations, workers)
         return float(evidence.sum()), path
@@ -267,8 +291,8 @@ class Decoding:
 
     def _n_parameters(self) -> int:
         model = self._model()
-        K = self.n_components
-        return K - 1 + K * (K - 1) + self._n_emission_parameters(model.components)
+        chain = self.n_components - 1 + self._constraints().n_parameters
+        return chain + self._n_emission_parameters(model.components)
 
 
 def positional(y: Any, lengths: Any, X: Any) -> Any:

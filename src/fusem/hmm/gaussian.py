@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.em.summary import Summary
@@ -17,6 +16,7 @@ from fusem.families.registry import FAMILIES
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
 from fusem.hmm.observations import Observations, start_rows
+from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
 
@@ -59,6 +59,12 @@ class GaussianHMM(BaseHMM):
         Accepted and ignored: both are computed in linear space, and in logarithms where that is not exact.
     n_jobs : int or None, default=-1
         Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+    transmat_mask : {"left-right", "bakis", "upper"} or array of bool (n_components, n_components), optional
+        Transitions that are allowed (True); the others are 0 from the start on and stay it. From a state
+        "left-right" allows itself and the next, "bakis" also the one after, "upper" itself and all later
+        ones. The last state is not left.
+    transmat_fixed : array of shape (n_components, n_components), optional
+        Rows of `transmat_` that are given and not estimated; NaN in the other rows.
 
     Attributes
     ----------
@@ -118,6 +124,8 @@ class GaussianHMM(BaseHMM):
         init_params: str = "stmc",
         implementation: str = "log",
         n_jobs: int | None = -1,
+        transmat_mask: Any = None,
+        transmat_fixed: Any = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -137,6 +145,8 @@ class GaussianHMM(BaseHMM):
         self.init_params = init_params
         self.implementation = implementation
         self.n_jobs = n_jobs
+        self.transmat_mask = transmat_mask
+        self.transmat_fixed = transmat_fixed
 
     @property
     def _family(self) -> ModuleType:
@@ -206,12 +216,7 @@ class GaussianHMM(BaseHMM):
                 f"n_samples = {observations.n_rows} rows are fewer than n_components = {K} states."
             )
         if "m" in self.init_params:
-            rows = start_rows(observations)
-            means = (
-                KMeans(K, n_init=1, random_state=rng).fit(rows).cluster_centers_ if K > 1 else None
-            )
-            means = rows.mean(axis=0, keepdims=True) if means is None else means
-            means = np.asarray(means, dtype=np.float64)
+            means = start_means(observations, K, rng, self._constraints().forward_only)
         else:
             means = np.asarray(self.means_, dtype=np.float64)
         if "c" in self.init_params:

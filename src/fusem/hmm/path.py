@@ -41,7 +41,9 @@ def best_paths(
         X = observations.part(begin, end)
         address, row_stride, column_stride, _ = location(X)
         blocks = layout.blocks[first : last + 1]
-        return X, (address, row_stride, column_stride, engine.d, blocks, layout.pieces), begin, end
+        known = observations.known(begin, end)
+        rows = address, row_stride, column_stride, engine.d, blocks, layout.pieces
+        return X, known, rows, begin, end
 
     def work(unit: tuple[int, int]) -> None:
         first, last = unit
@@ -49,14 +51,16 @@ def best_paths(
             space.alpha[:W] = 0.0
             for block in range(first, last, CALL_BLOCKS):
                 stop = min(block + CALL_BLOCKS, last)
-                _held, rows, _, _ = given(block, stop)
+                _held, known, rows, _, _ = given(block, stop)
+                space = space._replace(known=known)
                 ends = np.empty((stop - block) * W)
                 forward(*rows, layout.opens, zeros, operands, chain, space, evidence, ends)
                 room = before[(block + 1) * W : (stop + 1) * W]
                 room[:] = ends[: room.size]
             for stop in range(last, first, -CALL_BLOCKS):
                 block = max(stop - CALL_BLOCKS, first)
-                _held, rows, begin, end = given(block, stop)
+                _held, known, rows, begin, end = given(block, stop)
+                space = space._replace(known=known)
                 trace(
                     *rows, layout.opens, layout.closes, before[block * W : stop * W], zeros,
                     operands, chain, space, path[begin:end],
