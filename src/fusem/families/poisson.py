@@ -176,6 +176,11 @@ def estimate(
     return Params((sums + total / weight) / (counts[:, None] + 1.0))
 
 
+def moments(params: Params) -> tuple[Array, Array]:
+    """Means (K, d) and covariances (K, d, d)."""
+    return params.rates, params.rates[:, :, None] * np.eye(params.rates.shape[1])
+
+
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     shape = n, params.rates.shape[1]

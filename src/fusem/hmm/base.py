@@ -22,12 +22,16 @@ from fusem.em.values import first_infinite
 from fusem.em.workers import Workers
 from fusem.exceptions import EmptyComponentWarning, LikelihoodDecreaseWarning, warn
 from fusem.hmm import chain_prior
-from fusem.hmm.decoding import Decoding, positional, refuse_missing
+from fusem.hmm.decoding import positional, refuse_missing
 from fusem.hmm.engine import ChainEngine, ChainModel, Pass
+from fusem.hmm.filtering import Filtering
+from fusem.hmm.forecast import Forecasting
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.layout import Ints
+from fusem.hmm.margin import Margins
 from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.hmm.observations import Observations
+from fusem.hmm.path_sampling import PathSampling
 from fusem.hmm.transitions import Constraints, constraints_of, in_order
 from fusem.mixture.source import column_names, rows_to_use
 
@@ -36,7 +40,7 @@ logger = logging.getLogger("fusem")
 CHAIN = {"s": "startprob_", "t": "transmat_"}
 
 
-class BaseHMM(Decoding, BaseEstimator):
+class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
     """Hidden Markov model with K states and emissions of one family, fitted by Baum–Welch."""
 
     n_components: int

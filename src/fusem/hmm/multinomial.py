@@ -157,6 +157,9 @@ class MultinomialHMM(BaseHMM):
     def _draw(self, components: Any, k: int, n: int, rng: np.random.RandomState) -> Array:
         return multinomial.sample(components, k, n, rng, self._trials)
 
+    def _moments(self, components: multinomial.Params) -> tuple[Array, Array]:
+        return multinomial.moments(components, self._trials)
+
     @property
     def _trials(self) -> int:
         return 1 if self.n_trials is None else int(np.max(self.n_trials))

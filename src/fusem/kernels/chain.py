@@ -13,6 +13,7 @@ from fusem.kernels import (
     chain_log,
     chain_moves,
     chain_narrow,
+    chain_rows,
     chain_wide,
     forward_backward,
     viterbi,
@@ -137,3 +138,9 @@ def path_kernels(name: str, log_density: Any, width: int) -> PathKernels:
             viterbi.trace, f"{name}_best_trace_{lanes}", block_factors=block_factors, run=run
         ),
     )
+
+
+@cache
+def row_kernels(name: str, log_density: Any) -> Kernel:
+    """Bind the template of a family's log-densities, row by row, to its tile kernel."""
+    return Kernel(chain_rows.densities, f"{name}_row_densities", log_density=log_density)
