@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
     from fusem.exceptions import MissingValuesWarning as MissingValuesWarning
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
+    from fusem.hmm.any_family import HMM as HMM
     from fusem.hmm.categorical import CategoricalHMM as CategoricalHMM
     from fusem.hmm.gaussian import GaussianHMM as GaussianHMM
     from fusem.hmm.multinomial import MultinomialHMM as MultinomialHMM
@@ -60,6 +61,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "FusemWarning": ("fusem.exceptions", "FusemWarning"),
     "GaussianHMM": ("fusem.hmm.gaussian", "GaussianHMM"),
     "GaussianMixture": ("fusem.mixture.gaussian", "GaussianMixture"),
+    "HMM": ("fusem.hmm.any_family", "HMM"),
     "HeaderWarning": ("fusem.exceptions", "HeaderWarning"),
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
     "MissingValuesWarning": ("fusem.exceptions", "MissingValuesWarning"),
@@ -77,6 +79,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
 }
 
 __all__ = [
+    "HMM",
     "CategoricalHMM",
     "ConstantColumnWarning",
     "DegenerateComponentWarning",

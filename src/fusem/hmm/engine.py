@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,9 +53,22 @@ class ChainStatistic(NamedTuple):
     sums: Array  # the family's
 
 
+def kernel_name(family: Any) -> str:
+    """What kernels of a family are called: on disk a name stands for one code.
+
+    fusem's own sources are part of the key of the cache; of others the name has a hash.
+    """
+    code = family.kernels.tile.log_density.py_func.__code__
+    source = Path(code.co_filename)
+    if Path(__file__).parents[1] in source.parents:
+        return str(family.NAME)
+    text = source.read_bytes() if source.is_file() else code.co_code + repr(code.co_consts).encode()
+    return f"{family.NAME}_{hashlib.sha256(text).hexdigest()[:12]}"
+
+
 def kernels_of(family: Any, missing: bool, arithmetic: str) -> ChainKernels:
     """Kernels of a family."""
-    name, kernels, tile = family.NAME, family.kernels, family.kernels.tile
+    name, kernels, tile = kernel_name(family), family.kernels, family.kernels.tile
     density, sums = tile.log_density, tile.accumulate
     if missing:
         name, density, sums = f"{name}_missing", tile.log_density_missing, tile.accumulate_missing

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import CALL_BLOCKS, ChainEngine, ChainModel, engine_threads
+from fusem.hmm.engine import CALL_BLOCKS, ChainEngine, ChainModel, engine_threads, kernel_name
 from fusem.hmm.observations import Observations
 from fusem.kernels.chain import PathKernels, path_kernels
 from fusem.mixture.engine import location
@@ -20,7 +20,7 @@ def kernels_of(family: Any, missing: bool, width: int) -> PathKernels:
     """Kernels of a family."""
     tile = family.kernels.tile
     density = tile.log_density_missing if missing else tile.log_density
-    return path_kernels(family.NAME + ("_missing" if missing else ""), density, width)
+    return path_kernels(kernel_name(family) + ("_missing" if missing else ""), density, width)
 
 
 def best_paths(

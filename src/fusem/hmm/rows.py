@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel, engine_threads
+from fusem.hmm.engine import ChainEngine, ChainModel, engine_threads, kernel_name
 from fusem.hmm.known_states import UNKNOWN
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
@@ -49,7 +49,7 @@ class RowDensities:
 
     def __init__(self, engine: ChainEngine, model: ChainModel) -> None:
         family, tile = engine.family, engine.family.kernels.tile
-        name = f"{family.NAME}_missing" if engine.missing else family.NAME
+        name = kernel_name(family) + ("_missing" if engine.missing else "")
         density = tile.log_density_missing if engine.missing else tile.log_density
         self._engine, self._kernel = engine, row_kernels(name, density)[engine.dtype]
         with engine_threads(engine):
