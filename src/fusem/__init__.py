@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fusem.hmm.any_family import HMM as HMM
     from fusem.hmm.categorical import CategoricalHMM as CategoricalHMM
     from fusem.hmm.gaussian import GaussianHMM as GaussianHMM
+    from fusem.hmm.gaussian_mixture import GMMHMM as GMMHMM
     from fusem.hmm.multinomial import MultinomialHMM as MultinomialHMM
     from fusem.hmm.poisson import PoissonHMM as PoissonHMM
     from fusem.impute.imputer import EMImputer as EMImputer
@@ -61,6 +62,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "FusemWarning": ("fusem.exceptions", "FusemWarning"),
     "GaussianHMM": ("fusem.hmm.gaussian", "GaussianHMM"),
     "GaussianMixture": ("fusem.mixture.gaussian", "GaussianMixture"),
+    "GMMHMM": ("fusem.hmm.gaussian_mixture", "GMMHMM"),
     "HMM": ("fusem.hmm.any_family", "HMM"),
     "HeaderWarning": ("fusem.exceptions", "HeaderWarning"),
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
@@ -79,6 +81,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
 }
 
 __all__ = [
+    "GMMHMM",
     "HMM",
     "CategoricalHMM",
     "ConstantColumnWarning",

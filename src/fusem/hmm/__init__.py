@@ -3,7 +3,8 @@
 from fusem.hmm.any_family import HMM
 from fusem.hmm.categorical import CategoricalHMM
 from fusem.hmm.gaussian import GaussianHMM
+from fusem.hmm.gaussian_mixture import GMMHMM
 from fusem.hmm.multinomial import MultinomialHMM
 from fusem.hmm.poisson import PoissonHMM
 
-__all__ = ["HMM", "CategoricalHMM", "GaussianHMM", "MultinomialHMM", "PoissonHMM"]
+__all__ = ["GMMHMM", "HMM", "CategoricalHMM", "GaussianHMM", "MultinomialHMM", "PoissonHMM"]
