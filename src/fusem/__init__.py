@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from fusem.impute.imputer import EMImputer as EMImputer
     from fusem.impute.pool import pool as pool
     from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
-    from fusem.mixture.load import load as load
     from fusem.mixture.statistic import MixtureStatistic as MixtureStatistic
+    from fusem.model_file import load as load
     from fusem.profile import profile_loglik as profile_loglik
 
     __version__: str
@@ -69,7 +69,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "PoissonHMM": ("fusem.hmm.poisson", "PoissonHMM"),
     "Rows": ("fusem.data.blocks", "Rows"),
     "hmm": ("fusem.hmm", None),
-    "load": ("fusem.mixture.load", "load"),
+    "load": ("fusem.model_file", "load"),
     "plot": ("fusem.plot", None),
     "pool": ("fusem.impute.pool", "pool"),
     "profile_loglik": ("fusem.profile", "profile_loglik"),

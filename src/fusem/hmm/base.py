@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from abc import abstractmethod
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -27,6 +28,7 @@ from fusem.hmm.engine import ChainEngine, ChainModel, Pass
 from fusem.hmm.layout import Ints
 from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.hmm.observations import Observations
+from fusem.hmm.save import save
 from fusem.mixture.source import column_names, rows_to_use
 
 Array = NDArray[np.float64]
@@ -203,6 +205,21 @@ class BaseHMM(Decoding, BaseEstimator):
             return rows_to_use(self, X, d)
 
         return Observations(X, lengths, open_as)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file that `fusem.load` reads; no pickle is involved.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to; ``.npz`` is the usual suffix. An existing file is replaced at once or not at all.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model has no parameters yet, neither fitted nor assigned.
+        """
+        save(self, path)
 
     def __sklearn_is_fitted__(self) -> bool:
         needed = [*CHAIN.values(), *self._emissions.values()]
