@@ -12,6 +12,7 @@ import click
 from fusem.cli.em_options import covariance_option, em_options, jobs_option, quiet_option
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import checked_path, output_option, replacing
+from fusem.cli.saved import load_mixture
 from fusem.cli.source import columns_option, na_option, open_source, weights_option
 
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -131,9 +132,7 @@ def _start_settings(
         raise click.UsageError(
             f"--start {start}: neither one of {', '.join(STARTS)} nor the file of a model."
         )
-    import fusem
-
-    first = fusem.load(start)
+    first = load_mixture(start)
     for option, given, kept in (
         ("-k", components, len(first.weights_)),
         ("--covariance", covariance, first.covariance_type),

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from fusem.cli.em_options import covariance_option, em_options, jobs_option, quiet_option
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import TABLES, InOrder, TableWriter, output_option
+from fusem.cli.saved import load_mixture
 from fusem.cli.source import columns_option, na_option, source_of, weights_option
 
 OF_A_FIT = (
@@ -101,7 +102,7 @@ def impute(
         _refuse(context)
     import fusem
 
-    fitted = None if model is None else fusem.load(model)
+    fitted = None if model is None else load_mixture(model)
     source = source_of(data, columns, weights, fitted, na)
     if fitted is not None:
         fitted.set_params(n_jobs=jobs)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from fusem.cli.saved import is_hmm
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -96,10 +98,10 @@ def source_of(
     try:
         return _opened(data, columns, weights, model, na)
     except ValueError as error:
-        raise ValueError(_as_options(str(error))) from error
+        raise ValueError(as_options(str(error))) from error
 
 
-def _as_options(message: str) -> str:
+def as_options(message: str) -> str:
     """Speak of options where Python's arguments columns=['a', 'b'] and na_values=['x'] are meant."""
     message = re.sub(r"columns=\[([^]]*)\]", _listed("--columns"), message)
     message = re.sub(r"na_values=\[([^]]*)\]", _listed("--na"), message)
@@ -145,7 +147,7 @@ def _opened(
 
 
 def _check_width(data: str, n_columns: int, model: Any) -> None:
-    expected = model.means_.shape[1]
+    expected = _width(model)
     if n_columns != expected:
         names = getattr(model, "feature_names_in_", None)
         called = "" if names is None else f" ({', '.join(map(str, names))})"
@@ -153,6 +155,12 @@ def _check_width(data: str, n_columns: int, model: Any) -> None:
             f"{data} has {n_columns} columns, the model was fitted with {expected}{called}. "
             "Choose the columns with --columns."
         )
+
+
+def _width(model: Any) -> int:
+    if is_hmm(model):
+        return int(model._n_columns(model._model().components))
+    return int(model.means_.shape[1])
 
 
 def _typed(data: str, columns: Sequence[str], read: Callable[..., Any]) -> list[Any]:

@@ -39,7 +39,12 @@ def print_components(model: Any) -> None:
 
 def columns_in_words(model: Any) -> str:
     """How many columns, and their names as far as a line holds them."""
-    n_columns, names = model.means_.shape[1], column_names(model)
+    return names_in_words(model, model.means_.shape[1])
+
+
+def names_in_words(model: Any, n_columns: int) -> str:
+    """The same of a model of so many columns."""
+    names = column_names(model)
     if names is None:
         return str(n_columns)
     room = shutil.get_terminal_size((WIDTH, 24)).columns - 20

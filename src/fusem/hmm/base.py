@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import abstractmethod
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.data import Rows
-from fusem.em.history import as_array
+from fusem.em.history import Sweep, as_array
 from fusem.em.loop import ROUNDING, Run, expectation_maximisation, falls
 from fusem.em.summary import Summary, summarise
 from fusem.em.values import first_infinite
@@ -129,8 +130,17 @@ class BaseHMM(Decoding, BaseEstimator):
             Lengths that do not fit the rows, infinity, impossible sequences, states whose covariance is
             singular.
         """
+        return self._fit(X, positional(y, lengths, X), sequence_weight)
+
+    def _fit(
+        self,
+        X: Any,
+        lengths: Any,
+        sequence_weight: Any = None,
+        on_iteration: Callable[[Sweep], None] | None = None,
+    ) -> Any:
         self._validate_params()
-        observations = Observations(X, positional(y, lengths, X))
+        observations = Observations(X, lengths)
         weights = check_sequence_weights(sequence_weight, observations)
         names = column_names(X, observations.rows)
         with Workers(self.n_jobs) as workers:
@@ -139,7 +149,7 @@ class BaseHMM(Decoding, BaseEstimator):
             self._check_values(observations, start.components)
             family = self._family_of(start.components)
             fit = Fit(self, family, observations, weights, summary, workers)
-            run = fit.run(start)
+            run = fit.run(start, on_iteration)
         self._keep(run, fit, observations, names)
         return self
 
@@ -311,8 +321,10 @@ class Fit:
         prior += chain_prior.log_prior(model.transitions, e.transmat_prior)
         return float(statistic[0]) + prior + e._log_prior(model.components)
 
-    def run(self, model: ChainModel) -> Run[ChainModel]:
-        """Baum–Welch from a start."""
+    def run(
+        self, model: ChainModel, on_iteration: Callable[[Sweep], None] | None = None
+    ) -> Run[ChainModel]:
+        """Baum–Welch from a start; `on_iteration` hears of every iteration."""
         return expectation_maximisation(
             model,
             self.sweep,
@@ -320,6 +332,7 @@ class Fit:
             tol=self.estimator.tol,
             max_iter=self.estimator.n_iter,
             rounding=ROUNDING[self.observations.dtype.name],
+            on_sweep=on_iteration,
             objective=self.objective,
         )
 
