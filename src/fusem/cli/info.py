@@ -60,9 +60,10 @@ def info(model: str, as_json: bool) -> None:
 
 def _print_hmm(path: str, fitted: Any, as_json: bool) -> None:
     from fusem.cli.report import print_json
-    from fusem.cli.states import kind, print_states, states_record, width
+    from fusem.cli.states import kind, print_states, states_record
     from fusem.cli.summary import fit_record, names_in_words
     from fusem.cli.table import how_many, print_pairs
+    from fusem.plot.view import width
 
     fitting = fit_record(fitted)
     if as_json:

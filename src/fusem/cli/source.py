@@ -11,8 +11,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from fusem.cli.saved import is_hmm
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -147,7 +145,9 @@ def _opened(
 
 
 def _check_width(data: str, n_columns: int, model: Any) -> None:
-    expected = _width(model)
+    from fusem.plot.view import width
+
+    expected = width(model)
     if n_columns != expected:
         names = getattr(model, "feature_names_in_", None)
         called = "" if names is None else f" ({', '.join(map(str, names))})"
@@ -155,12 +155,6 @@ def _check_width(data: str, n_columns: int, model: Any) -> None:
             f"{data} has {n_columns} columns, the model was fitted with {expected}{called}. "
             "Choose the columns with --columns."
         )
-
-
-def _width(model: Any) -> int:
-    if is_hmm(model):
-        return int(model._n_columns(model._model().components))
-    return int(model.means_.shape[1])
 
 
 def _typed(data: str, columns: Sequence[str], read: Callable[..., Any]) -> list[Any]:

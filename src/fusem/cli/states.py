@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from fusem.cli.table import fitting, how_many, numbers, print_table
-from fusem.plot.view import column_names
+from fusem.plot.view import column_names, width
 
 WIDTH = 100
 LEAST = 1e-5  # of a probability that is not written as 0
@@ -58,11 +58,6 @@ def state_columns(model: Any) -> list[str]:
         return list(names)
     n_columns = width(model)
     return [""] if n_columns == 1 else [str(j) for j in range(n_columns)]
-
-
-def width(model: Any) -> int:
-    """Number of columns of the rows."""
-    return int(model._n_columns(model._model().components))
 
 
 def states_record(model: Any) -> dict[str, Any]:
