@@ -30,7 +30,7 @@ from fusem.hmm.layout import Ints
 from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.hmm.observations import Observations
 from fusem.hmm.save import save
-from fusem.mixture.source import column_names, rows_to_use
+from fusem.mixture.source import ONE_DIMENSION, column_names, rows_to_use
 
 Array = NDArray[np.float64]
 logger = logging.getLogger("fusem")
@@ -54,6 +54,7 @@ class BaseHMM(Decoding, BaseEstimator):
 
     # letters of `params` and `init_params` to the attributes of the emissions
     _emissions: ClassVar[dict[str, str]]
+    _takes_missing = True
     _chain_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "algorithm": [StrOptions({"viterbi", "map"})],
@@ -130,7 +131,10 @@ class BaseHMM(Decoding, BaseEstimator):
             Lengths that do not fit the rows, infinity, impossible sequences, states whose covariance is
             singular.
         """
-        return self._fit(X, positional(y, lengths, X), sequence_weight)
+        lengths = positional(y, lengths, X)
+        if y is not None and lengths is None and getattr(X, "ndim", 2) == 1:
+            raise ValueError(f"{ONE_DIMENSION} (Without y a 1-D array is taken as one column.)")
+        return self._fit(X, lengths, sequence_weight)
 
     def _fit(
         self,
@@ -146,8 +150,10 @@ class BaseHMM(Decoding, BaseEstimator):
         with Workers(self.n_jobs) as workers:
             summary = summarise(observations.rows, None, workers)
             start = self._start(observations, summary)
-            self._check_values(observations, start.components)
             family = self._family_of(start.components)
+            if summary.missing is not None:
+                refuse_missing(family)
+            self._check_values(observations, start.components)
             fit = Fit(self, family, observations, weights, summary, workers)
             run = fit.run(start, on_iteration)
         self._keep(run, fit, observations, names)
@@ -231,6 +237,13 @@ class BaseHMM(Decoding, BaseEstimator):
         """
         save(self, path)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_missing
+        # of scikit-learn's words for what an estimator takes, the two that make whole numbers ≥ 0
+        tags.input_tags.categorical = tags.input_tags.positive_only = self._drawn is np.int64
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         needed = [*CHAIN.values(), *self._emissions.values()]
         return all(hasattr(self, name) for name in needed)
@@ -266,12 +279,9 @@ class Fit:
         self.estimator, self.observations, self.weights = estimator, observations, weights
         self.workers = workers
         self.monitor = ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
-        missing = summary.missing is not None
-        if missing:
-            refuse_missing(family)
         self.engine = ChainEngine(
             family, estimator.n_components, observations.n_columns, observations.dtype,
-            missing,
+            summary.missing is not None,
         )  # fmt: skip
         self.layout = self.engine.layout(observations.lengths)
         self.unseen: Ints = np.empty(0, dtype=np.int64)

@@ -32,7 +32,8 @@ class CategoricalHMM(BaseHMM):
     emissionprob_prior : float, array or None, default=1.0
         The same of the rows of `emissionprob_`.
     n_features : int, optional
-        Number of symbols M; by default the largest of the data, and 1.
+        Number of symbols M; by default the largest of the data, and 1. `fit` leaves it as it is, None too:
+        the number is ``emissionprob_.shape[1]``.
     algorithm : {"viterbi", "map"}, default="viterbi"
         What `predict` finds.
     random_state : int, RandomState or None, default=None
@@ -73,6 +74,7 @@ class CategoricalHMM(BaseHMM):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
     _emissions: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
+    _drawn: ClassVar[type] = np.int64
 
     def __init__(
         self,

@@ -28,15 +28,18 @@ def check_counts(observations: Observations, least: int | None = None, what: str
         if least is not None:
             wrong |= known & (least <= X)
         if wrong.any():
-            row, column = (int(i) for i in np.argwhere(wrong)[0])
+            negative = known & (X < 0)
+            chosen = negative if negative.any() else wrong
+            row, column = (int(i) for i in np.argwhere(chosen)[0])
             value, place = (
                 X[row, column],
                 f"row {first + row}, {column_name(observations.rows, column)}",
             )
             limit = "" if least is None else f" less than {least}, as many as the model knows"
+            sign = "Negative values in data. " if negative.any() else ""
             raise ValueError(
-                f"{what.capitalize()} must be whole numbers ≥ 0{limit}, but {observations.rows.label} holds "
-                f"{value:g} at {place}."
+                f"{sign}{what.capitalize()} must be whole numbers ≥ 0{limit}, but "
+                f"{observations.rows.label} holds {value:g} at {place}."
             )
         if known.any():
             largest = max(largest, float(X[known].max()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ class Decoding:
     n_jobs: int | None
     random_state: Any
     n_features_in_: int
+    _drawn: ClassVar[type] = np.float64  # what `sample` gives
 
     @abstractmethod
     def _family_of(self, components: Any) -> Any: ...
@@ -181,7 +182,7 @@ class Decoding:
 
     def sample(
         self, n_samples: int = 1, random_state: Any = None, currstate: int | None = None
-    ) -> tuple[Array, NDArray[np.int64]]:
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Draw a sequence from the model.
 
         Parameters
@@ -191,33 +192,43 @@ class Decoding:
         random_state : int, RandomState or None
             Seeds the draws; None means the model's own.
         currstate : int, optional
-            State of the row before the first one drawn, as of a sequence that goes on.
+            State of the first row; by default it is drawn from `startprob_`.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The rows.
+        X : ndarray of shape (n_samples, n_features), float64 or int64
+            The rows; counts and symbols are whole numbers.
         states : ndarray of shape (n_samples,), int64
             The state of each.
+
+        Raises
+        ------
+        ValueError
+            `n_samples` less than 1, or a state that there is not.
         """
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1, not {n_samples}.")
+        if currstate is not None and not 0 <= currstate < self.n_components:
+            raise ValueError(
+                f"currstate={currstate}: the model has states 0 to {self.n_components - 1}."
+            )
         model = self._model()
         rng = check_random_state(self.random_state if random_state is None else random_state)
         states = np.empty(n_samples, dtype=np.int64)
         below = np.cumsum(model.transitions, axis=1)
-        before = np.cumsum(model.start if currstate is None else model.transitions[currstate])
+        start = model.start if currstate is None else np.eye(self.n_components)[currstate]
+        before = np.cumsum(start)
         last = self.n_components - 1
         for t, u in enumerate(rng.random_sample(n_samples)):
             states[t] = min(int(np.searchsorted(before, u, side="right")), last)
             before = below[states[t]]
-        X: Array | None = None
+        X: NDArray[Any] | None = None
         for k in range(self.n_components):
             chosen = np.flatnonzero(states == k)
             drawn = self._draw(model.components, k, len(chosen), rng)
             if X is None:
-                X = np.empty((n_samples, drawn.shape[1]))
+                X = np.empty((n_samples, drawn.shape[1]), dtype=self._drawn)
             X[chosen] = drawn
         assert X is not None
         return X, states
@@ -272,13 +283,13 @@ class Decoding:
 
 
 def positional(y: Any, lengths: Any, X: Any) -> Any:
-    """Lengths given by name, or in place of y: fewer whole numbers than rows."""
+    """Lengths given by name, or in place of y: fewer whole numbers than rows, or a 1 for each."""
     if lengths is not None or y is None:
         return lengths
     given = np.asarray(y)
     n_rows = getattr(X, "shape", (len(X) if hasattr(X, "__len__") else 0,))[0]
     whole = given.ndim == 1 and given.size > 0 and np.issubdtype(given.dtype, np.integer)
-    return given if whole and given.size < n_rows else None
+    return given if whole and (given.size < n_rows or (given == 1).all()) else None
 
 
 def has_missing(observations: Observations, family: Any) -> bool:
@@ -293,7 +304,10 @@ def has_missing(observations: Observations, family: Any) -> bool:
 def refuse_missing(family: Any) -> None:
     """Raise where a family cannot leave single values out."""
     if not family.kernels.masked:
+        remedy = "Drop the rows, or fill them in."
+        if family.NAME.startswith("gaussian"):
+            remedy = "covariance_type='diag' and 'spherical' leave them out."
         raise ValueError(
-            "X has missing values (NaN): hidden Markov models take them with independent columns only "
-            "(covariance_type='diag' or 'spherical')."
+            "X has missing values (NaN), which hidden Markov models take with independent columns only. "
+            f"{remedy}"
         )

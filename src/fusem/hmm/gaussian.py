@@ -16,12 +16,13 @@ from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
+from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
 
 Array = NDArray[np.float64]
 
 
-class GaussianHMM(BaseHMM):
+class GaussianHMM(ColumnCount, BaseHMM):
     """Hidden Markov model with Gaussian emissions, fitted by expectation-maximisation (Baum–Welch).
 
     A drop-in for ``hmmlearn.hmm.GaussianHMM``: the same parameters, attributes and results, and beyond it
@@ -143,9 +144,8 @@ class GaussianHMM(BaseHMM):
         return FAMILIES[f"gaussian_{self.covariance_type}"]
 
     @property
-    def n_features(self) -> int:
-        """Number of columns, by hmmlearn's name."""
-        return self._n_columns(self._emission())
+    def _takes_missing(self) -> bool:  # type: ignore[override]
+        return self.covariance_type in ("diag", "spherical")
 
     def _family_of(self, components: Any) -> ModuleType:
         return self._family
@@ -190,7 +190,8 @@ class GaussianHMM(BaseHMM):
             states = ", ".join(map(str, problem.components))
             raise ValueError(
                 f"The covariance of state(s) {states} is not positive definite: too few rows, or columns "
-                "that are constant or combinations of others there. Set covars_prior, use fewer states, or "
+                "that are constant or combinations of others there. Set covars_prior (of matrices to "
+                "0.01 * np.eye(n_features), say: a number is added to every element), use fewer states, or "
                 "another covariance_type."
             ) from problem
 
@@ -204,6 +205,11 @@ class GaussianHMM(BaseHMM):
         if observations.n_rows < K:
             raise ValueError(
                 f"n_samples = {observations.n_rows} rows are fewer than n_components = {K} states."
+            )
+        if "c" in self.init_params and observations.n_rows == 1:
+            raise ValueError(
+                "n_samples = 1: one row has no variance to start with. Give two rows or more, or set "
+                "covars_ and leave 'c' out of init_params."
             )
         if "m" in self.init_params:
             rows = start_rows(observations)

@@ -13,12 +13,13 @@ from fusem.families import multinomial
 from fusem.hmm import chain_prior
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.counts import check_counts
+from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations
 
 Array = NDArray[np.float64]
 
 
-class MultinomialHMM(BaseHMM):
+class MultinomialHMM(ColumnCount, BaseHMM):
     """Hidden Markov model of counts of symbols: every row distributes its total over the columns.
 
     A drop-in for ``hmmlearn.hmm.MultinomialHMM``.
@@ -71,6 +72,8 @@ class MultinomialHMM(BaseHMM):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
     _emissions: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
+    _drawn: ClassVar[type] = np.int64
+    _takes_missing = False
 
     def __init__(
         self,
@@ -101,11 +104,6 @@ class MultinomialHMM(BaseHMM):
         self.init_params = init_params
         self.implementation = implementation
         self.n_jobs = n_jobs
-
-    @property
-    def n_features(self) -> int:
-        """Number of columns, by hmmlearn's name."""
-        return self._n_columns(self._emission())
 
     def _family_of(self, components: multinomial.Params) -> ModuleType:
         return multinomial

@@ -13,12 +13,13 @@ from fusem.em.summary import Summary
 from fusem.families import poisson
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.counts import check_counts
+from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
 
 Array = NDArray[np.float64]
 
 
-class PoissonHMM(BaseHMM):
+class PoissonHMM(ColumnCount, BaseHMM):
     """Hidden Markov model of counts: independent Poisson columns with rates of the state.
 
     A drop-in for ``hmmlearn.hmm.PoissonHMM``. Missing counts (NaN) are left out.
@@ -72,6 +73,7 @@ class PoissonHMM(BaseHMM):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
     _emissions: ClassVar[dict[str, str]] = {"l": "lambdas_"}
+    _drawn: ClassVar[type] = np.int64
 
     def __init__(
         self,
@@ -104,11 +106,6 @@ class PoissonHMM(BaseHMM):
         self.init_params = init_params
         self.implementation = implementation
         self.n_jobs = n_jobs
-
-    @property
-    def n_features(self) -> int:
-        """Number of columns, by hmmlearn's name."""
-        return self._n_columns(self._emission())
 
     def _family_of(self, components: poisson.Params) -> ModuleType:
         return poisson
