@@ -85,6 +85,10 @@ def _others(data: str, sequence: str, na: Sequence[str] | None) -> list[str]:
         names = error.others
     else:
         names = list(map(str, range(rows.n_columns))) if rows.names is None else list(rows.names)
+        if sequence not in names:
+            unnamed = rows.names is None
+            known = f"columns 0 to {len(names) - 1}, without names" if unnamed else ", ".join(names)
+            raise ValueError(f"{data} has no column {sequence!r}. It has {known}.")
     others = [name for name in names if name != sequence]
     if not others:
         raise click.UsageError(f"{data} has no column of numbers beside {sequence}.")

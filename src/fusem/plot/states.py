@@ -105,22 +105,23 @@ def states(
     given = observations.rows, observations.lengths
     path = model.predict(*given)[first:last]
     K = model.n_components
-    shares = model.predict_proba(*given)[first:last] if proba else np.eye(K)[path]
     parts = stretches(first, last)
-    values = np.asarray(observations.part(first, last), dtype=np.float64)
+    of_path = parts.shares(path, K)
+    values = np.asarray(observations.part(first, last)[:, chosen], dtype=np.float64)
     ends = observations.ends[:-1]
     ends = ends[(ends > first) & (ends < last)]
     if ax is None:
         ax = prepared_axes(None, width=9.0, height=1.6 + 1.3 * len(chosen))
     else:
         ax = prepared_axes(ax)
-    lanes, outside = _lanes(values[:, chosen])
+    lanes, outside = _lanes(values)
     shades = component_colors(K)
     top = lanes[0].bottom + LANE
-    _tint(ax, parts, parts.means(np.eye(K)[path]), shades, top)
-    _band(ax, parts, parts.means(np.asarray(shares, dtype=np.float64)), shades)
-    for lane, column in zip(lanes, chosen, strict=True):
-        _series(ax, parts, values[:, column], ends - first, lane)
+    _tint(ax, parts, of_path, shades, top)
+    shares = parts.means(model.predict_proba(*given)[first:last]) if proba else of_path
+    _band(ax, parts, shares, shades)
+    for lane, column in zip(lanes, values.T, strict=True):
+        _series(ax, parts, column, ends - first, lane)
     if len(ends) <= MOST_ENDS:
         ax.vlines(ends - 0.5, 0.0, top, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     _axes(ax, lanes, [column_label(model, j) for j in chosen], "probability" if proba else "state")

@@ -33,8 +33,15 @@ class Stretches(NamedTuple):
 
     def means(self, values: Array) -> Array:
         """The mean of each, column by column."""
-        sums = np.add.reduceat(values, self.edges[:-1] - self.edges[0], axis=0)
-        return np.asarray(sums / np.diff(self.edges)[:, None], dtype=np.float64)
+        sums = np.add.reduceat(values, self.edges[:-1] - self.edges[0], axis=0, dtype=np.float64)
+        return np.asarray(sums / np.diff(self.edges)[:, None])
+
+    def shares(self, codes: NDArray[np.int64], n_codes: int) -> Array:
+        """The share of each of the codes 0 … n_codes − 1 in each stretch, (m, n_codes)."""
+        sizes = np.diff(self.edges)
+        places = np.repeat(np.arange(len(sizes)) * n_codes, sizes) + codes
+        counts = np.bincount(places, minlength=len(sizes) * n_codes)
+        return np.asarray(counts.reshape(-1, n_codes) / sizes[:, None])
 
 
 def stretches(first: int, last: int) -> Stretches:
