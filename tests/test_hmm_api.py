@@ -106,6 +106,14 @@ def test_the_first_state_of_a_sample_may_be_given():
         model.sample(2, currstate=2)
 
 
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score", "decode", "fit"])
+def test_infinity_is_refused(method):
+    X = ROWS.copy()
+    X[41] = np.inf
+    with pytest.raises(ValueError, match=r"infinity.*row 41, column 0"):
+        getattr(assembled("GaussianHMM"), method)(X)
+
+
 def test_lengths_may_be_the_second_argument():
     model = assembled("GaussianHMM")
     for lengths in ([20, 40], (20, 40), np.array([20, 40]), [1] * 60):

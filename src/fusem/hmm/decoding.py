@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fusem.em.values import not_finite
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel, Pass
 from fusem.hmm.observations import Observations
@@ -293,12 +294,18 @@ def positional(y: Any, lengths: Any, X: Any) -> Any:
 
 
 def has_missing(observations: Observations, family: Any) -> bool:
-    """Whether any value is NaN; an error where the family does not take such rows."""
+    """Whether any value is NaN; an error where the family does not take such rows, and for infinity."""
+    missing = False
     for first in range(0, observations.n_rows, PART):
-        if np.isnan(observations.part(first, min(first + PART, observations.n_rows))).any():
-            refuse_missing(family)
-            return True
-    return False
+        X = observations.part(first, min(first + PART, observations.n_rows))
+        if np.isfinite(X).all():
+            continue
+        if np.isinf(X).any():
+            raise not_finite(observations.rows)
+        missing = True
+    if missing:
+        refuse_missing(family)
+    return missing
 
 
 def refuse_missing(family: Any) -> None:
