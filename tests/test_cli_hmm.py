@@ -92,6 +92,25 @@ def test_the_best_of_several_starts_is_kept(folder, succeed):
     assert np.shape(record["covars"]) == (2, 2, 2)
 
 
+@pytest.mark.filterwarnings("default:Start 1 failed:RuntimeWarning")
+def test_a_start_that_fails_is_left_out(folder, capsys, monkeypatch):
+    whole, seeds = fusem.GaussianHMM._fit, np.random.RandomState(5).randint(2**31, size=2)
+
+    def fails_once(self, *args, **kwargs):
+        if self.random_state == seeds[0]:
+            raise ValueError("state 1 is singular")
+        return whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(fusem.GaussianHMM, "_fit", fails_once)
+    words = ["hmm", "fit", "-k", "2", "--seed", "5", "--json", "--restarts", "2"]
+    assert run(app, [*words, str(folder / "table.npy")]) == 0
+    said = capsys.readouterr()
+    record = json.loads(said.out)
+    assert "fusem: warning: Start 1 failed: state 1 is singular\n" in said.err
+    expected = fusem.GaussianHMM(2, random_state=int(seeds[1]), n_iter=100).fit(ROWS)
+    np.testing.assert_array_equal(record["transmat"], expected.transmat_)
+
+
 @pytest.mark.parametrize("family", ["poisson", "categorical"])
 def test_families(folder, family, succeed):
     out = succeed("hmm", "fit", folder / "counts.npy", "-k", 2, "--family", family, "--seed", 0)

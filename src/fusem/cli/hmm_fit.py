@@ -111,28 +111,39 @@ def _best(
     seed: int | None,
     report: Any,
 ) -> Any:
-    """Fit from every start, keep the one that ends highest, and warn of what it warns of."""
+    """Fit from every start, keep the one that ends highest, and warn of what it warns of.
+
+    A start that fails, such as by a state that shrinks to one row, is told and left out.
+    """
     import numpy as np
 
     import fusem
 
     seeds = [seed] if restarts == 1 else np.random.RandomState(seed).randint(2**31, size=restarts)
     best: Any = None
-    highest, warned = -np.inf, []
+    highest, warned, failed = -np.inf, [], []
     for start, own in enumerate(seeds):
         model = getattr(fusem, FAMILIES[family])(
             states, random_state=None if own is None else int(own), **settings
         )
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            model._fit(
-                given.rows,
-                given.lengths,
-                on_iteration=lambda sweep, start=start: report(sweep._replace(start=start)),
-            )
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                model._fit(
+                    given.rows,
+                    given.lengths,
+                    on_iteration=lambda sweep, start=start: report(sweep._replace(start=start)),
+                )
+        except ValueError as error:
+            failed.append((start + 1, error))
+            continue
         ended = model.history_["log_likelihood"][-1]
         if best is None or ended > highest:
             best, highest, warned = model, ended, said
+    if best is None:
+        raise failed[0][1]
+    for number, reason in failed:
+        warnings.warn(f"Start {number} failed: {reason}", RuntimeWarning, stacklevel=2)
     for warning in warned:
         text = str(warning.message).replace("n_iter=", "--max-iter ").replace("tol=", "--tol ")
         warnings.warn(text, warning.category, stacklevel=2)
