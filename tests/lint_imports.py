@@ -19,11 +19,12 @@ FLOORS: dict[str, set[str]] = {
     "em": {"kernels", *GROUND},
     "mixture": ESTIMATORS,
     "hmm": MODELS,
+    "model_file": {"hmm", *MODELS},
     "profile": MODELS,
     "impute": MODELS,
-    "plot": {"profile", *MODELS},
+    "plot": {"profile", "hmm", *MODELS},
     "demo": {"profile", "plot", *MODELS},
-    "cli": {"demo", "impute", "profile", "plot", *MODELS},
+    "cli": {"demo", "hmm", "impute", "profile", "plot", *MODELS},
     "__main__": {"cli"},
 }
 # Packages that are not required. The roof is only reached by those who installed them; below it

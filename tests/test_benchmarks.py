@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asv_benchmarks import cases, ceilings, memory, missing, mixins, mixture, process, report
+from asv_benchmarks import cases, ceilings, hmm, memory, missing, mixins, mixture, process, report
 from asv_benchmarks.onedal import OneDal
 from asv_benchmarks.results import Iteration, Rivals, Throughput
 
@@ -58,11 +58,23 @@ def test_a_benchmark_runs_on_every_covariance_and_dtype(suite, name):
 )
 def test_a_benchmark_runs_on_rows_with_holes(suite, name, monkeypatch):
     monkeypatch.setenv("FUSEM_BENCH", "smoke")
-    for parameters in product(*suite.params):
+    *kinds, dtypes = suite.params  # what float32 compiles others have tested
+    for parameters in product(*kinds, dtypes[:1]):
         benchmark = suite()
         benchmark.setup(*parameters)
         assert np.isnan(benchmark.X).mean() == pytest.approx(missing.RATE, abs=0.06)
         getattr(benchmark, name)(*parameters)
+
+
+@pytest.mark.parametrize(
+    ("suite", "name"), benchmarks(hmm), ids=lambda x: getattr(x, "__name__", x)
+)
+def test_a_benchmark_runs_on_sequences(suite, name, monkeypatch):
+    monkeypatch.setenv("FUSEM_BENCH", "smoke")
+    benchmark, label = suite(), suite.params[0][0]
+    benchmark.setup(label)
+    getattr(benchmark, name)(label)
+    assert benchmark.fitted.n_iter_ == hmm.ITERATIONS
 
 
 @pytest.mark.slow

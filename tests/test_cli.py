@@ -453,7 +453,16 @@ def test_help_has_examples_for_every_command():
     from fusem.cli.app import app
 
     pages = {"": CliRunner().invoke(app, ["--help"]).output}
-    assert set(app.commands) == {"fit", "predict", "impute", "score", "sample", "info", "demo"}
+    assert set(app.commands) == {
+        "fit",
+        "predict",
+        "impute",
+        "score",
+        "sample",
+        "hmm",
+        "info",
+        "demo",
+    }
     for name in app.commands:
         pages[name] = CliRunner().invoke(app, [name, "--help"]).output
     for name, page in pages.items():

@@ -34,18 +34,20 @@ if TYPE_CHECKING:
     from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
     from fusem.exceptions import MissingValuesWarning as MissingValuesWarning
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
+    from fusem.hmm.any_family import HMM as HMM
     from fusem.hmm.categorical import CategoricalHMM as CategoricalHMM
     from fusem.hmm.gaussian import GaussianHMM as GaussianHMM
+    from fusem.hmm.gaussian_mixture import GMMHMM as GMMHMM
     from fusem.hmm.multinomial import MultinomialHMM as MultinomialHMM
     from fusem.hmm.poisson import PoissonHMM as PoissonHMM
     from fusem.impute.imputer import EMImputer as EMImputer
     from fusem.impute.pool import pool as pool
     from fusem.mixture.categorical import CategoricalMixture as CategoricalMixture
     from fusem.mixture.gaussian import GaussianMixture as GaussianMixture
-    from fusem.mixture.load import load as load
     from fusem.mixture.multinomial import MultinomialMixture as MultinomialMixture
     from fusem.mixture.poisson import PoissonMixture as PoissonMixture
     from fusem.mixture.statistic import MixtureStatistic as MixtureStatistic
+    from fusem.model_file import load as load
     from fusem.profile import profile_loglik as profile_loglik
 
     __version__: str
@@ -64,6 +66,8 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "FusemWarning": ("fusem.exceptions", "FusemWarning"),
     "GaussianHMM": ("fusem.hmm.gaussian", "GaussianHMM"),
     "GaussianMixture": ("fusem.mixture.gaussian", "GaussianMixture"),
+    "GMMHMM": ("fusem.hmm.gaussian_mixture", "GMMHMM"),
+    "HMM": ("fusem.hmm.any_family", "HMM"),
     "HeaderWarning": ("fusem.exceptions", "HeaderWarning"),
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
     "MissingValuesWarning": ("fusem.exceptions", "MissingValuesWarning"),
@@ -75,7 +79,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "PoissonHMM": ("fusem.hmm.poisson", "PoissonHMM"),
     "Rows": ("fusem.data.blocks", "Rows"),
     "hmm": ("fusem.hmm", None),
-    "load": ("fusem.mixture.load", "load"),
+    "load": ("fusem.model_file", "load"),
     "plot": ("fusem.plot", None),
     "pool": ("fusem.impute.pool", "pool"),
     "profile_loglik": ("fusem.profile", "profile_loglik"),
@@ -83,6 +87,8 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
 }
 
 __all__ = [
+    "GMMHMM",
+    "HMM",
     "CategoricalHMM",
     "CategoricalMixture",
     "ConstantColumnWarning",

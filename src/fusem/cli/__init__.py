@@ -1,4 +1,4 @@
-"""The command line: ``fusem fit``, ``predict``, ``score``, ``sample``, ``info`` and ``demo``."""
+"""The command line: ``fusem fit``, ``predict``, ``score``, ``sample``, ``hmm``, ``info`` and ``demo``."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import click
 from fusem.cli.demo import demo
 from fusem.cli.examples import ExampleGroup
 from fusem.cli.fit import fit
+from fusem.cli.hmm import hmm
 from fusem.cli.impute import impute
 from fusem.cli.info import info
 from fusem.cli.predict import predict
@@ -33,6 +34,7 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: bo
         "fusem demo",
         "fusem fit table.parquet -k 8 -o model.npz",
         "fusem predict model.npz table.parquet -o labels.npy",
+        "fusem hmm fit series.parquet -k 3 --columns rate --sequence patient -o model.npz",
         "fusem info model.npz",
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -48,7 +50,7 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: bo
 )
 @click.pass_context
 def app(context: click.Context) -> None:
-    """Fit Gaussian mixtures to tables of any size.
+    """Fit Gaussian mixtures, and hidden Markov models, to tables of any size.
 
     DATA is a .npy or .csv file, a .parquet file, a folder of them or a quoted pattern such as
     'part-*.parquet'. It is read in chunks and may be larger than memory. The first line of a
@@ -58,5 +60,5 @@ def app(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (fit, predict, impute, score, sample, info, demo):
+for command in (fit, predict, impute, score, sample, hmm, info, demo):
     app.add_command(command)

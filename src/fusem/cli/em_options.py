@@ -22,9 +22,9 @@ def covariance_option(command: Command) -> Command:
 
 
 def em_options(
-    tol: float, max_iter: int, reg_covar: str, *, least: int
+    tol: float, max_iter: int, reg_covar: str | None, *, least: int, per: str = " per row"
 ) -> Callable[[Command], Command]:
-    """Add ``--restarts``, ``--tol``, ``--max-iter`` (at least `least`) and ``--reg-covar``."""
+    """Add ``--restarts``, ``--tol``, ``--max-iter`` (at least `least`); with a default ``--reg-covar``."""
     only_start = "; 0: only the start" if least == 0 else ""
     options = [
         click.option(
@@ -40,7 +40,7 @@ def em_options(
             type=click.FloatRange(min=0),
             default=tol,
             show_default=True,
-            help="Stop when the log-likelihood per row changes by less.",
+            help=f"Stop when the log-likelihood{per} changes by less.",
         ),
         click.option(
             "--max-iter",
@@ -58,6 +58,8 @@ def em_options(
             help="Added to every variance; auto: relative to each column's.",
         ),
     ]
+    if reg_covar is None:
+        options.pop()
 
     def add(command: Command) -> Command:
         for option in reversed(options):

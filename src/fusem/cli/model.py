@@ -8,15 +8,19 @@ import click
 
 
 def n_columns_of(model: Any) -> int:
-    """How many columns a fitted mixture has."""
-    return int(model._model().n_columns)
+    """How many columns a fitted mixture or hidden Markov model has."""
+    parameters = model._model()
+    if hasattr(model, "transmat_"):
+        return int(model._n_columns(parameters.components))
+    return int(parameters.n_columns)
 
 
 def gaussian_model(path: str) -> Any:
     """Load a Gaussian mixture; other models are a usage error."""
     import fusem
+    from fusem.cli.saved import load_mixture
 
-    model = fusem.load(path)
+    model = load_mixture(path)
     if not isinstance(model, fusem.GaussianMixture):
         raise click.UsageError(
             f"{path} holds a {type(model).__name__}: this command takes a GaussianMixture. The others can be "

@@ -9,6 +9,7 @@ import click
 
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import TABLES, output_option
+from fusem.cli.saved import load_mixture
 from fusem.cli.source import columns_option, na_option, open_source
 
 
@@ -40,14 +41,13 @@ def predict(
     with --proba one column per component. Memory does not grow with DATA, and the file appears
     only when it is complete.
     """
-    import fusem
     from fusem.cli.output import InOrder, TableWriter
     from fusem.cli.progress import row_bar
     from fusem.data.files import reads_from
 
     if reads_from(data, output) or output.resolve() == Path(model).resolve():
         raise click.UsageError(f"{output} is read for this: write to another file.")
-    fitted = fusem.load(model)
+    fitted = load_mixture(model)
     rows, _ = open_source(data, columns, model=fitted, na=na)
     n_components = len(fitted.weights_)
     names = [f"component_{k}" for k in range(n_components)] if proba else ["component"]

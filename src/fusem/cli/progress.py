@@ -14,8 +14,12 @@ Record = Any
 
 
 @contextmanager
-def sweep_lines(*, n_starts: int, quiet: bool, json: bool) -> Iterator[Callable[[Record], None]]:
+def sweep_lines(
+    *, n_starts: int, quiet: bool, json: bool, value: str = "log-likelihood"
+) -> Iterator[Callable[[Record], None]]:
     """Give a function that prints a line for each sweep, as it ends, or a line of text.
+
+    What EM increases is called `value`.
 
     On a terminal a spinner with the elapsed time stands below the lines. With `json`, stdout
     belongs to the result: the lines go to stderr, and only if that is a terminal.
@@ -25,7 +29,7 @@ def sweep_lines(*, n_starts: int, quiet: bool, json: bool) -> Iterator[Callable[
     if quiet or (json and not terminal):
         yield lambda record: None
         return
-    show = _LinePrinter(n_starts)
+    show = _LinePrinter(n_starts, value)
     if not terminal:
         yield lambda record: print(show(record), file=stream, flush=True)
         return
@@ -54,8 +58,8 @@ def sweep_lines(*, n_starts: int, quiet: bool, json: bool) -> Iterator[Callable[
 class _LinePrinter:
     """Formats sweeps as the lines of one table, its header before the first."""
 
-    def __init__(self, n_starts: int) -> None:
-        self.n_starts = n_starts
+    def __init__(self, n_starts: int, value: str) -> None:
+        self.n_starts, self.value = n_starts, value
         self.begun = False
 
     def __call__(self, record: Record | str) -> str:
@@ -65,7 +69,7 @@ class _LinePrinter:
             f"{record.iteration:>5}  {record.log_likelihood:>16.9f}  "
             f"{_change(record.change):>10}  {count(record.rows_per_second):>10}"
         )
-        header = f"{'sweep':>5}  {'log-likelihood':>16}  {'change':>10}  {'rows/s':>10}"
+        header = f"{'sweep':>5}  {self.value:>16}  {'change':>10}  {'rows/s':>10}"
         if self.n_starts > 1:
             line = f"{record.start + 1:>5}  {line}"
             header = f"{'start':>5}  {header}"

@@ -8,6 +8,7 @@ import click
 
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import TABLES, output_option
+from fusem.cli.saved import load_mixture
 
 CHUNK_BYTES = 2**25
 
@@ -31,13 +32,12 @@ def sample(model: str, rows: int, output: Path, seed: int | None) -> None:
     """
     import numpy as np
 
-    import fusem
     from fusem.cli.model import n_columns_of
     from fusem.cli.output import TableWriter
     from fusem.cli.progress import row_bar
     from fusem.plot.view import column_names
 
-    fitted = fusem.load(model)
+    fitted = load_mixture(model)
     generator = np.random.default_rng(seed)
     n_columns = n_columns_of(fitted)
     names = column_names(fitted) or tuple(f"column_{j}" for j in range(n_columns))

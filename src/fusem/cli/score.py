@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from fusem.cli.examples import ExampleCommand
+from fusem.cli.saved import load_mixture
 from fusem.cli.source import columns_option, na_option, open_source, weights_option
 
 
@@ -35,12 +36,11 @@ def score(
     Rows without any value do not count. The log-likelihood is its mean times the rows, or times their
     weight where there is one.
     """
-    import fusem
     from fusem.cli.criteria import criteria
     from fusem.cli.report import print_json
     from fusem.cli.table import print_pairs
 
-    fitted = fusem.load(model)
+    fitted = load_mixture(model)
     rows, weight_rows = open_source(data, columns, weights, model=fitted, na=na)
     record = criteria(fitted, rows, weight_rows)
     if as_json:

@@ -98,10 +98,10 @@ def source_of(
     try:
         return _opened(data, columns, weights, model, na)
     except ValueError as error:
-        raise ValueError(_as_options(str(error))) from error
+        raise ValueError(as_options(str(error))) from error
 
 
-def _as_options(message: str) -> str:
+def as_options(message: str) -> str:
     """Speak of options where Python's arguments columns=['a', 'b'] and na_values=['x'] are meant."""
     message = re.sub(r"columns=\[([^]]*)\]", _listed("--columns"), message)
     message = re.sub(r"na_values=\[([^]]*)\]", _listed("--na"), message)

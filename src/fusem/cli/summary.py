@@ -64,7 +64,12 @@ def other_lines(model: Any, names: list[str]) -> tuple[int, list[list[str]]]:
 
 def columns_in_words(model: Any) -> str:
     """How many columns, and their names as far as a line holds them."""
-    n_columns, names = n_columns_of(model), column_names(model)
+    return names_in_words(model, n_columns_of(model))
+
+
+def names_in_words(model: Any, n_columns: int) -> str:
+    """The same of a model of so many columns."""
+    names = column_names(model)
     if names is None:
         return str(n_columns)
     room = shutil.get_terminal_size((WIDTH, 24)).columns - 20

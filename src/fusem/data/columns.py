@@ -139,11 +139,13 @@ class NotNumericError(ValueError):
         What is said.
     columns : list
         Their names.
+    others : list
+        Names of the columns that hold numbers.
     """
 
-    def __init__(self, message: str, columns: list[Any]) -> None:
+    def __init__(self, message: str, columns: list[Any], others: list[Any] | None = None) -> None:
         super().__init__(message)
-        self.columns = columns
+        self.columns, self.others = columns, others or []
 
 
 def not_numeric(
@@ -175,7 +177,7 @@ def not_numeric(
     if not numeric:
         return NotNumericError(f"{complaint}, and no other column is.", names)
     choice = f"Choose among the others: columns=[{enumerated(numeric)}]."
-    return NotNumericError(f"{complaint}. {choice}", names)
+    return NotNumericError(f"{complaint}. {choice}", names, list(numeric))
 
 
 def string_names(names: Sequence[Any] | None) -> tuple[str, ...] | None:

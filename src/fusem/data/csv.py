@@ -73,7 +73,8 @@ class CsvRows(Rows):
         try:
             positions = choose_numeric(schema, columns, label)
         except NotNumericError as error:
-            raise ValueError(f"{error}{self._spellings_in(error.columns)}") from None
+            told = f"{error}{self._spellings_in(error.columns)}"
+            raise NotNumericError(told, error.columns, error.others) from None
         self._columns = [schema.names[j] for j in positions]
         # The types seen so far may be too narrow for later lines: 0 and 1 now, 0.5 further down.
         pa = pyarrow_module("pyarrow", label)

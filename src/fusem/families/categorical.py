@@ -136,6 +136,18 @@ def features(X: Array, n_codes: int) -> Array:
     return np.where(alike, 1.0, 0.0).reshape(len(X), -1)
 
 
+def moments(params: Params) -> tuple[Array, Array]:
+    """Means (K, d · M) and covariances of the codes as columns of 0 and 1, M for each column of theirs."""
+    K, d, n_codes = params.probabilities.shape
+    covariances = np.zeros((K, d, n_codes, d, n_codes))
+    for j in range(d):
+        chances = params.probabilities[:, j]
+        outer = chances[:, :, None] * chances[:, None, :]
+        covariances[:, j, :, j] = chances[:, :, None] * np.eye(n_codes) - outer
+    each = d * n_codes
+    return params.probabilities.reshape(K, each), covariances.reshape(K, each, each)
+
+
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     edges = np.cumsum(params.probabilities[k], axis=1)  # (d, M)
@@ -166,6 +178,7 @@ class Categorical:
     tile_columns = staticmethod(tile_columns)
     operands = staticmethod(operands)
     maximize = staticmethod(maximize)
+    moments = staticmethod(moments)
     sample = staticmethod(sample)
     rows_needed = staticmethod(rows_needed)
 

@@ -260,6 +260,11 @@ def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:
     return (n_components, d, d)
 
 
+def moments(params: Params) -> tuple[Array, Array]:
+    """Means (K, d) and covariances (K, d, d)."""
+    return params.means, params.covariances
+
+
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     return rng.multivariate_normal(params.means[k], params.covariances[k], n)

@@ -229,6 +229,11 @@ def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:
     return (n_components,)
 
 
+def moments(params: Params) -> tuple[Array, Array]:
+    """Means (K, d) and covariances (K, d, d)."""
+    return params.means, params.covariances[:, None, None] * np.eye(params.means.shape[1])
+
+
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     noise = rng.standard_normal(size=(n, params.means.shape[1]))

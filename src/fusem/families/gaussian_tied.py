@@ -338,6 +338,11 @@ def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:
     return (d, d)
 
 
+def moments(params: Params) -> tuple[Array, Array]:
+    """Means (K, d) and covariances (K, d, d)."""
+    return params.means, np.repeat(params.covariances[None], len(params.means), axis=0)
+
+
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     return rng.multivariate_normal(params.means[k], params.covariances, n)

@@ -128,6 +128,13 @@ def features(X: Array) -> Array:
     return np.sqrt(X / np.maximum(X.sum(axis=1, keepdims=True), 1.0))
 
 
+def moments(params: Params, n_trials: int = 1) -> tuple[Array, Array]:
+    """Means (K, d) and covariances (K, d, d) of rows of so many counts."""
+    chances = params.probabilities
+    outer = chances[:, :, None] * chances[:, None, :]
+    return n_trials * chances, n_trials * (chances[:, :, None] * np.eye(chances.shape[1]) - outer)
+
+
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState, n_trials: int = 1) -> Array:
     """Draw n rows of component k, each of so many counts."""
     chances = params.probabilities[k] / params.probabilities[k].sum()

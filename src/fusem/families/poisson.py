@@ -183,6 +183,11 @@ def features(X: Array) -> Array:
     return np.sqrt(X)
 
 
+def moments(params: Params) -> tuple[Array, Array]:
+    """Means (K, d) and covariances (K, d, d)."""
+    return params.rates, params.rates[:, :, None] * np.eye(params.rates.shape[1])
+
+
 def sample(params: Params, k: int, n: int, rng: np.random.RandomState) -> Array:
     """Draw n rows of component k."""
     shape = n, params.rates.shape[1]

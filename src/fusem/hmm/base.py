@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from abc import abstractmethod
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -15,31 +17,33 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.data import Rows
-from fusem.em.history import as_array
-from fusem.em.loop import ROUNDING, Run, expectation_maximisation, falls
+from fusem.em.history import Sweep, as_array
+from fusem.em.loop import Run
 from fusem.em.summary import Summary, summarise
-from fusem.em.values import first_infinite
 from fusem.em.workers import Workers
 from fusem.exceptions import (
-    DegenerateComponentWarning,
-    EmptyComponentWarning,
-    LikelihoodDecreaseWarning,
     warn,
 )
 from fusem.hmm import chain_prior
-from fusem.hmm.decoding import Decoding, positional, refuse_missing
-from fusem.hmm.engine import ChainEngine, ChainModel, swept
-from fusem.hmm.layout import Ints
-from fusem.hmm.monitor import ConvergenceMonitor
+from fusem.hmm.decoding import positional, refuse_missing
+from fusem.hmm.engine import ChainModel
+from fusem.hmm.filtering import Filtering
+from fusem.hmm.fitting import Fit
+from fusem.hmm.forecast import Forecasting
+from fusem.hmm.known_states import check_possible, check_states
+from fusem.hmm.margin import Margins
 from fusem.hmm.observations import Observations
-from fusem.mixture.source import column_names, rows_to_use
+from fusem.hmm.path_sampling import PathSampling
+from fusem.hmm.save import save
+from fusem.hmm.transitions import Constraints, constraints_of, in_order
+from fusem.mixture.source import ONE_DIMENSION, column_names, rows_to_use
 
 Array = NDArray[np.float64]
 logger = logging.getLogger("fusem")
 CHAIN = {"s": "startprob_", "t": "transmat_"}
 
 
-class BaseHMM(Decoding, BaseEstimator):
+class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
     """Hidden Markov model with K states and emissions of one family, fitted by Baum–Welch."""
 
     n_components: int
@@ -53,9 +57,12 @@ class BaseHMM(Decoding, BaseEstimator):
     params: str
     init_params: str
     n_jobs: int | None
+    transmat_mask: Any
+    transmat_fixed: Any
 
     # letters of `params` and `init_params` to the attributes of the emissions
     _emissions: ClassVar[dict[str, str]]
+    _takes_missing = True
     _chain_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "algorithm": [StrOptions({"viterbi", "map"})],
@@ -107,7 +114,13 @@ class BaseHMM(Decoding, BaseEstimator):
     # ---- fitting ----
 
     def fit(
-        self, X: Any, y: Any = None, *, lengths: Any = None, sequence_weight: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        lengths: Any = None,
+        sequence_weight: Any = None,
+        states: Any = None,
     ) -> Any:
         """Estimate the model by expectation-maximisation (Baum–Welch).
 
@@ -124,6 +137,9 @@ class BaseHMM(Decoding, BaseEstimator):
             Rows of each sequence. One sequence without.
         sequence_weight : array-like of shape (n_sequences,), optional
             Weights ≥ 0; a sequence of weight 2 counts as two equal ones.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not. Estimates and start are given them: means begin with those of
+            the rows whose state is known.
 
         Returns
         -------
@@ -133,25 +149,47 @@ class BaseHMM(Decoding, BaseEstimator):
         Raises
         ------
         ValueError
-            Lengths that do not fit the rows, infinity, impossible sequences, states whose covariance is
-            singular.
+            Lengths that do not fit the rows, infinity, impossible sequences, known states that the chain
+            cannot go through, states whose covariance is singular.
         """
+        lengths = positional(y, lengths, X)
+        if y is not None and lengths is None and getattr(X, "ndim", 2) == 1:
+            raise ValueError(f"{ONE_DIMENSION} (Without y a 1-D array is taken as one column.)")
+        return self._fit(X, lengths, sequence_weight, states)
+
+    def _fit(
+        self,
+        X: Any,
+        lengths: Any,
+        sequence_weight: Any = None,
+        states: Any = None,
+        on_iteration: Callable[[Sweep], None] | None = None,
+    ) -> Any:
         self._validate_params()
-        observations = Observations(X, positional(y, lengths, X))
+        observations = Observations(X, lengths)
         weights = check_sequence_weights(sequence_weight, observations)
+        observations.states = check_states(states, observations.n_rows, self.n_components)
         names = column_names(X, observations.rows)
         with Workers(self.n_jobs) as workers:
             summary = summarise(observations.rows, None, workers)
             start = self._start(observations, summary, workers)
-            self._check_values(observations, start.components, workers)
+            check_possible(observations.states, observations, start)
             family = self._family_of(start.components)
+            if summary.missing is not None:
+                refuse_missing(family)
+            self._check_values(observations, start.components, workers)
             fit = Fit(self, family, observations, weights, summary, workers)
-            run = fit.run(start)
+            run = fit.run(start, on_iteration)
         self._keep(run, fit, observations, names)
         return self
 
+    def _constraints(self) -> Constraints:
+        """What is not to be estimated of the transitions."""
+        return constraints_of(self.transmat_mask, self.transmat_fixed, self.n_components)
+
     def _start(self, observations: Observations, summary: Summary, workers: Workers) -> ChainModel:
         K, rng = self.n_components, check_random_state(self.random_state)
+        constraints, some_known = self._constraints(), observations.states is not None
         for letter, name in {**CHAIN, **self._emissions}.items():
             if letter in self.init_params and hasattr(self, name):
                 logger.warning(
@@ -162,12 +200,17 @@ class BaseHMM(Decoding, BaseEstimator):
                 )
         if "s" in self.init_params:
             start = rng.dirichlet(np.full(K, 1.0 / K))
+            if constraints.forward_only:
+                start = in_order(start)
+            start = 0.5 * (start + 1.0 / K) if some_known else start
         else:
             start = self._given("startprob_", (K,))
         if "t" in self.init_params:
-            transitions = rng.dirichlet(np.full(K, 1.0 / K), size=K)
+            drawn = rng.dirichlet(np.full(K, 1.0 / K), size=K)
+            transitions = constraints.begun(drawn, mixed=some_known)
         else:
-            transitions = self._given("transmat_", (K, K))
+            transitions = constraints.with_fixed(self._given("transmat_", (K, K)))
+            constraints.check(transitions)
         components = self._start_emission(observations, summary, rng, workers)
         return ChainModel(start, transitions, components)
 
@@ -214,6 +257,28 @@ class BaseHMM(Decoding, BaseEstimator):
 
         return Observations(X, lengths, open_as)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file that `fusem.load` reads; no pickle is involved.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to; ``.npz`` is the usual suffix. An existing file is replaced at once or not at all.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the model has no parameters yet, neither fitted nor assigned.
+        """
+        save(self, path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_missing
+        # of scikit-learn's words for what an estimator takes, the two that make whole numbers ≥ 0
+        tags.input_tags.categorical = tags.input_tags.positive_only = self._drawn is np.int64
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         needed = [*CHAIN.values(), *self._emissions.values()]
         return all(hasattr(self, name) for name in needed)
@@ -232,111 +297,6 @@ class BaseHMM(Decoding, BaseEstimator):
         solution = np.linalg.lstsq(equations, np.append(np.zeros(K), 1.0), rcond=None)[0]
         solution = np.maximum(solution, 0.0)
         return np.asarray(solution / solution.sum())
-
-
-class Fit:
-    """One call of `fit`: the sequences, and the kernels for them."""
-
-    def __init__(
-        self,
-        estimator: BaseHMM,
-        family: Any,
-        observations: Observations,
-        weights: Array,
-        summary: Summary,
-        workers: Workers,
-    ) -> None:
-        self.estimator, self.observations, self.weights = estimator, observations, weights
-        self.workers = workers
-        self.monitor = ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
-        missing = summary.missing is not None
-        if missing:
-            refuse_missing(family)
-        self.engine = ChainEngine(
-            family, estimator.n_components, observations.n_columns, observations.dtype,
-            missing,
-        )  # fmt: skip
-        self.layout = self.engine.layout(observations.lengths)
-        self.unseen: Ints = np.empty(0, dtype=np.int64)
-        self.held: list[int] = []
-
-    def sweep(self, model: ChainModel) -> Array:
-        """The statistic of all sequences."""
-        given = self.engine, model, self.observations, self.layout, self.weights, self.workers
-        statistic, evidence = swept(*given)
-        assert statistic is not None
-        if not np.isfinite(statistic).all():
-            raise self._impossible(evidence)
-        return statistic
-
-    def _impossible(self, evidence: Array) -> ValueError:
-        piece = int(np.flatnonzero(~np.isfinite(evidence))[0])
-        number = int(self.layout.sequence[piece])
-        first, last = (int(row) for row in self.layout.pieces[[piece, piece + 1]])
-        return first_infinite(self.observations.rows) or ValueError(
-            f"Sequence {number} (rows {first} to {last - 1}) is impossible under the current parameters: a "
-            "start, transition or value of probability 0, or values so far from every state that their "
-            "density underflows. Allow what happens there (startprob_, transmat_, their masks), scale "
-            "the columns, or drop the sequence."
-        )
-
-    def maximize(self, model: ChainModel, statistic: Array) -> ChainModel:
-        """The M-step."""
-        view, chosen = self.engine.view(statistic), self.estimator.params
-        start, moves, components = model
-        if "s" in chosen:
-            start = chain_prior.renewed(start, view.starts, self.estimator.startprob_prior)
-        if "t" in chosen:
-            self.unseen = np.flatnonzero(~(view.moves.sum(axis=1) > 0.0))
-            moves = chain_prior.renewed(moves, view.moves, self.estimator.transmat_prior)
-        if any(letter in chosen for letter in self.estimator._emissions):
-            components, self.held = self.estimator._renew_emission(components, view.sums)
-        return ChainModel(start, moves, components)
-
-    def objective(self, model: ChainModel, statistic: Array) -> float:
-        """Log-likelihood of all sequences, and log-density of the priors."""
-        self.monitor.report(float(statistic[0]))
-        e = self.estimator
-        prior = chain_prior.log_prior(model.start, e.startprob_prior)
-        prior += chain_prior.log_prior(model.transitions, e.transmat_prior)
-        return float(statistic[0]) + prior + e._log_prior(model.components)
-
-    def run(self, model: ChainModel) -> Run[ChainModel]:
-        """Baum–Welch from a start."""
-        return expectation_maximisation(
-            model,
-            self.sweep,
-            self.maximize,
-            tol=self.estimator.tol,
-            max_iter=self.estimator.n_iter,
-            rounding=ROUNDING[self.observations.dtype.name],
-            objective=self.objective,
-        )
-
-    def diagnose(self, run: Run[ChainModel]) -> None:
-        """Warn of what should be looked at."""
-        fallen = falls(run.sweeps, run.rounding)
-        if fallen:
-            worst = min(fallen, key=lambda sweep: sweep.change)
-            warn(
-                LikelihoodDecreaseWarning,
-                f"The log-likelihood fell at {len(fallen)} of {len(run.sweeps)} iterations, most at "
-                f"iteration {worst.iteration} by {-worst.change:.3g}.",
-            )
-        if self.unseen.size and run.sweeps:
-            warn(
-                EmptyComponentWarning,
-                f"No transition leads out of state(s) {', '.join(map(str, self.unseen))}: never visited, or "
-                "only at the end of a sequence. Their rows of transmat_ keep their last values.",
-            )
-        if self.held:
-            states = ", ".join(map(str, self.held))
-            warn(
-                DegenerateComponentWarning,
-                f"The covariance of state(s) {states} would be singular: too few rows, or columns that are "
-                "constant or combinations of others there. It keeps its last value. Set covars_prior, use "
-                "fewer states, or another covariance_type.",
-            )
 
 
 def check_sequence_weights(weights: Any, observations: Observations) -> Array:

@@ -33,7 +33,8 @@ class CategoricalHMM(BaseHMM):
     emissionprob_prior : float, array or None, default=1.0
         The same of the rows of `emissionprob_`.
     n_features : int, optional
-        Number of symbols M; by default the largest of the data, and 1.
+        Number of symbols M; by default the largest of the data, and 1. `fit` leaves it as it is, None too:
+        the number is ``emissionprob_.shape[1]``.
     algorithm : {"viterbi", "map"}, default="viterbi"
         What `predict` finds.
     random_state : int, RandomState or None, default=None
@@ -50,6 +51,12 @@ class CategoricalHMM(BaseHMM):
         Accepted and ignored: both are computed in linear space, and in logarithms where that is not exact.
     n_jobs : int or None, default=-1
         Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+    transmat_mask : {"left-right", "bakis", "upper"} or array of bool (n_components, n_components), optional
+        Transitions that are allowed (True); the others are 0 from the start on and stay it. From a state
+        "left-right" allows itself and the next, "bakis" also the one after, "upper" itself and all later
+        ones. The last state is not left.
+    transmat_fixed : array of shape (n_components, n_components), optional
+        Rows of `transmat_` that are given and not estimated; NaN in the other rows.
 
     Attributes
     ----------
@@ -74,6 +81,7 @@ class CategoricalHMM(BaseHMM):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
     _emissions: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
+    _drawn: ClassVar[type] = np.int64
 
     def __init__(
         self,
@@ -92,6 +100,8 @@ class CategoricalHMM(BaseHMM):
         init_params: str = "ste",
         implementation: str = "log",
         n_jobs: int | None = -1,
+        transmat_mask: Any = None,
+        transmat_fixed: Any = None,
     ) -> None:
         self.n_components = n_components
         self.startprob_prior = startprob_prior
@@ -107,6 +117,8 @@ class CategoricalHMM(BaseHMM):
         self.init_params = init_params
         self.implementation = implementation
         self.n_jobs = n_jobs
+        self.transmat_mask = transmat_mask
+        self.transmat_fixed = transmat_fixed
 
     def _family_of(self, components: categorical.Params) -> categorical.Categorical:
         return categorical.of(int(components.probabilities.shape[2]))

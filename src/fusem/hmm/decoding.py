@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fusem.em.values import not_finite
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel, swept
+from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.observations import PART, Observations
 from fusem.hmm.path import Paths
+from fusem.hmm.transitions import Constraints
 
 Array = NDArray[np.float64]
 ALGORITHMS = ("viterbi", "map")
@@ -27,6 +30,7 @@ class Decoding:
     n_jobs: int | None
     random_state: Any
     n_features_in_: int
+    _drawn: ClassVar[type] = np.float64  # what `sample` gives
 
     @abstractmethod
     def _family_of(self, components: Any) -> Any: ...
@@ -45,7 +49,12 @@ class Decoding:
     @abstractmethod
     def _n_columns(self, components: Any) -> int: ...
 
-    def _ready(self, X: Any, lengths: Any) -> tuple[ChainModel, Observations, ChainEngine]:
+    @abstractmethod
+    def _constraints(self) -> Constraints: ...
+
+    def _ready(
+        self, X: Any, lengths: Any, states: Any = None
+    ) -> tuple[ChainModel, Observations, ChainEngine]:
         check_is_fitted(self)
         model = self._model()
         d = self._n_columns(model.components)
@@ -54,12 +63,16 @@ class Decoding:
         missing = has_missing(observations, family)
         with Workers(self.n_jobs) as workers:
             self._check_values(observations, model.components, workers)
+        observations.states = check_states(states, observations.n_rows, self.n_components)
+        check_possible(observations.states, observations, model)
         given = family, self.n_components, d, observations.dtype, missing
         return model, observations, ChainEngine(*given)
 
-    def _smoothed(self, X: Any, lengths: Any) -> tuple[Array, NDArray[Any], Observations]:
+    def _smoothed(
+        self, X: Any, lengths: Any, states: Any = None
+    ) -> tuple[Array, NDArray[Any], Observations]:
         """Log-likelihood of every sequence, probabilities of the states at every row."""
-        model, observations, engine = self._ready(X, lengths)
+        model, observations, engine = self._ready(X, lengths, states)
         layout = engine.layout(observations.lengths)
         proba = np.empty((observations.n_rows, self.n_components), dtype=observations.dtype)
 
@@ -73,7 +86,7 @@ class Decoding:
         evidence = np.bincount(layout.sequence, weights=pieces).astype(np.float64)
         return evidence, proba, observations
 
-    def score(self, X: Any, y: Any = None, *, lengths: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, *, lengths: Any = None, states: Any = None) -> float:
         """Log-likelihood of all sequences.
 
         Parameters
@@ -84,15 +97,20 @@ class Decoding:
             `lengths`, as in `fit`, else ignored.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
         log_likelihood : float
-            Natural logarithm of the density; −inf where a sequence is impossible.
+            Natural logarithm of the density; −inf where a sequence is impossible. With `states` the density
+            of rows and known states together.
         """
-        return float(self._smoothed(X, positional(y, lengths, X))[0].sum())
+        return float(self._smoothed(X, positional(y, lengths, X), states)[0].sum())
 
-    def score_samples(self, X: Any, lengths: Any = None) -> tuple[float, NDArray[Any]]:
+    def score_samples(
+        self, X: Any, lengths: Any = None, *, states: Any = None
+    ) -> tuple[float, NDArray[Any]]:
         """Log-likelihood of all sequences, and probabilities of the states.
 
         Parameters
@@ -101,6 +119,8 @@ class Decoding:
             Rows of all sequences, one sequence after the other.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
@@ -109,10 +129,10 @@ class Decoding:
         posteriors : ndarray of shape (n_samples, n_components)
             As of `predict_proba`.
         """
-        evidence, proba, _ = self._smoothed(X, lengths)
+        evidence, proba, _ = self._smoothed(X, lengths, states)
         return float(evidence.sum()), proba
 
-    def predict_proba(self, X: Any, lengths: Any = None) -> NDArray[Any]:
+    def predict_proba(self, X: Any, lengths: Any = None, *, states: Any = None) -> NDArray[Any]:
         """Probability of every state at every row, given its whole sequence.
 
         Parameters
@@ -121,15 +141,17 @@ class Decoding:
             Rows of all sequences, one sequence after the other.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
         posteriors : ndarray of shape (n_samples, n_components)
             Rows sum to 1.
         """
-        return self._smoothed(X, lengths)[1]
+        return self._smoothed(X, lengths, states)[1]
 
-    def predict(self, X: Any, lengths: Any = None) -> NDArray[np.int64]:
+    def predict(self, X: Any, lengths: Any = None, *, states: Any = None) -> NDArray[np.int64]:
         """Most probable states: of the whole path ("viterbi"), or row by row ("map").
 
         Parameters
@@ -138,16 +160,18 @@ class Decoding:
             Rows of all sequences, one sequence after the other.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
         states : ndarray of shape (n_samples,), int64
             State numbers, from 0.
         """
-        return self.decode(X, lengths)[1]
+        return self.decode(X, lengths, states=states)[1]
 
     def decode(
-        self, X: Any, lengths: Any = None, algorithm: str | None = None
+        self, X: Any, lengths: Any = None, algorithm: str | None = None, *, states: Any = None
     ) -> tuple[float, NDArray[np.int64]]:
         """Most probable states and how probable they are.
 
@@ -159,6 +183,8 @@ class Decoding:
             Rows of each sequence.
         algorithm : {"viterbi", "map"}, optional
             The most probable path, or the most probable state of every row; the model's own by default.
+        states : array-like of int of shape (n_samples,), optional
+            States that are known, −1 where not: everything else is given them.
 
         Returns
         -------
@@ -171,16 +197,16 @@ class Decoding:
         if algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {ALGORITHMS}, not {algorithm!r}.")
         if algorithm == "map":
-            proba = self._smoothed(X, lengths)[1]
+            proba = self._smoothed(X, lengths, states)[1]
             return float(proba.max(axis=1).sum()), proba.argmax(axis=1).astype(np.int64)
-        model, observations, engine = self._ready(X, lengths)
+        model, observations, engine = self._ready(X, lengths, states)
         with Workers(self.n_jobs) as workers:
             paths = Paths(engine, model, observations, workers)
         return float(paths.evidence.sum()), paths.states
 
     def sample(
         self, n_samples: int = 1, random_state: Any = None, currstate: int | None = None
-    ) -> tuple[Array, NDArray[np.int64]]:
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Draw a sequence from the model.
 
         Parameters
@@ -190,33 +216,43 @@ class Decoding:
         random_state : int, RandomState or None
             Seeds the draws; None means the model's own.
         currstate : int, optional
-            State of the row before the first one drawn, as of a sequence that goes on.
+            State of the first row; by default it is drawn from `startprob_`.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The rows.
+        X : ndarray of shape (n_samples, n_features), float64 or int64
+            The rows; counts and symbols are whole numbers.
         states : ndarray of shape (n_samples,), int64
             The state of each.
+
+        Raises
+        ------
+        ValueError
+            `n_samples` less than 1, or a state that there is not.
         """
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1, not {n_samples}.")
+        if currstate is not None and not 0 <= currstate < self.n_components:
+            raise ValueError(
+                f"currstate={currstate}: the model has states 0 to {self.n_components - 1}."
+            )
         model = self._model()
         rng = check_random_state(self.random_state if random_state is None else random_state)
         states = np.empty(n_samples, dtype=np.int64)
         below = np.cumsum(model.transitions, axis=1)
-        before = np.cumsum(model.start if currstate is None else model.transitions[currstate])
+        start = model.start if currstate is None else np.eye(self.n_components)[currstate]
+        before = np.cumsum(start)
         last = self.n_components - 1
         for t, u in enumerate(rng.random_sample(n_samples)):
             states[t] = min(int(np.searchsorted(before, u, side="right")), last)
             before = below[states[t]]
-        X: Array | None = None
+        X: NDArray[Any] | None = None
         for k in range(self.n_components):
             chosen = np.flatnonzero(states == k)
             drawn = self._draw(model.components, k, len(chosen), rng)
             if X is None:
-                X = np.empty((n_samples, drawn.shape[1]))
+                X = np.empty((n_samples, drawn.shape[1]), dtype=self._drawn)
             X[chosen] = drawn
         assert X is not None
         return X, states
@@ -266,33 +302,42 @@ class Decoding:
 
     def _n_parameters(self) -> int:
         model = self._model()
-        K = self.n_components
-        return K - 1 + K * (K - 1) + self._n_emission_parameters(model.components)
+        chain = self.n_components - 1 + self._constraints().n_parameters
+        return chain + self._n_emission_parameters(model.components)
 
 
 def positional(y: Any, lengths: Any, X: Any) -> Any:
-    """Lengths given by name, or in place of y: fewer whole numbers than rows."""
+    """Lengths given by name, or in place of y: fewer whole numbers than rows, or a 1 for each."""
     if lengths is not None or y is None:
         return lengths
     given = np.asarray(y)
     n_rows = getattr(X, "shape", (len(X) if hasattr(X, "__len__") else 0,))[0]
     whole = given.ndim == 1 and given.size > 0 and np.issubdtype(given.dtype, np.integer)
-    return given if whole and given.size < n_rows else None
+    return given if whole and (given.size < n_rows or (given == 1).all()) else None
 
 
 def has_missing(observations: Observations, family: Any) -> bool:
-    """Whether any value is NaN; an error where the family does not take such rows."""
+    """Whether any value is NaN; an error where the family does not take such rows, and for infinity."""
+    missing = False
     for first in range(0, observations.n_rows, PART):
-        if np.isnan(observations.part(first, min(first + PART, observations.n_rows))).any():
-            refuse_missing(family)
-            return True
-    return False
+        X = observations.part(first, min(first + PART, observations.n_rows))
+        if np.isfinite(X).all():
+            continue
+        if np.isinf(X).any():
+            raise not_finite(observations.rows)
+        missing = True
+    if missing:
+        refuse_missing(family)
+    return missing
 
 
 def refuse_missing(family: Any) -> None:
     """Raise where a family cannot leave single values out."""
     if not family.kernels.masked:
+        remedy = "Drop the rows, or fill them in."
+        if family.NAME.startswith("gaussian"):
+            remedy = "covariance_type='diag' and 'spherical' leave them out."
         raise ValueError(
-            "X has missing values (NaN): hidden Markov models take them with independent columns only "
-            "(covariance_type='diag' or 'spherical')."
+            "X has missing values (NaN), which hidden Markov models take with independent columns only. "
+            f"{remedy}"
         )

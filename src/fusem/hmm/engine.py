@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from fusem.em.sweep import SECONDS_PER_OPERATION
 from fusem.em.tree import Tree
 from fusem.em.workers import Workers
 from fusem.hmm.layout import Ints, Layout, layout_of, steps_per_block
-from fusem.hmm.observations import Observations
+from fusem.hmm.observations import NOTHING_KNOWN, Observations
 from fusem.kernels.chain import ChainKernels, chain_kernels
 from fusem.kernels.chain_blocks import connect
 from fusem.kernels.mixture_sweep import HEADER
@@ -55,9 +57,22 @@ class ChainStatistic(NamedTuple):
     sums: Array  # the family's
 
 
+def kernel_name(family: Any) -> str:
+    """What kernels of a family are called: on disk a name stands for one code.
+
+    fusem's own sources are part of the key of the cache; of others the name has a hash.
+    """
+    code = family.kernels.tile.log_density.py_func.__code__
+    source = Path(code.co_filename)
+    if Path(__file__).parents[1] in source.parents:
+        return str(family.NAME)
+    text = source.read_bytes() if source.is_file() else code.co_code + repr(code.co_consts).encode()
+    return f"{family.NAME}_{hashlib.sha256(text).hexdigest()[:12]}"
+
+
 def kernels_of(family: Any, missing: bool, arithmetic: str) -> ChainKernels:
     """Kernels of a family."""
-    name, kernels, tile = family.NAME, family.kernels, family.kernels.tile
+    name, kernels, tile = kernel_name(family), family.kernels, family.kernels.tile
     density, sums = tile.log_density, tile.accumulate
     if missing:
         name, density, sums = f"{name}_missing", tile.log_density_missing, tile.accumulate_missing
@@ -122,8 +137,8 @@ class ChainEngine:
         return Chain(*parts)
 
     @contextmanager
-    def space(self, logarithms: bool) -> Iterator[ChainSpace]:
-        """Memory for the thread that asks, given back afterwards."""
+    def space(self, logarithms: bool, known: Ints = NOTHING_KNOWN) -> Iterator[ChainSpace]:
+        """Memory for the thread that asks, given back afterwards; `known` are states of the call's rows."""
         spaces = self._spaces[logarithms]
         try:
             space = spaces.get_nowait()
@@ -131,7 +146,7 @@ class ChainEngine:
             space = self._space()
         space.alarm[0] = 0.0
         try:
-            yield space
+            yield space._replace(known=known)
         finally:
             spaces.put(space)
 
@@ -159,6 +174,7 @@ class ChainEngine:
             beta=aligned(2 * W, np.float64),
             moves=aligned(W * W, np.float64),
             alarm=aligned(1, np.float64),
+            known=NOTHING_KNOWN,
         )
 
     def view(self, flat: Array) -> ChainStatistic:
@@ -216,12 +232,14 @@ class Pass:
                 kernel(0, 0, 0, self.engine.d, none, none, *rest)
         return kernel
 
-    def _given(self, first: int, last: int) -> tuple[Any, ...]:
-        """Rows and blocks of a segment, as every kernel takes them."""
-        X = self.observations.part(*self.layout.rows(first, last))
+    def _given(self, first: int, last: int) -> tuple[Any, Ints, tuple[Any, ...]]:
+        """Rows of a segment, their known states, and rows and blocks as every kernel takes them."""
+        rows = self.layout.rows(first, last)
+        X, known = self.observations.part(*rows), self.observations.known(*rows)
         address, row_stride, column_stride, _ = location(X)
         blocks = self.layout.blocks[first : last + 1]
-        return X, (address, row_stride, column_stride, self.engine.d, blocks, self.layout.pieces)
+        given = address, row_stride, column_stride, self.engine.d, blocks, self.layout.pieces
+        return X, known, given
 
     def messages(self) -> None:
         """What the rows before and after each block of a long sequence say of its states."""
@@ -242,9 +260,9 @@ class Pass:
 
         def work(task: tuple[int, int]) -> None:
             first, last = task
-            _held, given = self._given(first, last)
+            _held, known, given = self._given(first, last)
             out = matrices[first * square : last * square]
-            with self.engine.space(self.logarithms) as space:
+            with self.engine.space(self.logarithms, known) as space:
                 kernel(*given, self.layout.opens, *tail, space, out)
 
         tasks = (
@@ -269,7 +287,8 @@ class Pass:
                 space.alpha[:W] = 0.0
                 for block in range(first, last - 1, CALL_BLOCKS):
                     end = min(block + CALL_BLOCKS, last - 1)
-                    _held, given = self._given(block, end)
+                    _held, known, given = self._given(block, end)
+                    space = space._replace(known=known)
                     ends = self._before[(block + 1) * W : (end + 1) * W]
                     rest = self._zeros, self.operands, self.chain, space, self.evidence, ends
                     forward(*given, self.layout.opens, *rest)
@@ -279,7 +298,8 @@ class Pass:
                 space.beta[:W] = 0.0 if self.logarithms else 1.0
                 for end in range(last, first + 1, -CALL_BLOCKS):
                     block = max(end - CALL_BLOCKS, first + 1)
-                    _held, given = self._given(block, end)
+                    _held, known, given = self._given(block, end)
+                    space = space._replace(known=known)
                     begins = self._after[(block - 1) * W : (end - 1) * W]
                     backward(*given, self._zeros, self.operands, self.chain, space, begins)
 
@@ -302,13 +322,13 @@ class Pass:
 
         def work(first: int) -> None:
             last = min(first + self.unit, layout.n_blocks)
-            X, given = self._given(first, last)
+            X, known, given = self._given(first, last)
             proba, out = no_proba, nothing
             if consume is None:
                 out = tree.blank()
             else:
                 proba = np.empty((len(X), engine.n_states), dtype=engine.dtype)
-            with engine.space(self.logarithms) as space:
+            with engine.space(self.logarithms, known) as space:
                 kernel(
                     *given, layout.opens, layout.closes, self.weights,
                     self._before[first * W : last * W], self._after[first * W : last * W],

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.em.summary import Summary
@@ -17,12 +16,14 @@ from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
+from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
+from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
 
 
-class GaussianHMM(BaseHMM):
+class GaussianHMM(ColumnCount, BaseHMM):
     """Hidden Markov model with Gaussian emissions, fitted by expectation-maximisation (Baum–Welch).
 
     A drop-in for ``hmmlearn.hmm.GaussianHMM``: the same parameters, attributes and results, and beyond it
@@ -60,6 +61,12 @@ class GaussianHMM(BaseHMM):
         Accepted and ignored: both are computed in linear space, and in logarithms where that is not exact.
     n_jobs : int or None, default=-1
         Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+    transmat_mask : {"left-right", "bakis", "upper"} or array of bool (n_components, n_components), optional
+        Transitions that are allowed (True); the others are 0 from the start on and stay it. From a state
+        "left-right" allows itself and the next, "bakis" also the one after, "upper" itself and all later
+        ones. The last state is not left.
+    transmat_fixed : array of shape (n_components, n_components), optional
+        Rows of `transmat_` that are given and not estimated; NaN in the other rows.
 
     Attributes
     ----------
@@ -119,6 +126,8 @@ class GaussianHMM(BaseHMM):
         init_params: str = "stmc",
         implementation: str = "log",
         n_jobs: int | None = -1,
+        transmat_mask: Any = None,
+        transmat_fixed: Any = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -138,15 +147,16 @@ class GaussianHMM(BaseHMM):
         self.init_params = init_params
         self.implementation = implementation
         self.n_jobs = n_jobs
+        self.transmat_mask = transmat_mask
+        self.transmat_fixed = transmat_fixed
 
     @property
     def _family(self) -> ModuleType:
         return FAMILIES[f"gaussian_{self.covariance_type}"]
 
     @property
-    def n_features(self) -> int:
-        """Number of columns, by hmmlearn's name."""
-        return self._n_columns(self._emission())
+    def _takes_missing(self) -> bool:  # type: ignore[override]
+        return self.covariance_type in ("diag", "spherical")
 
     def _family_of(self, components: Any) -> ModuleType:
         return self._family
@@ -190,7 +200,8 @@ class GaussianHMM(BaseHMM):
             states = ", ".join(map(str, problem.components))
             raise ValueError(
                 f"The covariance of state(s) {states} is not positive definite: too few rows, or columns "
-                "that are constant or combinations of others there. Set covars_prior, use fewer states, or "
+                "that are constant or combinations of others there. Set covars_prior (of matrices to "
+                "0.01 * np.eye(n_features), say: a number is added to every element), use fewer states, or "
                 "another covariance_type."
             ) from problem
 
@@ -209,13 +220,13 @@ class GaussianHMM(BaseHMM):
             raise ValueError(
                 f"n_samples = {observations.n_rows} rows are fewer than n_components = {K} states."
             )
-        if "m" in self.init_params:
-            rows = start_rows(observations)
-            means = (
-                KMeans(K, n_init=1, random_state=rng).fit(rows).cluster_centers_ if K > 1 else None
+        if "c" in self.init_params and observations.n_rows == 1:
+            raise ValueError(
+                "n_samples = 1: one row has no variance to start with. Give two rows or more, or set "
+                "covars_ and leave 'c' out of init_params."
             )
-            means = rows.mean(axis=0, keepdims=True) if means is None else means
-            means = np.asarray(means, dtype=np.float64)
+        if "m" in self.init_params:
+            means = start_means(observations, K, rng, self._constraints().forward_only)
         else:
             means = np.asarray(self.means_, dtype=np.float64)
         if "c" in self.init_params:

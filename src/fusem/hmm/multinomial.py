@@ -14,12 +14,13 @@ from fusem.families import multinomial
 from fusem.hmm import chain_prior
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.counts import check_counts
+from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations
 
 Array = NDArray[np.float64]
 
 
-class MultinomialHMM(BaseHMM):
+class MultinomialHMM(ColumnCount, BaseHMM):
     """Hidden Markov model of counts of symbols: every row distributes its total over the columns.
 
     A drop-in for ``hmmlearn.hmm.MultinomialHMM``.
@@ -49,6 +50,12 @@ class MultinomialHMM(BaseHMM):
         Accepted and ignored: both are computed in linear space, and in logarithms where that is not exact.
     n_jobs : int or None, default=-1
         Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+    transmat_mask : {"left-right", "bakis", "upper"} or array of bool (n_components, n_components), optional
+        Transitions that are allowed (True); the others are 0 from the start on and stay it. From a state
+        "left-right" allows itself and the next, "bakis" also the one after, "upper" itself and all later
+        ones. The last state is not left.
+    transmat_fixed : array of shape (n_components, n_components), optional
+        Rows of `transmat_` that are given and not estimated; NaN in the other rows.
 
     Attributes
     ----------
@@ -72,6 +79,8 @@ class MultinomialHMM(BaseHMM):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
     _emissions: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
+    _drawn: ClassVar[type] = np.int64
+    _takes_missing = False
 
     def __init__(
         self,
@@ -88,6 +97,8 @@ class MultinomialHMM(BaseHMM):
         init_params: str = "ste",
         implementation: str = "log",
         n_jobs: int | None = -1,
+        transmat_mask: Any = None,
+        transmat_fixed: Any = None,
     ) -> None:
         self.n_components = n_components
         self.n_trials = n_trials
@@ -102,11 +113,8 @@ class MultinomialHMM(BaseHMM):
         self.init_params = init_params
         self.implementation = implementation
         self.n_jobs = n_jobs
-
-    @property
-    def n_features(self) -> int:
-        """Number of columns, by hmmlearn's name."""
-        return self._n_columns(self._emission())
+        self.transmat_mask = transmat_mask
+        self.transmat_fixed = transmat_fixed
 
     def _family_of(self, components: multinomial.Params) -> ModuleType:
         return multinomial
@@ -154,5 +162,11 @@ class MultinomialHMM(BaseHMM):
         return int(K * (d - 1))
 
     def _draw(self, components: Any, k: int, n: int, rng: np.random.RandomState) -> Array:
-        trials = 1 if self.n_trials is None else int(np.max(self.n_trials))
-        return multinomial.sample(components, k, n, rng, trials)
+        return multinomial.sample(components, k, n, rng, self._trials)
+
+    def _moments(self, components: multinomial.Params) -> tuple[Array, Array]:
+        return multinomial.moments(components, self._trials)
+
+    @property
+    def _trials(self) -> int:
+        return 1 if self.n_trials is None else int(np.max(self.n_trials))

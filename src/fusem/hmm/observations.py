@@ -14,6 +14,7 @@ from fusem.hmm.layout import Ints, check_lengths
 from fusem.hmm.spool import spooled
 
 PART = 65536  # rows looked at at a time
+NOTHING_KNOWN: Ints = np.empty(0, dtype=np.int64)
 START_ROWS = 50_000  # rows that a start looks at, evenly spread
 
 
@@ -38,6 +39,8 @@ class Observations:
         The same, in order.
     lengths : array of shape (n_sequences,)
     n_rows, n_columns, dtype
+    states : array of shape (n_rows,) or None
+        States that are known, −1 where not; None unless set.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Observations:
         self.n_columns, self.dtype = self.rows.n_columns, self.rows.dtype
         self.n_rows = len(self._array)
         self.lengths: Ints = check_lengths(lengths, self.n_rows)
+        self.states: Ints | None = None
 
     @property
     def ends(self) -> Ints:
@@ -63,6 +67,10 @@ class Observations:
     def part(self, first: int, last: int) -> NDArray[Any]:
         """Some rows, in the dtype of the kernels: a view, or a converted copy."""
         return np.asarray(self._array[first:last], dtype=self.dtype)
+
+    def known(self, first: int, last: int) -> Ints:
+        """Known states of some rows, −1 where not known; empty where nothing is known."""
+        return NOTHING_KNOWN if self.states is None else self.states[first:last]
 
 
 def is_list_of_sequences(X: Any) -> bool:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import CALL_BLOCKS, ChainEngine, ChainModel, engine_threads
-from fusem.hmm.layout import Layout
+from fusem.hmm.engine import CALL_BLOCKS, ChainEngine, ChainModel, engine_threads, kernel_name
+from fusem.hmm.layout import Ints, Layout
 from fusem.hmm.observations import Observations
 from fusem.kernels.chain import PathKernels, path_kernels
 from fusem.kernels.states import ChainSpace
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 def kernels_of(engine: ChainEngine) -> PathKernels:
     """Kernels of a family."""
-    tile, name = engine.family.kernels.tile, engine.family.NAME
+    tile, name = engine.family.kernels.tile, kernel_name(engine.family)
     density = tile.log_density_missing if engine.missing else tile.log_density
     return path_kernels(f"{name}_missing" if engine.missing else name, density, engine.arithmetic)
 
@@ -60,11 +60,13 @@ class Paths:
         ends = self._evidence[self.layout.closes]
         self.evidence: Array = np.asarray(ends)
 
-    def _given(self, first: int, last: int) -> tuple[NDArray[Any], tuple[Any, ...]]:
-        X = self.observations.part(*self.layout.rows(first, last))
+    def _given(self, first: int, last: int) -> tuple[NDArray[Any], Ints, tuple[Any, ...]]:
+        rows = self.layout.rows(first, last)
+        X, known = self.observations.part(*rows), self.observations.known(*rows)
         address, row_stride, column_stride, _ = location(X)
         blocks = self.layout.blocks[first : last + 1]
-        return X, (address, row_stride, column_stride, self.engine.d, blocks, self.layout.pieces)
+        given = address, row_stride, column_stride, self.engine.d, blocks, self.layout.pieces
+        return X, known, given
 
     def _compiled(self, kernel: Any, *arguments: Any) -> Any:
         """The kernel of the dtype, compiled in this thread, where Ctrl-C can interrupt it."""
@@ -87,8 +89,8 @@ class Paths:
 
         def work(task: tuple[int, int]) -> None:
             first, last = task
-            _held, given = self._given(first, last)
-            with self.engine.space(True) as space:
+            _held, known, given = self._given(first, last)
+            with self.engine.space(True, known) as space:
                 out = matrices[first * square : last * square]
                 kernel(*given, self.layout.opens, *self._tail, space, out)
 
@@ -123,12 +125,14 @@ class Paths:
                     space.alpha[:W] = 0.0
                     for block in range(first, last - 1, CALL_BLOCKS):
                         stop = min(block + CALL_BLOCKS, last - 1)
-                        _held, given = self._given(block, stop)
+                        _held, known, given = self._given(block, stop)
+                        space = space._replace(known=known)
                         ends = self._before[(block + 1) * W : (stop + 1) * W]
                         forward(*given, layout.opens, *self._tail, space, ends)
                 for stop in range(last, first, -CALL_BLOCKS):
                     block = max(stop - CALL_BLOCKS, first)
-                    _held, given = self._given(block, stop)
+                    _held, known, given = self._given(block, stop)
+                    space = space._replace(known=known)
                     begin, end = layout.rows(block, stop)
                     trace(
                         *given, layout.opens, layout.closes,

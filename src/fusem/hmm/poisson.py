@@ -7,19 +7,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
 from fusem.families import poisson
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.counts import check_counts
+from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
+from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
 
 
-class PoissonHMM(BaseHMM):
+class PoissonHMM(ColumnCount, BaseHMM):
     """Hidden Markov model of counts: independent Poisson columns with rates of the state.
 
     A drop-in for ``hmmlearn.hmm.PoissonHMM``. Missing counts (NaN) are left out.
@@ -49,6 +50,12 @@ class PoissonHMM(BaseHMM):
         Accepted and ignored: both are computed in linear space, and in logarithms where that is not exact.
     n_jobs : int or None, default=-1
         Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+    transmat_mask : {"left-right", "bakis", "upper"} or array of bool (n_components, n_components), optional
+        Transitions that are allowed (True); the others are 0 from the start on and stay it. From a state
+        "left-right" allows itself and the next, "bakis" also the one after, "upper" itself and all later
+        ones. The last state is not left.
+    transmat_fixed : array of shape (n_components, n_components), optional
+        Rows of `transmat_` that are given and not estimated; NaN in the other rows.
 
     Attributes
     ----------
@@ -73,6 +80,7 @@ class PoissonHMM(BaseHMM):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
     _emissions: ClassVar[dict[str, str]] = {"l": "lambdas_"}
+    _drawn: ClassVar[type] = np.int64
 
     def __init__(
         self,
@@ -90,6 +98,8 @@ class PoissonHMM(BaseHMM):
         init_params: str = "stl",
         implementation: str = "log",
         n_jobs: int | None = -1,
+        transmat_mask: Any = None,
+        transmat_fixed: Any = None,
     ) -> None:
         self.n_components = n_components
         self.startprob_prior = startprob_prior
@@ -105,11 +115,8 @@ class PoissonHMM(BaseHMM):
         self.init_params = init_params
         self.implementation = implementation
         self.n_jobs = n_jobs
-
-    @property
-    def n_features(self) -> int:
-        """Number of columns, by hmmlearn's name."""
-        return self._n_columns(self._emission())
+        self.transmat_mask = transmat_mask
+        self.transmat_fixed = transmat_fixed
 
     def _family_of(self, components: poisson.Params) -> ModuleType:
         return poisson
@@ -144,11 +151,9 @@ class PoissonHMM(BaseHMM):
         mean = rows.mean(axis=0)
         if len(np.unique(rows, axis=0)) < K:  # fewer clusters than states: rates around the mean
             return poisson.Params(mean * rng.uniform(0.5, 1.5, size=(K, len(mean))))
-        centres = (
-            KMeans(K, n_init=1, random_state=rng).fit(rows).cluster_centers_ if K > 1 else mean
-        )
+        centres = start_means(observations, K, rng, self._constraints().forward_only)
         # one row of the mean more: a rate that starts at 0 stays there
-        return poisson.Params(np.atleast_2d(0.99 * centres + 0.01 * mean))
+        return poisson.Params(0.99 * centres + 0.01 * mean)
 
     def _renew_emission(
         self, components: poisson.Params, sums: Array

@@ -14,6 +14,7 @@ from fusem.kernels import (
     chain_log,
     chain_moves,
     chain_narrow,
+    chain_rows,
     chain_wide,
     forward_backward,
     viterbi,
@@ -139,3 +140,9 @@ def path_kernels(name: str, log_density: Any, arithmetic: str) -> PathKernels:
         matrices=kernel(viterbi.matrices, **VECTORS[arithmetic]) if fits else None,
         trace=kernel(viterbi.trace, run=run),
     )
+
+
+@cache
+def row_kernels(name: str, log_density: Any) -> Kernel:
+    """Bind the template of a family's log-densities, row by row, to its tile kernel."""
+    return Kernel(chain_rows.densities, f"{name}_row_densities", log_density=log_density)

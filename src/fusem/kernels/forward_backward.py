@@ -12,6 +12,8 @@ alarm is given; the same templates in logarithms (`chain_log`) then do it again.
 
 from __future__ import annotations
 
+import math
+
 from fusem.kernels.axes import weight_total
 from fusem.kernels.chain_linear import factors, in_logarithms, scale_of
 from fusem.kernels.chain_moves import sum_moves
@@ -59,6 +61,17 @@ def density_again(x, operands, log_weights, logp, scratch, d, tile, stride):
 
 
 @helper
+def keep_known(known, row, count, logp, n_states, stride):
+    """Rule out all states but the known one, in a tile whose first row is `row`; −1 is not known."""
+    for r in range(count):
+        state = known[row + r]
+        if state >= 0:
+            for k in range(n_states):
+                if k != state:
+                    logp[k * stride + r] = -math.inf
+
+
+@helper
 def block_factors(
     address, row_stride, column_stride, begin, rows, d, log_weights, operands, m, width
 ):
@@ -69,6 +82,8 @@ def block_factors(
         count = min(tile, rows - first)
         load_rows(address, row_stride, column_stride, x, begin + first, count, x, d, tile)
         log_density(x, operands, log_weights, logp, m.tile.scratch, d, tile, stride)
+        if m.known.size > 0:
+            keep_known(m.known, begin + first, count, logp, n_states, stride)
         factors(m, first, (count + GROUP - 1) // GROUP * GROUP, n_states, stride, width)
 
 

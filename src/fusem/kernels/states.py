@@ -48,6 +48,7 @@ class ChainSpace(NamedTuple):
     alarm: NDArray[
         Any
     ]  # (1) whether a sum lost what it should hold: to be done again in logarithms
+    known: NDArray[Any]  # IN  (rows of the call) int64 states, −1 where not known; or empty
 
 
 def _nothing(lanes, doc):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
 from fusem.em.history import FIELDS, StartRecord
-from fusem.exceptions import FusemFileError
 from fusem.mixture.categorical import CategoricalMixture
 from fusem.mixture.gaussian import GaussianMixture
 from fusem.mixture.multinomial import MultinomialMixture
 from fusem.mixture.poisson import PoissonMixture
 from fusem.mixture.save import FITTED
-from fusem.persist import read_model
 
 MODELS: dict[str, Any] = {
     model.__name__: model
@@ -22,46 +19,17 @@ MODELS: dict[str, Any] = {
 }
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """Read a model that `save` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    model : GaussianMixture, PoissonMixture, CategoricalMixture or MultinomialMixture
-        As it was saved, but for a `random_state` that was a generator.
+def restored(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    """The mixture of a file's header and arrays.
 
     Raises
     ------
-    FusemFileError
-        If the file is truncated, foreign, damaged or from a newer version.
-    FileNotFoundError
-        If there is none.
-
-    Examples
-    --------
-    >>> import tempfile, numpy as np, fusem
-    >>> X = np.random.default_rng(0).normal(size=(500, 2))
-    >>> model = fusem.GaussianMixture(2, random_state=0).fit(X)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     model.save(folder + "/model.npz")
-    ...     again = fusem.load(folder + "/model.npz")
-    >>> bool((again.predict(X) == model.predict(X)).all())
-    True
+    KeyError, TypeError, ValueError, AttributeError
+        Where they are no such model: parts are missing, or do not fit together.
     """
-    header, arrays = read_model(path)
-    try:
-        if header["model"] not in MODELS:
-            raise ValueError(f"it holds a {header['model']!r}, which this version does not know")
-        return _restore(MODELS[header["model"]], header, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        raise FusemFileError(
-            f"{os.fspath(path)!r} is no model that can be used: {problem}. Save the model again."
-        ) from problem
+    if header["model"] not in MODELS:
+        raise ValueError(f"it holds a {header['model']!r}, which this version does not know")
+    return _restore(MODELS[header["model"]], header, arrays)
 
 
 def _restore(cls: Any, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:

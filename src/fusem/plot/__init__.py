@@ -9,6 +9,8 @@ from fusem.plot.curves import loglik_scan, parameter_path, trace
 from fusem.plot.density import density
 from fusem.plot.ellipses import ellipses
 from fusem.plot.responsibilities import responsibilities
+from fusem.plot.states import states
+from fusem.plot.transitions import transitions
 
 __all__ = [
     "density",
@@ -16,5 +18,7 @@ __all__ = [
     "loglik_scan",
     "parameter_path",
     "responsibilities",
+    "states",
     "trace",
+    "transitions",
 ]

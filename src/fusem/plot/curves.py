@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def trace(model: Any, *, title: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the log-likelihood per row at each sweep of the fit, before its M-step.
 
+    Of a hidden Markov model it is that of all sequences, with the log-density of its priors.
+
     Parameters
     ----------
-    model : GaussianMixture
+    model : GaussianMixture or hidden Markov model
         A fitted model; its ``history_`` is drawn.
     title : str, optional
         Title of the axes; by default whether and when the fit converged.
@@ -59,7 +61,9 @@ def trace(model: Any, *, title: str | None = None, ax: Axes | None = None) -> Ax
     if title is None:
         state = "converged" if model.converged_ else "not converged"
         title = f"{state} after {len(sweeps)} sweeps"
-    dress(ax, title=title, xlabel="sweep", ylabel="log-likelihood per row")
+    of_all = hasattr(model, "transmat_")
+    value = "log-likelihood, with priors" if of_all else "log-likelihood per row"
+    dress(ax, title=title, xlabel="sweep", ylabel=value)
     _plain_numbers(ax)
     return ax
 

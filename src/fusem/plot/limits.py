@@ -95,14 +95,15 @@ def with_beyond(title: str | None, found: Limits, n_rows: int, n_components: int
     if found.components:
         parts.append(f"{found.components:,} of {n_components:,} components")
     outside = f"outside: {' and '.join(parts)}" if parts else None
-    return with_missing(_below(title, outside), found.holes, n_rows)
+    return with_missing(with_note(title, outside), found.holes, n_rows)
 
 
 def with_missing(title: str | None, n_missing: int, n_rows: int) -> str | None:
     """Say under a title how many rows have no place in a picture."""
     note = f"not drawn, values are missing: {n_missing:,} of {n_rows:,} rows"
-    return _below(title, note if n_missing else None)
+    return with_note(title, note if n_missing else None)
 
 
-def _below(title: str | None, note: str | None) -> str | None:
+def with_note(title: str | None, note: str | None) -> str | None:
+    """A title with a line below it, if there is one to say."""
     return f"{title}\n{note}" if title and note else title or note

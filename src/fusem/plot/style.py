@@ -86,10 +86,15 @@ def prepared_axes(ax: Axes | None, *, width: float = 6.4, height: float = 4.0) -
     return ax
 
 
-def dress(ax: Axes, *, title: str | None, xlabel: str | None, ylabel: str | None) -> None:
-    """Set title and labels in the shared style; None leaves one as it is."""
+def dress(
+    ax: Axes, *, title: str | None, xlabel: str | None, ylabel: str | None, room: float = 0.0
+) -> None:
+    """Set title and labels in the shared style; None leaves one as it is.
+
+    Between axes and title so many points more than usual are left free.
+    """
     if title is not None:
-        ax.set_title(title, fontsize=11, color=INK, loc="left")
+        ax.set_title(title, fontsize=11, color=INK, loc="left", pad=6.0 + room)
     if xlabel is not None:
         ax.set_xlabel(xlabel, fontsize=10, color=INK)
     if ylabel is not None:

@@ -45,12 +45,19 @@ def column_names(model: Any) -> tuple[str, ...] | None:
     return None if names is None else tuple(str(name) for name in names)
 
 
+def width(model: Any) -> int:
+    """Number of columns of a mixture or a hidden Markov model."""
+    if hasattr(model, "transmat_"):
+        return int(model._n_columns(model._model().components))
+    return int(model._model().n_columns)
+
+
 def column_label(model: Any, column: int) -> str:
     """How an axis calls a column: its name, or "column 3"; "value" when there is just one."""
     names = column_names(model)
     if names is not None:
         return names[column]
-    return "value" if model.means_.shape[1] == 1 else f"column {column}"
+    return "value" if width(model) == 1 else f"column {column}"
 
 
 def column_index(model: Any, column: int | str) -> int:
@@ -61,7 +68,7 @@ def column_index(model: Any, column: int | str) -> int:
     ValueError
         When the model has no such column.
     """
-    n_columns = int(model.means_.shape[1])
+    n_columns = width(model)
     names = column_names(model)
     if isinstance(column, str):
         if names is None:

@@ -1,0 +1,191 @@
+"""``fusem hmm fit``: fit a hidden Markov model to sequences."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fusem.cli.em_options import COVARIANCES, em_options, jobs_option, quiet_option
+from fusem.cli.examples import ExampleCommand
+from fusem.cli.output import output_option
+from fusem.cli.sequences import sequence_options, sequences_of
+from fusem.cli.source import columns_option, na_option
+
+FAMILIES = {
+    "gaussian": "GaussianHMM",
+    "poisson": "PoissonHMM",
+    "categorical": "CategoricalHMM",
+    "multinomial": "MultinomialHMM",
+}
+
+
+@click.command(
+    cls=ExampleCommand,
+    short_help="Fit a hidden Markov model to sequences.",
+    examples=[
+        "fusem hmm fit series.npy -k 3 -o model.npz",
+        "fusem hmm fit series.npy -k 3 --covariance full --lengths 1000,800,1200",
+        "fusem hmm fit series.csv -k 2 --family poisson --columns visits --sequence patient",
+        "fusem hmm fit series.parquet -k 4 --restarts 10 --seed 1 --json > result.json",
+    ],
+)
+@click.argument("data")
+@click.option("-k", "--states", type=click.IntRange(min=1), required=True, help="Number of states.")
+@click.option(
+    "--family",
+    type=click.Choice(list(FAMILIES)),
+    default="gaussian",
+    show_default=True,
+    help="What a state emits: numbers; counts, each column with a rate; one column of codes 0, 1, "
+    "2, ...; or counts of symbols, one column each.",
+)
+@click.option(
+    "--covariance",
+    type=click.Choice(COVARIANCES),
+    help="Form of the covariances of gaussian states.  [default: diag]",
+)
+@sequence_options
+@columns_option
+@na_option
+@em_options(1e-2, 100, None, least=1, per="")
+@click.option("--seed", type=click.IntRange(min=0), help="Makes the start repeatable.")
+@jobs_option
+@output_option((".npz",), "Save the model to this .npz file.", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, nothing else.")
+@quiet_option
+def fit(
+    data: str,
+    states: int,
+    family: str,
+    covariance: str | None,
+    lengths: str | None,
+    sequence: str | None,
+    columns: list[str] | None,
+    na: list[str] | None,
+    restarts: int,
+    tol: float,
+    max_iter: int,
+    seed: int | None,
+    jobs: int,
+    output: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fit a hidden Markov model to the sequences in DATA.
+
+    Prints a line per sweep (log-likelihood of all sequences, with a weak prior of the variances where
+    states are gaussian, its change, rows per second), then the states, and the information criteria
+    AIC and BIC (lower is better).
+    """
+    if covariance is not None and family != "gaussian":
+        raise click.UsageError(f"--covariance {covariance}: {family} states have no covariances.")
+    settings: dict[str, Any] = {"n_iter": max_iter, "tol": tol, "n_jobs": jobs}
+    if family == "gaussian":
+        settings["covariance_type"] = covariance or "diag"
+    given = sequences_of(data, columns, na, None, lengths, sequence)
+    from fusem.cli.progress import sweep_lines
+
+    value = "log-posterior" if family == "gaussian" else "log-likelihood"
+    began = time.perf_counter()
+    with sweep_lines(n_starts=restarts, quiet=quiet, json=as_json, value=value) as report:
+        model = _best(family, states, settings, given, restarts, seed, report)
+    record = _result(model, data, given, time.perf_counter() - began)
+    try:
+        if output is not None:
+            model.save(output)
+            record["model"] = str(output)
+    finally:  # a full disk does not take the result of a long fit away
+        _print_result(model, record, as_json)
+
+
+def _best(
+    family: str,
+    states: int,
+    settings: dict[str, Any],
+    given: Any,
+    restarts: int,
+    seed: int | None,
+    report: Any,
+) -> Any:
+    """Fit from every start, keep the one that ends highest, and warn of what it warns of.
+
+    A start that fails, such as by a state that shrinks to one row, is told and left out.
+    """
+    import numpy as np
+
+    import fusem
+
+    seeds = [seed] if restarts == 1 else np.random.RandomState(seed).randint(2**31, size=restarts)
+    best: Any = None
+    highest, warned, failed = -np.inf, [], []
+    for start, own in enumerate(seeds):
+        model = getattr(fusem, FAMILIES[family])(
+            states, random_state=None if own is None else int(own), **settings
+        )
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                model._fit(
+                    given.rows,
+                    given.lengths,
+                    on_iteration=lambda sweep, start=start: report(sweep._replace(start=start)),
+                )
+        except ValueError as error:
+            failed.append((start + 1, error))
+            continue
+        ended = model.history_["log_likelihood"][-1]
+        if best is None or ended > highest:
+            best, highest, warned = model, ended, said
+    if best is None:
+        raise failed[0][1]
+    for number, reason in failed:
+        warnings.warn(f"Start {number} failed: {reason}", RuntimeWarning, stacklevel=2)
+    for warning in warned:
+        text = str(warning.message).replace("n_iter=", "--max-iter ").replace("tol=", "--tol ")
+        warnings.warn(text, warning.category, stacklevel=2)
+    return best
+
+
+def _result(model: Any, data: str, given: Any, seconds: float) -> dict[str, Any]:
+    from fusem.cli.hmm_score import criteria
+    from fusem.cli.states import states_record
+
+    history = model.history_
+    return {
+        "data": data,
+        "family": type(model).__name__,
+        **criteria(model, *given),
+        "converged": bool(model.converged_),
+        "sweeps": int(model.n_iter_),
+        "seconds": seconds,
+        "model": None,
+        **states_record(model),
+        "history": [dict(zip(history.dtype.names, row.tolist(), strict=True)) for row in history],
+    }
+
+
+def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
+    from fusem.cli.hmm_score import criteria_in_words
+    from fusem.cli.report import print_json
+    from fusem.cli.states import kind, print_states
+    from fusem.cli.table import how_many, print_pairs
+
+    if as_json:
+        print_json(record)
+        return
+    state = "converged" if record["converged"] else "not converged"
+    click.echo(
+        f"\n{how_many(record['rows'], 'row')}, {how_many(record['n_columns'], 'column')}, "
+        f"{kind(model)}: {state} after {how_many(record['sweeps'], 'sweep')}, "
+        f"{record['seconds']:.2f} s\n"
+    )
+    print_states(model)
+    click.echo()
+    pairs = criteria_in_words(record)
+    if record["model"]:
+        pairs.append(("model", record["model"]))
+    print_pairs(pairs)

@@ -1,0 +1,96 @@
+"""A hidden Markov model in words and numbers: tables of its chain and its states, and the same as JSON."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import click
+import numpy as np
+
+from fusem.cli.table import fitting, how_many, numbers, print_table
+from fusem.plot.view import column_names, width
+
+WIDTH = 100
+LEAST = 1e-5  # of a probability that is not written as 0
+
+
+def print_states(model: Any) -> None:
+    """Print the chain (start, moves to each state), then what each state emits, a line per state.
+
+    Columns that do not fit into the terminal are left out, and their number is told.
+    """
+    states = ["state", *map(str, range(model.n_components))]
+    start, moves = np.asarray(model.startprob_), np.asarray(model.transmat_)
+    chain = [states, ["start", *map(_share, start)]]
+    chain += [[f"to {k}", *map(_share, moves[:, k])] for k in range(model.n_components)]
+    _print_fitting(chain, 1, "state")
+    click.echo()
+    per_column, columns = emissions(model)
+    _print_fitting([states, *columns], per_column, "symbol" if _symbols(model) else "column")
+
+
+def emissions(model: Any) -> tuple[int, list[list[str]]]:
+    """How many columns of the table a column of the data has, and these."""
+    names = state_columns(model)
+    if hasattr(model, "emissionprob_"):
+        shares = np.asarray(model.emissionprob_)
+        table = [[f"P({name})", *map(_share, shares[:, j])] for j, name in enumerate(names)]
+        return 1, table
+    if hasattr(model, "lambdas_"):
+        rates = np.asarray(model.lambdas_)
+        return 1, [[f"rate {name}".rstrip(), *numbers(rates[:, j])] for j, name in enumerate(names)]
+    means = np.asarray(model.means_)
+    sd = np.sqrt(np.diagonal(np.asarray(model.covars_), axis1=1, axis2=2))
+    table = []
+    for j, name in enumerate(names):
+        table.append([f"mean {name}".rstrip(), *numbers(means[:, j])])
+        table.append([f"sd {name}".rstrip(), *numbers(sd[:, j])])
+    return 2, table
+
+
+def state_columns(model: Any) -> list[str]:
+    """What the states' parameters are about: columns of the data, or its symbols."""
+    if _symbols(model):
+        return [str(code) for code in range(np.shape(model.emissionprob_)[1])]
+    names = column_names(model)
+    if names is not None:
+        return list(names)
+    n_columns = width(model)
+    return [""] if n_columns == 1 else [str(j) for j in range(n_columns)]
+
+
+def states_record(model: Any) -> dict[str, Any]:
+    """Everything that defines the model, as plain values for JSON."""
+    arrays = ("startprob_", "transmat_", *model._emissions.values())
+    return {
+        "states": model.n_components,
+        "covariance_type": getattr(model, "covariance_type", None),
+        "columns": column_names(model),
+        "n_columns": width(model),
+        **{name.rstrip("_"): np.asarray(getattr(model, name)) for name in arrays},
+    }
+
+
+def kind(model: Any) -> str:
+    """Such as "GaussianHMM, 3 states, diag"."""
+    form = getattr(model, "covariance_type", None)
+    size = how_many(model.n_components, "state")
+    return ", ".join(filter(None, [type(model).__name__, size, form]))
+
+
+def _symbols(model: Any) -> bool:
+    return hasattr(model, "emissionprob_") and width(model) == 1
+
+
+def _share(value: float) -> str:
+    return "0" if value == 0 else "<0.00001" if value < LEAST else f"{value:.5f}"
+
+
+def _print_fitting(table: list[list[str]], group: int, what: str) -> None:
+    """Print as many columns, in groups, as fit beside each other; the first always."""
+    room = fitting(table, shutil.get_terminal_size((WIDTH, 24)).columns)
+    shown = max(1, (room - 1) // group)
+    print_table(table[: 1 + group * shown])
+    if hidden := (len(table) - 1) // group - shown:
+        click.echo(f"({how_many(hidden, f'more {what}')}; --json lists all)")

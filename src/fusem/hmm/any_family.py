@@ -1,0 +1,276 @@
+"""Hidden Markov models with emissions of any family: one of fusem's by name, or the user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from copy import copy
+from importlib import import_module
+from numbers import Real
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
+
+from fusem.em.summary import Summary
+from fusem.em.workers import Workers
+from fusem.families import categorical, multinomial, poisson
+from fusem.families.registry import FAMILIES
+from fusem.hmm.base import BaseHMM
+from fusem.hmm.counts import check_codes, check_counts, largest_code
+from fusem.hmm.observations import Observations, start_rows
+from fusem.hmm.start_means import start_means
+
+Array = NDArray[np.float64]
+NEEDED = ("NAME", "kernels", "statistic_size", "tile_columns", "operands", "maximize")
+BLOCK = 1024  # rows whose responsibilities are in memory at a time
+
+
+class HMM(BaseHMM):
+    """Hidden Markov model with emissions of any family, fitted by expectation-maximisation (Baum–Welch).
+
+    ``HMM(K, "poisson")`` makes the same steps as ``PoissonHMM(K)``; the classes of their own add priors and
+    hmmlearn's names. What a family of your own has to define is said in docs/design/architecture.md.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of states K.
+    family : str or object, default="gaussian_diag"
+        "gaussian_full", "gaussian_tied", "gaussian_diag", "gaussian_spherical", "poisson", "categorical",
+        "multinomial"; or a module (itself or its dotted name) or object with the same functions as these in
+        `fusem.families`.
+    reg_covar : float, default=0.0
+        Added to the variances of Gaussian families in every step. 0 is exact EM.
+    startprob_prior, transmat_prior : float, array or None, default=1.0
+        Parameters of Dirichlet priors of `startprob_` and of the rows of `transmat_`; 1 and None are
+        maximum likelihood.
+    algorithm : {"viterbi", "map"}, default="viterbi"
+        What `predict` finds.
+    random_state : int, RandomState or None, default=None
+        Seeds the start, and `sample`.
+    n_iter : int, default=10
+        Most EM iterations.
+    tol : float, default=1e-2
+        EM stops when the log-likelihood (with priors: the log-posterior) of all rows changes by less.
+    verbose : bool, default=False
+        Print iterations to stderr.
+    params, init_params : str, default="ste"
+        What is estimated, and what is set by the start: s(tartprob), t(ransmat), e(missions).
+    n_jobs : int or None, default=-1
+        Threads; −1 is all cores, None is one. The result does not depend on it, not even in the last bit.
+    transmat_mask : {"left-right", "bakis", "upper"} or array of bool (n_components, n_components), optional
+        Transitions that are allowed (True); the others are 0 from the start on and stay it. From a state
+        "left-right" allows itself and the next, "bakis" also the one after, "upper" itself and all later
+        ones. The last state is not left.
+    transmat_fixed : array of shape (n_components, n_components), optional
+        Rows of `transmat_` that are given and not estimated; NaN in the other rows.
+
+    Attributes
+    ----------
+    startprob_ : ndarray of shape (n_components,)
+        Probabilities of the first state.
+    transmat_ : ndarray of shape (n_components, n_components)
+        Probabilities of the next state (columns) given the state (rows).
+    components_ : NamedTuple
+        The family's parameters of all states: `means`, `covariances`, … of Gaussians, `rates` of "poisson",
+        `probabilities` of "categorical" and "multinomial".
+    monitor_ : ConvergenceMonitor
+        `history` of log-likelihoods, `iter`, `converged`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fusem import HMM
+    >>> counts = np.array([1, 0, 2, 9, 12, 8, 11, 1, 0, 1, 3, 10, 9])[:, None]
+    >>> model = HMM(2, family="poisson", random_state=0, n_iter=50).fit(counts)
+    >>> sorted(model.components_.rates.ravel().round().tolist())
+    [1.0, 10.0]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseHMM._chain_constraints,
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+    }
+    _emissions: ClassVar[dict[str, str]] = {"e": "components_"}
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        family: Any = "gaussian_diag",
+        *,
+        reg_covar: float = 0.0,
+        startprob_prior: Any = 1.0,
+        transmat_prior: Any = 1.0,
+        algorithm: str = "viterbi",
+        random_state: Any = None,
+        n_iter: int = 10,
+        tol: float = 1e-2,
+        verbose: bool = False,
+        params: str = "ste",
+        init_params: str = "ste",
+        n_jobs: int | None = -1,
+        transmat_mask: Any = None,
+        transmat_fixed: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.family = family
+        self.reg_covar = reg_covar
+        self.startprob_prior = startprob_prior
+        self.transmat_prior = transmat_prior
+        self.algorithm = algorithm
+        self.random_state = random_state
+        self.n_iter = n_iter
+        self.tol = tol
+        self.verbose = verbose
+        self.params = params
+        self.init_params = init_params
+        self.n_jobs = n_jobs
+        self.transmat_mask = transmat_mask
+        self.transmat_fixed = transmat_fixed
+
+    @property
+    def _given_family(self) -> Any:
+        """The family that was asked for; of codes, not yet for how many."""
+        if not isinstance(self.family, str):
+            lacking = [name for name in NEEDED if not hasattr(self.family, name)]
+            if lacking:
+                raise ValueError(
+                    f"family must be one of {_names()}, or an object with {', '.join(NEEDED)}; "
+                    f"{self.family!r} has no {', '.join(lacking)}."
+                )
+            return self.family
+        if self.family in FAMILIES:
+            return FAMILIES[self.family]
+        if "." in self.family:
+            return import_module(self.family)
+        raise ValueError(
+            f"family must be one of {_names()}, or an object that defines one, not {self.family!r}."
+        )
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        if isinstance(self.family, ModuleType):  # which can be neither copied nor pickled
+            state = {**state, "family": self.family.__name__}
+        return state
+
+    def __sklearn_clone__(self) -> Any:
+        return super(HMM, copy(self)).__sklearn_clone__().set_params(family=self.family)
+
+    def _family_of(self, components: Any) -> Any:
+        family = self._given_family
+        return categorical.of(components[0].shape[2]) if family is categorical else family
+
+    def _emission(self) -> Any:
+        components = self.components_
+        if len(components[0]) != self.n_components:
+            raise ValueError(
+                f"components_ holds the parameters of {len(components[0])} states, but n_components is "
+                f"{self.n_components}."
+            )
+        return components
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Not there for any family: a file does not say what a family is.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+
+        Raises
+        ------
+        TypeError
+            Always; it says what can be saved.
+        """
+        raise TypeError(
+            "HMM is not saved: a file cannot say what a family is. Give startprob_, transmat_ and the "
+            "parameters in components_ to the class of the family's own (GaussianHMM, PoissonHMM, …), or "
+            "keep them as arrays."
+        )
+
+    def _set_emission(self, components: Any) -> None:
+        self.components_ = components
+
+    def _check_values(self, observations: Observations, components: Any, workers: Workers) -> None:
+        family = self._family_of(components)
+        if isinstance(family, categorical.Categorical):
+            check_codes(observations, family.n_codes, workers)
+        elif family in (poisson, multinomial):
+            check_counts(observations, workers, missing=family is poisson)
+
+    def _start_emission(
+        self,
+        observations: Observations,
+        summary: Summary,
+        rng: np.random.RandomState,
+        workers: Workers,
+    ) -> Any:
+        family: Any = self._given_family
+        if "e" not in self.init_params:
+            if not hasattr(self, "components_"):
+                raise ValueError(
+                    f"init_params={self.init_params!r} leaves components_ as they are, but they are not set: "
+                    "assign the family's parameters or add 'e' to init_params."
+                )
+            return self._emission()
+        if not hasattr(family, "estimate"):
+            raise ValueError(
+                f"The family {family.NAME!r} has no function estimate, which finds parameters to begin with: "
+                "assign components_ and leave 'e' out of init_params."
+            )
+        if family is categorical:
+            family = categorical.of(1 + max(0, largest_code(observations, workers)))
+        rows, K = start_rows(observations), self.n_components
+        blocks = Blocks(rows, K)
+        if len(np.unique(rows, axis=0)) < K:
+            blocks.shares = rng.dirichlet(np.ones(K), size=len(rows))
+        else:
+            forward = self._constraints().forward_only
+            blocks.assign(start_means(observations, K, rng, forward))
+        spare = ~blocks.shares.any(axis=0)
+        return family.estimate(blocks, self._reg(observations.n_columns), spare, False)
+
+    def _reg(self, d: int) -> Array:
+        return np.full(d, float(self.reg_covar))
+
+    def _renew_emission(self, components: Any, sums: Array) -> tuple[Any, list[int]]:
+        if "e" not in self.params:
+            return components, []
+        d = self._n_columns(components)
+        return self._family_of(components).maximize(components, sums, self._reg(d)), []
+
+    def _log_prior(self, components: Any) -> float:
+        return 0.0
+
+    def _n_columns(self, components: Any) -> int:
+        return int(components[0].shape[1])
+
+    def _n_emission_parameters(self, components: Any) -> int:
+        K, d = components[0].shape[:2]
+        return int(self._family_of(components).n_parameters(K, d))
+
+
+class Blocks:
+    """Rows with their shares of the states, as a family's `estimate` reads them."""
+
+    def __init__(self, rows: Array, n_states: int) -> None:
+        self.rows, self.shares = rows, np.zeros((len(rows), n_states))
+
+    def assign(self, means: Array) -> None:
+        """Give every row to the nearest mean."""
+        for first in range(0, len(self.rows), BLOCK):
+            off = self.rows[first : first + BLOCK, None, :] - means
+            nearest = (off**2).sum(axis=2).argmin(axis=1)
+            self.shares[np.arange(first, first + len(nearest)), nearest] = 1.0
+
+    def __iter__(self) -> Iterator[tuple[Array, Array, Array]]:
+        for first in range(0, len(self.rows), BLOCK):
+            part = slice(first, first + BLOCK)
+            yield self.rows[part], self.shares[part], np.ones(len(self.rows[part]))
+
+
+def _names() -> str:
+    return ", ".join(map(repr, FAMILIES))

@@ -1,0 +1,138 @@
+"""A fit of a hidden Markov model: sweeps over the sequences, steps of the parameters, and what to warn of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.em.history import Sweep
+from fusem.em.loop import ROUNDING, Run, expectation_maximisation, falls
+from fusem.em.summary import Summary
+from fusem.em.values import first_infinite
+from fusem.em.workers import Workers
+from fusem.exceptions import (
+    DegenerateComponentWarning,
+    EmptyComponentWarning,
+    LikelihoodDecreaseWarning,
+    warn,
+)
+from fusem.hmm import chain_prior
+from fusem.hmm.engine import ChainEngine, ChainModel, swept
+from fusem.hmm.layout import Ints
+from fusem.hmm.monitor import ConvergenceMonitor
+from fusem.hmm.observations import Observations
+
+if TYPE_CHECKING:
+    from fusem.hmm.base import BaseHMM
+
+Array = NDArray[np.float64]
+
+
+class Fit:
+    """One call of `fit`: the sequences, and the kernels for them."""
+
+    def __init__(
+        self,
+        estimator: BaseHMM,
+        family: Any,
+        observations: Observations,
+        weights: Array,
+        summary: Summary,
+        workers: Workers,
+    ) -> None:
+        self.estimator, self.observations, self.weights = estimator, observations, weights
+        self.workers, self.constraints = workers, estimator._constraints()
+        self.monitor = ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
+        self.engine = ChainEngine(
+            family, estimator.n_components, observations.n_columns, observations.dtype,
+            summary.missing is not None,
+        )  # fmt: skip
+        self.layout = self.engine.layout(observations.lengths)
+        self.unseen: Ints = np.empty(0, dtype=np.int64)
+        self.held: list[int] = []
+
+    def sweep(self, model: ChainModel) -> Array:
+        """The statistic of all sequences."""
+        given = self.engine, model, self.observations, self.layout, self.weights, self.workers
+        statistic, evidence = swept(*given)
+        assert statistic is not None
+        if not np.isfinite(statistic).all():
+            raise self._impossible(evidence)
+        return statistic
+
+    def _impossible(self, evidence: Array) -> ValueError:
+        piece = int(np.flatnonzero(~np.isfinite(evidence))[0])
+        number = int(self.layout.sequence[piece])
+        first, last = (int(row) for row in self.layout.pieces[[piece, piece + 1]])
+        return first_infinite(self.observations.rows) or ValueError(
+            f"Sequence {number} (rows {first} to {last - 1}) is impossible under the current parameters: a "
+            "start, transition or value of probability 0, or values so far from every state that their "
+            "density underflows. Allow what happens there (startprob_, transmat_, transmat_mask, known "
+            "states), scale the columns, or drop the sequence."
+        )
+
+    def maximize(self, model: ChainModel, statistic: Array) -> ChainModel:
+        """The M-step."""
+        view, chosen = self.engine.view(statistic), self.estimator.params
+        start, moves, components = model
+        if "s" in chosen:
+            start = chain_prior.renewed(start, view.starts, self.estimator.startprob_prior)
+        if "t" in chosen:
+            left = view.moves.sum(axis=1) > 0.0
+            self.unseen = np.flatnonzero(~left & ~self.constraints.fixed)
+            moves = chain_prior.renewed(moves, view.moves, self.estimator.transmat_prior)
+            moves = self.constraints.with_fixed(moves)
+        if any(letter in chosen for letter in self.estimator._emissions):
+            components, self.held = self.estimator._renew_emission(components, view.sums)
+        return ChainModel(start, moves, components)
+
+    def objective(self, model: ChainModel, statistic: Array) -> float:
+        """Log-likelihood of all sequences, and log-density of the priors."""
+        self.monitor.report(float(statistic[0]))
+        e = self.estimator
+        prior = chain_prior.log_prior(model.start, e.startprob_prior)
+        prior += chain_prior.log_prior(model.transitions, e.transmat_prior)
+        return float(statistic[0]) + prior + e._log_prior(model.components)
+
+    def run(
+        self, model: ChainModel, on_iteration: Callable[[Sweep], None] | None = None
+    ) -> Run[ChainModel]:
+        """Baum–Welch from a start; `on_iteration` hears of every iteration."""
+        return expectation_maximisation(
+            model,
+            self.sweep,
+            self.maximize,
+            tol=self.estimator.tol,
+            max_iter=self.estimator.n_iter,
+            rounding=ROUNDING[self.observations.dtype.name],
+            on_sweep=on_iteration,
+            objective=self.objective,
+        )
+
+    def diagnose(self, run: Run[ChainModel]) -> None:
+        """Warn of what should be looked at."""
+        fallen = falls(run.sweeps, run.rounding)
+        if fallen:
+            worst = min(fallen, key=lambda sweep: sweep.change)
+            warn(
+                LikelihoodDecreaseWarning,
+                f"The log-likelihood fell at {len(fallen)} of {len(run.sweeps)} iterations, most at "
+                f"iteration {worst.iteration} by {-worst.change:.3g}.",
+            )
+        if self.unseen.size and run.sweeps:
+            warn(
+                EmptyComponentWarning,
+                f"No transition leads out of state(s) {', '.join(map(str, self.unseen))}: never visited, or "
+                "only at the end of a sequence. Their rows of transmat_ keep their last values.",
+            )
+        if self.held:
+            states = ", ".join(map(str, self.held))
+            warn(
+                DegenerateComponentWarning,
+                f"The covariance of state(s) {states} would be singular: too few rows, or columns that are "
+                "constant or combinations of others there. It keeps its last value. Set covars_prior, use "
+                "fewer states, or another covariance_type.",
+            )

@@ -1,0 +1,174 @@
+"""Hidden Markov models as scikit-learn's checks and users of hmmlearn take them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import fusem
+from fusem import hmm
+from tests.comparison import assert_bit_identical
+
+# The checks fit all kinds of tiny data on purpose; what they look at is not the warnings.
+quiet = pytest.mark.filterwarnings(
+    "ignore::fusem.exceptions.FusemWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
+)
+
+SEQUENCE = "the rows are a sequence: what is said of one depends on the others"
+EXPECTED = {
+    "check_methods_sample_order_invariance": SEQUENCE,
+    "check_methods_subset_invariance": f"{SEQUENCE}; score_samples returns a pair, as hmmlearn's does",
+}
+OF_ONE_COLUMN = {
+    "check_n_features_in": "of the checks' columns the first is used here",
+    "check_n_features_in_after_fitting": "of the checks' columns the first is used here",
+    "check_positive_only_tag_during_fit": "no negative value is in the first column",
+    "check_fit2d_predict1d": "a 1-D array is one column, which is what symbols are",
+}
+
+
+class FirstColumn(fusem.CategoricalHMM):
+    """Symbols are one column, which the checks do not know."""
+
+    def _fit(self, X, *args, **kwargs):
+        return super()._fit(first_column(X), *args, **kwargs)
+
+    def _observe(self, X, *args):
+        return super()._observe(first_column(X), *args)
+
+
+def first_column(X):
+    return X[:, :1] if getattr(X, "ndim", 0) == 2 and isinstance(X, np.ndarray) else X
+
+
+def expected_failures(estimator):
+    return {**EXPECTED, **(OF_ONE_COLUMN if isinstance(estimator, FirstColumn) else {})}
+
+
+@parametrize_with_checks(
+    [
+        model(n_iter=5)
+        for model in (fusem.GaussianHMM, fusem.PoissonHMM, FirstColumn, fusem.MultinomialHMM)
+    ],
+    expected_failed_checks=expected_failures,
+)
+@quiet
+def test_scikit_learn_checks(estimator, check):
+    try:
+        check(estimator)
+    except TypeError as error:
+        if "Cannot cast ufunc 'subtract'" not in str(error):
+            raise
+        pytest.skip("this scikit-learn takes a mean off whole numbers where they lie")
+
+
+ROWS = np.where(np.arange(60) % 20 < 8, 0.0, 5.0)[:, None] + np.arange(60)[:, None] % 3
+CHAIN = {"startprob_": np.array([0.6, 0.4]), "transmat_": np.array([[0.7, 0.3], [0.4, 0.6]])}
+EMISSIONS = {
+    "GaussianHMM": {"means_": [[0.0], [5.0]], "covars_": [[1.0], [1.0]]},
+    "PoissonHMM": {"lambdas_": [[1.0], [9.0]]},
+    "CategoricalHMM": {"emissionprob_": [[0.1, 0.4, 0.5], [0.6, 0.3, 0.1]]},
+    "MultinomialHMM": {"emissionprob_": [[0.2, 0.8], [0.5, 0.5]]},
+}
+
+
+def assembled(name, **parameters):
+    model = getattr(hmm, name)(2, **parameters)
+    for attribute, value in {**CHAIN, **EMISSIONS[name]}.items():
+        setattr(model, attribute, np.array(value))
+    return model
+
+
+@pytest.mark.parametrize("name", hmm.__all__)
+def test_a_model_put_together_by_hand_draws_and_decodes(name):
+    model = assembled(name, random_state=0)
+    X, states = model.sample(30)
+    assert X.dtype == (np.float64 if name == "GaussianHMM" else np.int64)
+    assert (X.shape[1], states.shape) == (2 if name == "MultinomialHMM" else 1, (30,))
+    if name != "CategoricalHMM":
+        assert model.n_features == X.shape[1]
+    log_prob, path = model.decode(X, [10, 20])
+    np.testing.assert_array_equal(path, model.predict(X, lengths=[10, 20]))
+    assert log_prob <= model.score(X, lengths=[10, 20])
+    copied = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    assert_bit_identical(copied.predict_proba(X), model.predict_proba(X))
+    assert not hasattr(clone(model), "transmat_")
+
+
+def test_the_first_state_of_a_sample_may_be_given():
+    model = assembled("GaussianHMM")
+    for k in (0, 1):
+        assert {model.sample(2, random_state=seed, currstate=k)[1][0] for seed in range(9)} == {k}
+    seconds = [model.sample(2, random_state=seed, currstate=0)[1][1] for seed in range(400)]
+    assert np.mean(seconds) == pytest.approx(0.3, abs=0.1)
+    with pytest.raises(ValueError, match="currstate=2: the model has states 0 to 1"):
+        model.sample(2, currstate=2)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score", "decode", "fit"])
+def test_infinity_is_refused(method):
+    X = ROWS.copy()
+    X[41] = np.inf
+    with pytest.raises(ValueError, match=r"infinity.*row 41, column 0"):
+        getattr(assembled("GaussianHMM"), method)(X)
+
+
+def test_lengths_may_be_the_second_argument():
+    model = assembled("GaussianHMM")
+    for lengths in ([20, 40], (20, 40), np.array([20, 40]), [1] * 60):
+        assert model.score(ROWS, lengths) == model.score(ROWS, lengths=lengths)
+    fitted = [hmm.GaussianHMM(2, random_state=0, tol=1e9) for _ in range(2)]
+    fitted[0].fit(ROWS, [20, 40])
+    assert_bit_identical(fitted[1].fit(ROWS, lengths=[20, 40]).means_, fitted[0].means_)
+    labels = np.arange(60) % 2
+    assert model.score(ROWS, labels) == model.score(ROWS)
+
+
+def test_the_number_of_columns_may_be_assigned():
+    model = hmm.MultinomialHMM(2)
+    model.n_features = 2
+    for attribute, value in {**CHAIN, **EMISSIONS["MultinomialHMM"]}.items():
+        setattr(model, attribute, np.array(value))
+    assert model.n_features == 2
+    with pytest.raises(ValueError, match="n_features=3, but the parameters of the states have 2"):
+        model.n_features = 3
+
+
+def test_what_is_not_in_params_stays_and_zeros_stay():
+    model = hmm.GaussianHMM(2, params="mct", init_params="mc", random_state=0, tol=1e9)
+    model.startprob_, model.transmat_ = np.array([1.0, 0.0]), np.array([[0.9, 0.1], [0.0, 1.0]])
+    model.fit(ROWS)
+    np.testing.assert_array_equal(model.startprob_, [1.0, 0.0])
+    np.testing.assert_array_equal(model.transmat_[1], [0.0, 1.0])
+    model.startprob_ = np.array([0.9, 0.3])
+    with pytest.raises(ValueError, match="startprob_ must sum to 1"):
+        model.fit(ROWS)
+
+
+def test_the_monitor_says_whether_a_fit_converged():
+    model = hmm.GaussianHMM(2, n_iter=2, tol=1e-9, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="did not converge in n_iter=2"):
+        model.fit(ROWS)
+    assert (model.monitor_.converged, model.monitor_.iter) == (False, 2)
+    model.set_params(n_iter=100, tol=1e-2).fit(ROWS)
+    assert model.monitor_.converged
+    assert 0 <= model.monitor_.history[-1] - model.monitor_.history[-2] < 1e-2
+
+
+def test_not_fitted_and_too_few_rows():
+    with pytest.raises(NotFittedError):
+        hmm.GaussianHMM(2).predict(ROWS)
+    with pytest.raises(ValueError, match="n_samples = 1: one row has no variance"):
+        hmm.GaussianHMM(1).fit(ROWS[:1])
+    for bad, word in ((-1, "Negative values in data where counts"), (0.5, "Counts must be whole")):
+        counts = np.array([[1.0], [0.25], [bad]])
+        with pytest.raises(ValueError, match=word):
+            hmm.PoissonHMM(1).fit(counts[1:] if bad < 0 else counts)
+    with pytest.raises(ValueError, match="Drop the rows, or fill them in"):
+        hmm.MultinomialHMM(1).fit([[1.0, np.nan], [2.0, 0.5]])
