@@ -23,7 +23,7 @@ from fusem.kernels.mixture import MixtureKernels, mixture_kernels
 from fusem.kernels.policy import bind
 from fusem.kernels.state_parts import split_shares, sum_parts
 
-NAME = "state_mixture"
+PREFIX = "state_mixture"  # of names; made of other families, it is none of the registry
 
 
 class Params(NamedTuple):
@@ -84,7 +84,7 @@ def kernels_of(base: ModuleType) -> MixtureKernels:
         missing["log_density_missing"] = bind(log_density, base_log_density=other)
         missing["accumulate_missing"] = bind(accumulate, base_accumulate=more)
     return mixture_kernels(
-        f"{NAME}_{base.NAME}",
+        f"{PREFIX}_{base.NAME}",
         bind(log_density, base_log_density=density),
         bind(accumulate, base_accumulate=sums),
         masked=masked,
@@ -106,7 +106,7 @@ class StateMixture:
     def __init__(self, base: ModuleType, n_parts: int) -> None:
         self.base, self.n_parts = base, n_parts
         self.kernels = kernels_of(base)
-        self.NAME = f"{NAME}_{base.NAME}"
+        self.NAME = f"{PREFIX}_{base.NAME}"
 
     def statistic_size(self, n_components: int, d: int) -> int:
         """Length of the family's part of a statistic."""
