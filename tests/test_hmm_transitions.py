@@ -12,6 +12,7 @@ from tests.chain_models import every_path, model, rows
 from tests.models import fit_quietly
 
 NAN = np.nan
+LONG = 9000  # rows of a sequence that takes several blocks
 LEFT_RIGHT = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 1]], dtype=bool)
 MASK = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]], dtype=bool)
 
@@ -140,3 +141,16 @@ def test_an_impossible_sequence_is_named():
         ValueError, match=r"Sequence 1 \(rows 2 to 7\) is impossible.*transmat_mask"
     ):
         made.fit(X, lengths=[2, 6])
+
+
+def test_a_long_impossible_sequence_is_named():
+    """One that takes several blocks: those after the impossible row say nothing more."""
+    made = PoissonHMM(2, transmat_mask="upper", init_params="", params="st")
+    made.startprob_, made.transmat_ = np.array([1.0, 0.0]), np.array([[0.0, 1.0], [0.0, 1.0]])
+    made.lambdas_ = np.array([[3.0], [0.0]])
+    X = np.zeros((LONG + 1, 1))
+    X[3000] = 1.0
+    assert made.score(X, lengths=[1, LONG]) == -np.inf
+    assert np.isnan(made.predict_proba(X, [1, LONG])).sum() == 0
+    with pytest.raises(ValueError, match=rf"Sequence 1 \(rows 1 to {LONG}\) is impossible"):
+        made.fit(X, lengths=[1, LONG])

@@ -83,8 +83,7 @@ class Decoding:
             ones = np.ones(len(observations.lengths))
             given = engine, model, observations, layout, ones, workers
             _, pieces = swept(*given, put)
-        evidence = np.bincount(layout.sequence, weights=pieces).astype(np.float64)
-        return evidence, proba, observations
+        return layout.of_sequences(pieces), proba, observations
 
     def score(self, X: Any, y: Any = None, *, lengths: Any = None, states: Any = None) -> float:
         """Log-likelihood of all sequences.

@@ -66,7 +66,8 @@ class Fit:
     def _impossible(self, evidence: Array) -> ValueError:
         piece = int(np.flatnonzero(~np.isfinite(evidence))[0])
         number = int(self.layout.sequence[piece])
-        first, last = (int(row) for row in self.layout.pieces[[piece, piece + 1]])
+        last = int(self.observations.ends[number])
+        first = last - int(self.observations.lengths[number])
         return first_infinite(self.observations.rows) or ValueError(
             f"Sequence {number} (rows {first} to {last - 1}) is impossible under the current parameters: a "
             "start, transition or value of probability 0, or values so far from every state that their "

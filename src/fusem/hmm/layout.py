@@ -29,6 +29,14 @@ class Layout(NamedTuple):
         """How many blocks there are."""
         return len(self.blocks) - 1
 
+    def of_sequences(self, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-likelihoods of whole sequences from those of their pieces, each given the pieces before.
+
+        After an impossible piece there is nothing to be given: the next one's is no number.
+        """
+        total = np.bincount(self.sequence, weights=np.where(np.isnan(evidence), -np.inf, evidence))
+        return np.asarray(total, dtype=np.float64)
+
     def rows(self, first: int, last: int) -> tuple[int, int]:
         """Rows of some blocks."""
         begin, end = self.pieces[self.blocks[[first, last]]]
