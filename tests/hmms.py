@@ -10,7 +10,8 @@ from fusem.em.tree import Tree
 from fusem.em.workers import Workers
 from fusem.families import categorical, multinomial, poisson
 from fusem.families.registry import FAMILIES
-from fusem.hmm.engine import ChainEngine, ChainModel, ChainStatistic, Pass
+from fusem.hmm.engine import ChainEngine, ChainModel, ChainStatistic
+from fusem.hmm.forward_backward import Pass
 from fusem.hmm.observations import Observations
 from tests.reference import TWINS, CountParameters, Parameters
 from tests.reference_hmm import smoothed

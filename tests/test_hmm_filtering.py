@@ -44,7 +44,7 @@ def test_missing_values_are_left_out():
 
 def test_long_sequences(monkeypatch):
     """Several calls for one sequence, and densities that only logarithms can tell apart."""
-    monkeypatch.setattr("fusem.hmm.rows.CALL_ROWS", 50)
+    monkeypatch.setattr("fusem.hmm.sequence_filter.CALL_ROWS", 50)
     X = rows(333)
     X[40], X[41] = 95.0, -90.0
     upper = np.array([[0.9, 0.1, 0.0], [0.0, 0.9, 0.1], [0.0, 0.0, 1.0]])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel, Pass, swept
+from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.forward_backward import Pass, swept
 from fusem.hmm.layout import check_lengths, layout_of
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths, whole_sequences

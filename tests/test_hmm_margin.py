@@ -22,7 +22,7 @@ def test_margins_are_those_over_all_paths(states):
 
 
 def test_sequences_have_their_own(monkeypatch):
-    monkeypatch.setattr("fusem.hmm.rows.CALL_ROWS", 2)
+    monkeypatch.setattr("fusem.hmm.sequence_filter.CALL_ROWS", 2)
     X = rows(9)
     expected = np.concatenate([every_path(X[:5]).margins, every_path(X[5:]).margins])
     np.testing.assert_allclose(model().path_margin(X, [5, 4]), expected, atol=1e-12)

@@ -51,7 +51,7 @@ def test_sequences_are_drawn_apart():
 
 def test_shares_are_those_of_predict_proba(monkeypatch):
     """A longer sequence, read in several calls, with rows that only logarithms can tell apart."""
-    monkeypatch.setattr("fusem.hmm.rows.CALL_ROWS", 64)
+    monkeypatch.setattr("fusem.hmm.sequence_filter.CALL_ROWS", 64)
     X = rows(150)
     X[70], X[71] = 95.0, -90.0
     upper = np.array([[0.97, 0.03, 0.0], [0.0, 0.97, 0.03], [0.0, 0.0, 1.0]])

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fusem.em.values import not_finite
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel, swept
+from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.forward_backward import swept
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.observations import PART, Observations
 from fusem.hmm.path import Paths

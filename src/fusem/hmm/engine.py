@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,28 +14,19 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.em.blas import one_thread
 from fusem.em.sweep import SECONDS_PER_OPERATION
-from fusem.em.tree import Tree
-from fusem.em.workers import Workers
 from fusem.hmm.layout import Ints, Layout, layout_of, steps_per_block
-from fusem.hmm.observations import NOTHING_KNOWN, Observations
+from fusem.hmm.observations import NOTHING_KNOWN
 from fusem.kernels.chain import ChainKernels, chain_kernels
-from fusem.kernels.chain_blocks import connect
 from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.states import Chain, ChainSpace, width_of
 from fusem.kernels.tile import aligned, levels_of, workspace
 from fusem.kernels.transpose import GROUP
-from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
 SEGMENT_SECONDS = 2e-3
-SEGMENTS = (
-    8  # that there should be at least: each costs some 30 µs, and threads should end together
-)
+# Segments that there should be at least: each costs some 30 µs, and threads should end together.
+SEGMENTS = 8
 MOST_BLOCKS = 256
-CALL_BLOCKS = 64  # of a pass along one sequence: short against Ctrl-C
-
-
-Consumer = Callable[[int, NDArray[Any]], None]
 
 
 class ChainModel(NamedTuple):
@@ -171,7 +162,7 @@ class ChainEngine:
             gamma_at=gamma.ctypes.data + W * gamma.itemsize,
             top=aligned(steps + len(tile.w), np.float64),
             weight=aligned(steps, np.float64),
-            beta=aligned(2 * W, np.float64),
+            beta=aligned(W, np.float64),
             moves=aligned(W * W, np.float64),
             alarm=aligned(1, np.float64),
             known=NOTHING_KNOWN,
@@ -184,207 +175,6 @@ class ChainEngine:
         return ChainStatistic(
             float(flat[0]), float(flat[1]), int(flat[2]), starts, moves.reshape(K, K), sums
         )
-
-
-class Pass:
-    """Forward and backward over all sequences at the parameters of one model, in one arithmetic.
-
-    Attributes
-    ----------
-    evidence : array
-        Log-likelihood of every piece given what came before.
-    alarm : bool
-        Whether the messages between blocks lost what they should hold.
-    """
-
-    def __init__(
-        self,
-        engine: ChainEngine,
-        model: ChainModel,
-        observations: Observations,
-        layout: Layout,
-        weights: Array,
-        workers: Workers,
-        logarithms: bool = False,
-    ) -> None:
-        self.engine, self.observations, self.layout = engine, observations, layout
-        self.workers, self.logarithms = workers, logarithms
-        self.weights = weights[layout.sequence]
-        self.kernels = kernels_of(
-            engine.family, engine.missing, "log" if logarithms else engine.arithmetic
-        )
-        with engine_threads(engine):
-            operands = engine.family.operands(model.components, engine.dtype)
-        self.operands, self.chain = operands, engine.chain(model, logarithms)
-        self.evidence = np.zeros(len(layout.opens))
-        self.alarm = False
-        self.unit = engine.blocks_per_segment(layout.n_blocks)
-        self._zeros = np.zeros(engine.n_states)
-        self._before = self._after = np.empty(0)
-
-    def _compile(self, name: str, *arguments: Any) -> Any:
-        """The kernel, compiled in this thread, where Ctrl-C can interrupt it."""
-        kernel = getattr(self.kernels, name)[self.engine.dtype]
-        if not kernel.overloads:
-            none = np.zeros(1, dtype=np.int64)
-            with self.engine.space(self.logarithms) as space:
-                rest = [space if argument is ChainSpace else argument for argument in arguments]
-                kernel(0, 0, 0, self.engine.d, none, none, *rest)
-        return kernel
-
-    def _given(self, first: int, last: int) -> tuple[Any, Ints, tuple[Any, ...]]:
-        """Rows of a segment, their known states, and rows and blocks as every kernel takes them."""
-        rows = self.layout.rows(first, last)
-        X, known = self.observations.part(*rows), self.observations.known(*rows)
-        address, row_stride, column_stride, _ = location(X)
-        blocks = self.layout.blocks[first : last + 1]
-        given = address, row_stride, column_stride, self.engine.d, blocks, self.layout.pieces
-        return X, known, given
-
-    def messages(self) -> None:
-        """What the rows before and after each block of a long sequence say of its states."""
-        size = self.layout.n_blocks * self.engine.width if self.layout.long else 0
-        self._before, self._after = np.zeros(size), np.zeros(size)
-        if self.layout.long and self.kernels.matrices is not None:
-            self._by_blocks()
-        elif self.layout.long:
-            self._along()
-
-    def _by_blocks(self) -> None:
-        """Messages from the blocks' matrices."""
-        W, square = self.engine.width, self.engine.width**2
-        unit, nothing = self.unit, np.empty(0)
-        tail = self._zeros, self.operands, self.chain
-        kernel = self._compile("matrices", np.zeros(1, dtype=bool), *tail, ChainSpace, nothing)
-        matrices = np.empty(self.layout.n_blocks * square)
-
-        def work(task: tuple[int, int]) -> None:
-            first, last = task
-            _held, known, given = self._given(first, last)
-            out = matrices[first * square : last * square]
-            with self.engine.space(self.logarithms, known) as space:
-                kernel(*given, self.layout.opens, *tail, space, out)
-
-        tasks = (
-            (block, min(block + unit, last))
-            for first, last in self.layout.long
-            for block in range(first, last, unit)
-        )
-        self.workers.run(tasks, work)
-        for first, last in self.layout.long:
-            given = matrices, first, last, W, self._before, self._after
-            self.alarm |= bool(connect[np.float64](*given))
-
-    def _along(self) -> None:
-        """Messages by going along each sequence, forth and back at the same time."""
-        W, nothing = self.engine.width, np.empty(0)
-        tail = self._zeros, self.operands, self.chain, ChainSpace, nothing
-        forward = self._compile("forward", np.zeros(1, dtype=bool), *tail, nothing)
-        backward = self._compile("backward", *tail)
-
-        def forth(first: int, last: int) -> None:
-            with self.engine.space(self.logarithms) as space:
-                space.alpha[:W] = 0.0
-                for block in range(first, last - 1, CALL_BLOCKS):
-                    end = min(block + CALL_BLOCKS, last - 1)
-                    _held, known, given = self._given(block, end)
-                    space = space._replace(known=known)
-                    ends = self._before[(block + 1) * W : (end + 1) * W]
-                    rest = self._zeros, self.operands, self.chain, space, self.evidence, ends
-                    forward(*given, self.layout.opens, *rest)
-
-        def back(first: int, last: int) -> None:
-            with self.engine.space(self.logarithms) as space:
-                space.beta[:W] = 0.0 if self.logarithms else 1.0
-                for end in range(last, first + 1, -CALL_BLOCKS):
-                    block = max(end - CALL_BLOCKS, first + 1)
-                    _held, known, given = self._given(block, end)
-                    space = space._replace(known=known)
-                    begins = self._after[(block - 1) * W : (end - 1) * W]
-                    backward(*given, self._zeros, self.operands, self.chain, space, begins)
-
-        tasks = ((way, first, last) for first, last in self.layout.long for way in (forth, back))
-        self.workers.run(tasks, lambda task: task[0](*task[1:]))
-
-    def segments(self, tree: Tree, consume: Consumer | None, firsts: Iterable[int]) -> list[int]:
-        """Add segments, by their first blocks, to a tree of statistics, or give them to `consume`.
-
-        Returns those that gave an alarm; they are not added.
-        """
-        engine, layout, W = self.engine, self.layout, self.engine.width
-        nothing, flags = np.empty(0), np.zeros(1, dtype=bool)
-        no_proba = np.empty(0, dtype=engine.dtype)
-        kernel = self._compile(
-            "sweep", flags, flags, nothing, nothing, nothing, self._zeros, self.operands,
-            self.chain, ChainSpace, nothing, no_proba, np.empty(engine.size),
-        )  # fmt: skip
-        doubtful: list[int] = []
-
-        def work(first: int) -> None:
-            last = min(first + self.unit, layout.n_blocks)
-            X, known, given = self._given(first, last)
-            proba, out = no_proba, nothing
-            if consume is None:
-                out = tree.blank()
-            else:
-                proba = np.empty((len(X), engine.n_states), dtype=engine.dtype)
-            with engine.space(self.logarithms, known) as space:
-                kernel(
-                    *given, layout.opens, layout.closes, self.weights,
-                    self._before[first * W : last * W], self._after[first * W : last * W],
-                    self._zeros, self.operands, self.chain, space, self.evidence,
-                    proba.reshape(-1), out,
-                )  # fmt: skip
-                alarm = bool(space.alarm[0])
-            if alarm:
-                doubtful.append(first)
-            elif consume is None:
-                tree.add(first // self.unit, out)
-            else:
-                consume(layout.rows(first, last)[0], proba)
-
-        self.workers.run(iter(firsts), work)
-        return doubtful
-
-
-def swept(
-    engine: ChainEngine,
-    model: ChainModel,
-    observations: Observations,
-    layout: Layout,
-    weights: Array,
-    workers: Workers,
-    consume: Consumer | None = None,
-) -> tuple[Array | None, Array]:
-    """The statistic of all sequences and the log-likelihood of every piece.
-
-    What linear space cannot hold is done again in logarithms: segments of whole sequences by themselves, all
-    where it happens in a sequence of several blocks.
-
-    Parameters
-    ----------
-    weights : array of shape (n_sequences,)
-        Of the sequences.
-    consume : function, optional
-        ``consume(first_row, proba)`` is given the probabilities of the states of every segment, in any order
-        and from any thread; then there is no statistic.
-    """
-    given = engine, model, observations, layout, weights, workers
-    tree, work = Tree(engine.size), Pass(*given)
-    firsts = range(0, layout.n_blocks, work.unit)
-    work.messages()
-    doubtful = list(firsts) if work.alarm else work.segments(tree, consume, firsts)
-    if doubtful:
-        again = Pass(*given, logarithms=True)
-        long = {block // work.unit for first, last in layout.long for block in range(first, last)}
-        if any(first // work.unit in long for first in doubtful):
-            tree, doubtful = Tree(engine.size), list(firsts)
-        again.messages()
-        again.segments(tree, consume, doubtful)
-        for first in doubtful:
-            begin, end = layout.blocks[[first, min(first + work.unit, layout.n_blocks)]]
-            work.evidence[begin:end] = again.evidence[begin:end]
-    return tree.total() if consume is None else None, work.evidence
 
 
 def engine_threads(engine: ChainEngine) -> AbstractContextManager[None]:

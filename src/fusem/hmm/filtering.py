@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from fusem.data import open_rows
-from fusem.em.values import first_infinite
 from fusem.em.workers import Workers
 from fusem.hmm.decoding import Decoding, has_missing
 from fusem.hmm.engine import ChainEngine
 from fusem.hmm.forecast import Forecast, check_steps
-from fusem.hmm.rows import Filter, RowDensities, filtered, flat_chain
+from fusem.hmm.sequence_filter import Filter, RowDensities, filtered, flat_chain
 
 Array = NDArray[np.float64]
 
@@ -176,14 +174,10 @@ class OnlineFilter:
         return proba[0] if single else proba
 
     def _checked_densities(self, X: Array) -> Array:
-        if np.isinf(X).any():
-            problem = first_infinite(open_rows(X))
-            assert problem is not None
-            raise problem
         observations = self._model._observe(X, None, self._d)
+        missing = has_missing(observations, self._family)
         with Workers(1) as workers:
             self._model._check_values(observations, self._parameters.components, workers)
-        missing = has_missing(observations, self._family)
         if missing not in self._densities:
             given = self._family, self._model.n_components, self._d, X.dtype, missing
             self._densities[missing] = RowDensities(ChainEngine(*given), self._parameters)

@@ -20,7 +20,8 @@ from fusem.exceptions import (
     warn,
 )
 from fusem.hmm import chain_prior
-from fusem.hmm.engine import ChainEngine, ChainModel, swept
+from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.forward_backward import swept
 from fusem.hmm.layout import Ints
 from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.hmm.observations import Observations

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fusem.hmm.decoding import Decoding
 from fusem.hmm.engine import ChainModel
 from fusem.hmm.observations import is_list_of_sequences
-from fusem.hmm.rows import filtered, refuse_impossible
+from fusem.hmm.sequence_filter import filtered, refuse_impossible
 
 Array = NDArray[np.float64]
 

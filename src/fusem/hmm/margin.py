@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.hmm.decoding import Decoding
-from fusem.hmm.rows import (
+from fusem.hmm.sequence_filter import (
     CALL_ROWS,
     RowDensities,
     each_sequence,

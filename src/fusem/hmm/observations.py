@@ -83,8 +83,8 @@ def start_rows(observations: Observations) -> NDArray[np.float64]:
     step = max(1, observations.n_rows // START_ROWS)
     rows = np.concatenate(
         [
-            observations.part(first, min(first + 65536 * step, observations.n_rows))[::step]
-            for first in range(0, observations.n_rows, 65536 * step)
+            observations.part(first, min(first + PART * step, observations.n_rows))[::step]
+            for first in range(0, observations.n_rows, PART * step)
         ]
     )
     rows = of_ordinary_size(rows[~np.isnan(rows).any(axis=1)])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from fusem.hmm.decoding import Decoding
-from fusem.hmm.rows import filtered, flat_chain, refuse_impossible
+from fusem.hmm.sequence_filter import filtered, flat_chain, refuse_impossible
 from fusem.kernels.chain_rows import draw_paths
 
 Array = NDArray[np.float64]

@@ -8,10 +8,9 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
 from fusem.hmm.known_states import means_of_known
-from fusem.hmm.observations import Observations, start_rows
+from fusem.hmm.observations import PART, Observations, start_rows
 
 Array = NDArray[np.float64]
-PART = 65536  # rows looked at at a time
 
 
 def start_means(

@@ -126,7 +126,6 @@ class Completion:
     def __init__(self, engine: Engine, model: Model, operands: Any, fill: bool) -> None:
         self.engine, self.model, self.operands, self.fill = engine, model, operands, fill
         self.begun = False
-        self._masked = engine.family.kernels.masked
         self._pass = engine.next_pass()
         # writeable: read-only arrays are another type, for which all would be compiled again
         self._means = np.array(model.components[0]).ravel()
