@@ -211,6 +211,31 @@ def test_evidence_for_another_state_after_a_thousand_rows_is_not_lost(n_states, 
     check_statistic(given, np.ones(len(lengths)), engine.view(statistic), work)
 
 
+@pytest.mark.parametrize("n_states", [2, 11])
+@pytest.mark.parametrize("lengths", [[1, 1], [2, 3, 30]])
+@pytest.mark.parametrize("value", [40.0, 17.0])
+def test_rows_that_only_an_unreachable_state_explains(n_states, lengths, value):
+    """However far its state is from a row, the only way there is has a likelihood."""
+    given = chain("gaussian_diag", n_states, lengths)
+    means = np.full((n_states, 2), value)
+    means[0] = 0.0
+    components = given.family.from_covariances(means, np.ones((n_states, 2)))
+    moves, start = np.eye(n_states), np.zeros(n_states)
+    start[0] = 1.0
+    given = given._replace(
+        model=ChainModel(start, moves, components),
+        emission=given.emission._replace(means=means, covariances=np.ones((n_states, 2))),
+        X=np.full(given.X.shape, value),
+    )
+    with Workers(1) as workers:
+        engine, arguments = engine_and(given, None, workers)
+        statistic, evidence = swept(*arguments)
+        work = Pass(*arguments)
+    work.evidence[:] = evidence
+    check_statistic(given, np.ones(len(lengths)), engine.view(statistic), work)
+    np.testing.assert_allclose(evidence, given.lengths * (-(value**2) - np.log(2.0 * np.pi)))
+
+
 def test_lengths_that_are_none_are_refused():
     for lengths, said in (
         ([3, 3], "sum to 6, but there are 7 rows"),

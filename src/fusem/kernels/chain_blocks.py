@@ -8,8 +8,7 @@ vector the matrix costs more than to go along the sequence twice (`forward_backw
 
 from __future__ import annotations
 
-from fusem.kernels.chain_linear import scale_of
-from fusem.kernels.chain_narrow import CONFLICT
+from fusem.kernels.chain_linear import CONFLICT, scale_of
 from fusem.kernels.forward_backward import block_factors
 from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import Kernel

@@ -13,6 +13,8 @@ from fusem.kernels.simd import lanes, store
 from fusem.kernels.states import exponent, power_of_two
 from fusem.kernels.transpose import GROUP, transpose_group
 
+CONFLICT = 1e-40  # of what a product could leave: less may be all that rounding to 0 lost
+LEAST = 1e-250  # of a sum at all: less has no digits to divide by
 # Less than e^-150 of the largest is 0: of four rows in a row the product of the least is no denormal.
 shares_of = bind(shares.py_func, NEGLIGIBLE=-150.0)
 
@@ -37,6 +39,13 @@ def factors(
                 m.shares_at + (k * stride + r) * bytes_, stride * bytes_, m.shares,
                 m.factor, (first + r) * width + k, width,
             )  # fmt: skip
+
+
+@helper
+def watch(m, s, most):
+    """Note where hardly anything is left of a sum: what was rounded to 0 before may have been more."""
+    if not (s > CONFLICT * most and s > LEAST):
+        m.alarm[0] = 1.0
 
 
 @helper

@@ -107,7 +107,7 @@ def join(m, row, width):
 
 
 @helper
-def leave(m, t, weight, width):
+def leave(m, t, width):
     """What no row after row t says, in beta; the probabilities of the states there."""
     for j in range(width):
         m.beta[j] = 0.0

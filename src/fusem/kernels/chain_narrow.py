@@ -5,13 +5,11 @@ A step costs the latency of one product and a few additions: nothing else waits 
 
 from __future__ import annotations
 
+from fusem.kernels.chain_linear import watch
 from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import filled, load_as, mul, scaled, store
 from fusem.kernels.states import moved, states_8
-
-CONFLICT = 1e-40  # of what is left of a probability after a product: less may be all that rounding to 0 lost
-
 
 nothing = states_8  # bound to `states_4` where all states fit
 
@@ -46,10 +44,12 @@ def mass_of(m, state, width):
 
 
 @helper
-def leave(m, t, weight, width):
+def leave(m, t, width):
     """What no row after row t says; the probabilities of the states there."""
     a = load_as(m.alpha, (t + 1) * width, nothing())
-    store(m.gamma, (t + 1) * width, scaled(1.0 / total(a), a))
+    s = total(a)
+    watch(m, s, 1.0)
+    store(m.gamma, (t + 1) * width, scaled(1.0 / s, a))
     return filled(1.0, nothing())
 
 
@@ -105,10 +105,3 @@ def mass_back(m, beta, width):
 def no_move(m, t, width):
     """No transition leads to row t."""
     store(m.factor, t * width, nothing())
-
-
-@helper
-def watch(m, s, most):
-    """Note where hardly anything is left: what was rounded to 0 before may have been more."""
-    if not s > CONFLICT * most:
-        m.alarm[0] = 1.0

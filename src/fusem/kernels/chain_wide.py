@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fusem.kernels.chain_narrow import CONFLICT
+from fusem.kernels.chain_linear import watch
 from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, element, filled, fma, load_as, mul, scaled, store
@@ -87,10 +87,12 @@ def mass_of(m, state, width):
 
 
 @helper
-def leave(m, t, weight, width):
+def leave(m, t, width):
     """What no row after row t says, in beta; the probabilities of the states there."""
     a, one = (t + 1) * width, filled(1.0, states_8())
-    share = 1.0 / sum_of(m.alpha, a, width)
+    s = sum_of(m.alpha, a, width)
+    watch(m, s, 1.0)
+    share = 1.0 / s
     for j in range(0, width, V):
         store(m.gamma, a + j, scaled(share, load_as(m.alpha, a + j, one)))
         store(m.beta, j, one)
@@ -118,8 +120,7 @@ def join(m, row, width):
         store(m.gamma, row + j, both)
         t, mass, ahead = add(t, both), add(mass, a), add(ahead, b)
     s = total(t)
-    if not s > CONFLICT * (total(mass) * total(ahead)):
-        m.alarm[0] = 1.0
+    watch(m, s, total(mass) * total(ahead))
     for j in range(row, row + width, V):
         store(m.gamma, j, scaled(1.0 / s, load_as(m.gamma, j, t)))
     return s

@@ -122,7 +122,7 @@ def run_backward(m, chain, begin, end, opens, closes, weight, width):
     for r in range(begin, end):
         m.weight[r] = weight
     if closes:
-        beta = leave(m, t, weight, width)
+        beta = leave(m, t, width)
     else:
         beta = resume_back(m, width)
         close(m, beta, t, width)

@@ -43,7 +43,7 @@ class ChainSpace(NamedTuple):
     gamma_at: int  # address of the block's first row
     top: NDArray[Any]  # (steps) logarithm of that factor
     weight: NDArray[Any]  # (steps) of the row's sequence
-    beta: NDArray[Any]  # (2, width) what the rows after here say
+    beta: NDArray[Any]  # (width) what the rows after here say
     moves: NDArray[Any]  # (width, width) expected transitions of a block
     alarm: NDArray[
         Any
