@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from fusem.hmm.engine import ChainModel
 from fusem.hmm.layout import Ints
-from fusem.hmm.observations import Observations
+from fusem.hmm.observations import PART, Observations
 
 UNKNOWN = -1
-PART = 65536  # rows looked at at a time
 
 
 def check_states(states: Any, n_rows: int, n_components: int) -> Ints | None:
