@@ -54,3 +54,16 @@ def all_paths(start: Array, transitions: Array, densities: Array) -> tuple[Array
     first, moves = logarithms(start), logarithms(transitions)
     total = first[paths[:, 0]] + densities[np.arange(n), paths].sum(axis=1)
     return paths, total + moves[paths[:, :-1], paths[:, 1:]].sum(axis=1)
+
+
+def best_path(start: Array, transitions: Array, densities: Array) -> tuple[float, Array]:
+    """The largest log p(path, rows), and a path that has it."""
+    moves, value, origins = logarithms(transitions), logarithms(start) + densities[0], []
+    for row in densities[1:]:
+        ways = value[:, None] + moves
+        origins.append(ways.argmax(axis=0))
+        value = ways.max(axis=0) + row
+    path = [int(value.argmax())]
+    for origin in reversed(origins):
+        path.append(int(origin[path[-1]]))
+    return float(value.max()), np.array(path[::-1])

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.engine import ChainModel
 from fusem.hmm.forward_backward import Pass, swept
 from fusem.hmm.layout import check_lengths, layout_of
-from fusem.hmm.observations import Observations
-from fusem.hmm.path import Paths, whole_sequences
 from tests.comparison import assert_bit_identical
 from tests.hmms import GAUSSIANS, chain, densities, engine_and, expected, run
 from tests.reference_hmm import all_paths, smoothed
@@ -91,57 +89,6 @@ def test_everything_equals_the_sum_over_all_paths(n_states):
     np.testing.assert_allclose(statistic.moves, moves, rtol=1e-11)
     twin = smoothed(given.model.start, given.model.transitions, densities(given))
     np.testing.assert_allclose(twin[2], moves, rtol=1e-11)
-
-
-@pytest.mark.parametrize("n_states", [2, 6, 11])
-def test_the_best_path_is_the_best_of_all(n_states):
-    given = chain("gaussian_diag", n_states, [4, 3, 1])
-    evidence, path = best(given)
-    for part, found, value in zip(
-        np.split(densities(given), np.cumsum(given.lengths)[:-1]),
-        np.split(path, np.cumsum(given.lengths)[:-1]),
-        evidence,
-        strict=True,
-    ):
-        paths, total = all_paths(given.model.start, given.model.transitions, part)
-        assert found.tolist() == paths[np.argmax(total)].tolist()
-        np.testing.assert_allclose(value, total.max(), rtol=1e-12)
-
-
-def best(given, n_jobs=1):
-    """Best paths of all sequences."""
-    observations = Observations(given.X, given.lengths)
-    engine = ChainEngine(given.family, len(given.model.start), given.X.shape[1], float)
-    with Workers(n_jobs) as workers:
-        paths = Paths(engine, given.model, observations, workers)
-    return paths.evidence, paths.states
-
-
-@pytest.mark.parametrize("n_states", [3, 6, 11])
-def test_the_best_path_of_a_long_sequence_is_that_of_one_block(n_states):
-    given = chain("gaussian_diag", n_states, [2, 6000, 1, 700])
-    evidence, path = best(given, n_jobs=2)
-    log_start = np.log(given.model.start)
-    log_moves, logp = np.log(given.model.transitions), densities(given)
-    for number, (first, last) in enumerate(((0, 2), (2, 6002), (6002, 6003), (6003, 6703))):
-        value = log_start + logp[first]
-        origins = []
-        for t in range(first + 1, last):
-            both = value[:, None] + log_moves
-            origins.append(both.argmax(axis=0))
-            value = both.max(axis=0) + logp[t]
-        state = int(value.argmax())
-        np.testing.assert_allclose(evidence[number], value.max(), rtol=1e-12)
-        for t in range(last - 1, first - 1, -1):
-            assert path[t] == state
-            if t > first:
-                state = int(origins[t - first - 1][state])
-
-
-def test_runs_of_blocks_cover_all_once():
-    layout = layout_of(np.array([10, 300, 20, 30, 700, 5]), 256)
-    covered = [block for first, last in whole_sequences(layout, 2) for block in range(first, last)]
-    assert covered == list(range(layout.n_blocks))
 
 
 @pytest.mark.parametrize("steps", [256, 512])

@@ -6,7 +6,9 @@ import hashlib
 import queue
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,12 +55,17 @@ def kernel_name(family: Any) -> str:
 
     fusem's own sources are part of the key of the cache; of others the name has a hash.
     """
-    code = family.kernels.tile.log_density.py_func.__code__
+    return f"{family.NAME}{suffix_of(family.kernels.tile.log_density.py_func.__code__)}"
+
+
+@cache
+def suffix_of(code: CodeType) -> str:
+    """A hash of the file or the code, nothing for fusem's own."""
     source = Path(code.co_filename)
     if Path(__file__).parents[1] in source.parents:
-        return str(family.NAME)
+        return ""
     text = source.read_bytes() if source.is_file() else code.co_code + repr(code.co_consts).encode()
-    return f"{family.NAME}_{hashlib.sha256(text).hexdigest()[:12]}"
+    return f"_{hashlib.sha256(text).hexdigest()[:12]}"
 
 
 def kernels_of(family: Any, missing: bool, arithmetic: str) -> ChainKernels:
@@ -164,6 +171,7 @@ class ChainEngine:
             weight=aligned(steps, np.float64),
             beta=aligned(W, np.float64),
             moves=aligned(W * W, np.float64),
+            ways=aligned(W * W, np.float64),
             alarm=aligned(1, np.float64),
             known=NOTHING_KNOWN,
         )

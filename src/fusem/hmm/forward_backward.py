@@ -13,12 +13,13 @@ from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel, kernels_of
 from fusem.hmm.layout import Layout
 from fusem.hmm.observations import Observations
-from fusem.hmm.traversal import CALL_BLOCKS, NO_FLAGS, NOTHING, Traversal
+from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain_blocks import connect
 from fusem.kernels.policy import Kernel
 from fusem.kernels.states import ChainSpace
 
 Array = NDArray[np.float64]
+CALL_BLOCKS = 64  # of a pass along one sequence: short against Ctrl-C
 Consumer = Callable[[int, NDArray[Any]], None]
 
 

@@ -17,7 +17,6 @@ from fusem.kernels.states import ChainSpace
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
-CALL_BLOCKS = 64  # of a pass along one sequence: short against Ctrl-C
 NOTHING: Array = np.empty(0)
 NO_FLAGS: NDArray[np.bool_] = np.zeros(1, dtype=bool)
 
@@ -66,12 +65,17 @@ class Traversal:
 
     def given(self, first: int, last: int) -> tuple[NDArray[Any], Ints, tuple[Any, ...]]:
         """Rows of some blocks, their known states, and rows and blocks as every kernel takes them."""
-        rows = self.layout.rows(first, last)
-        X, known = self.observations.part(*rows), self.observations.known(*rows)
-        address, row_stride, column_stride, _ = location(X)
         blocks = self.layout.blocks[first : last + 1]
+        return self.rows_given(*self.layout.rows(first, last), blocks, self.layout.pieces)
+
+    def rows_given(
+        self, begin: int, end: int, blocks: Ints, pieces: Ints
+    ) -> tuple[NDArray[Any], Ints, tuple[Any, ...]]:
+        """The same of rows whose blocks and pieces are given."""
+        X, known = self.observations.part(begin, end), self.observations.known(begin, end)
+        address, row_stride, column_stride, _ = location(X)
         return X, known, (
-            address, row_stride, column_stride, self.engine.d, blocks, self.layout.pieces,
+            address, row_stride, column_stride, self.engine.d, blocks, pieces,
         )  # fmt: skip
 
     def block_matrices(self, kernel: Kernel) -> Array:

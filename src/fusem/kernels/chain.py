@@ -27,6 +27,7 @@ STEPS = (
     "resume", "resume_back", "retreat", "retreat_only",
 )  # fmt: skip
 READING = ("factors", "in_logarithms", "scale_of")
+PATH_STEPS = ("advance", "enter", "keep", "resume", "through")
 
 
 class ChainKernels(NamedTuple):
@@ -36,14 +37,6 @@ class ChainKernels(NamedTuple):
     forward: Kernel
     backward: Kernel
     matrices: Kernel | None  # of blocks, where all states fit a vector
-
-
-class PathKernels(NamedTuple):
-    """Kernels of the best path."""
-
-    forward: Kernel | None  # where the states do not fit a vector
-    matrices: Kernel | None  # where they do
-    trace: Kernel
 
 
 @helper
@@ -115,31 +108,21 @@ def chain_kernels(
 
 
 @cache
-def path_kernels(name: str, log_density: Any, arithmetic: str) -> PathKernels:
-    """Bind the templates of the best path to a family's tile kernel."""
+def path_kernel(name: str, log_density: Any, arithmetic: str) -> Kernel:
+    """Bind the template of the best path to a family's tile kernel."""
     block_factors = bind(
         forward_backward.block_factors.py_func, log_density=log_density, factors=chain_log.factors
     )
-    names = "enter", "resume", "advance"
-    steps = steps_of(chain_best, names)
+    steps = steps_of(chain_best, PATH_STEPS)
     if arithmetic in VECTORS:
-        nothing = VECTORS[arithmetic]["nothing"]
         steps = {
-            step: bind(helper_.py_func, nothing=nothing)
-            for step, helper_ in steps_of(chain_best_narrow, names).items()
+            step: bind(helper_.py_func, **VECTORS[arithmetic])
+            for step, helper_ in steps_of(chain_best_narrow, PATH_STEPS).items()
         }
-    run = bind(viterbi.run.py_func, **steps)
-
-    def kernel(template: Any, **more: Any) -> Kernel:
-        own = f"{name}_best_{template.__name__}_{arithmetic}"
-        return Kernel(template, own, block_factors=block_factors, **more)
-
-    fits = arithmetic in VECTORS
-    return PathKernels(
-        forward=None if fits else kernel(viterbi.forward, run=run),
-        matrices=kernel(viterbi.matrices, **VECTORS[arithmetic]) if fits else None,
-        trace=kernel(viterbi.trace, run=run),
-    )
+    through = steps.pop("through")
+    meet = bind(viterbi.meet.py_func, through=through)
+    own = f"{name}_best_{arithmetic}"
+    return Kernel(viterbi.climb, own, block_factors=block_factors, meet=meet, **steps)
 
 
 @cache

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import add, element, filled, load_as, store, where_less
-from fusem.kernels.states import states_8
+from fusem.kernels.simd import add, element, filled, larger, load_as, store, where_less
+from fusem.kernels.states import states_8, store_whole
 
 LANES = 8
 
@@ -20,14 +22,14 @@ def enter(m, chain, t, width):
 
 
 @helper
-def resume(m, width):
-    """The state before the block."""
-    return 0
+def resume(m, t, width):
+    """The state before row t of the block."""
+    return t * width
 
 
 @helper
-def advance(m, chain, state, t, scale, width):
-    """The state after row t; the states before that the best paths came from, as numbers, in gamma."""
+def advance(m, chain, state, t, origins, at, width):
+    """The state after row t; where its best paths came from, into `origins` at an element."""
     place = (t + 1) * width
     for j in range(0, width, LANES):
         origin, first = states_8(), filled(element(m.alpha, state), states_8())
@@ -36,17 +38,33 @@ def advance(m, chain, state, t, scale, width):
             before = filled(element(m.alpha, state + i), best)
             other = add(before, load_as(chain.forth, i * width + j, best))
             origin = where_less(best, other, filled(float(i), best), origin)
-            best = where_less(best, other, other, best)
-        store(m.gamma, place + j, origin)
+            best = larger(other, best)
+        store_whole(origins, at + j, origin)
         store(m.alpha, place + j, add(best, load_as(m.factor, t * width + j, best)))
     return place
 
 
 @helper
-def best_of(values, at, width):
-    """The first of the largest of a row."""
-    best = 0
-    for j in range(1, width):
-        if values[at + j] > values[at + best]:
-            best = j
-    return best
+def keep(m, state, width):
+    """Write down the state: the one before the next block."""
+    for j in range(width):
+        m.alpha[j] = m.alpha[state + j]
+
+
+@helper
+def through(m, chain, begin, end, ways, width):
+    """Best ways from each state before row `begin` to each one at the last row before `end`."""
+    for i in range(width):
+        for j in range(width):
+            m.alpha[begin * width + j] = 0.0 if i == j else -math.inf
+        for t in range(begin, end):
+            for j in range(0, width, LANES):
+                first = filled(element(m.alpha, t * width), states_8())
+                best = add(first, load_as(chain.forth, j, first))
+                for k in range(1, width):
+                    before = filled(element(m.alpha, t * width + k), best)
+                    best = larger(add(before, load_as(chain.forth, k * width + j, best)), best)
+                factor = load_as(m.factor, t * width + j, best)
+                store(m.alpha, (t + 1) * width + j, add(best, factor))
+        for j in range(width):
+            ways[i * width + j] = m.alpha[end * width + j]

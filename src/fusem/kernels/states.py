@@ -45,6 +45,7 @@ class ChainSpace(NamedTuple):
     weight: NDArray[Any]  # (steps) of the row's sequence
     beta: NDArray[Any]  # (width) what the rows after here say
     moves: NDArray[Any]  # (width, width) expected transitions of a block
+    ways: NDArray[Any]  # (width, width) best ways through the first rows of a block
     alarm: NDArray[
         Any
     ]  # (1) whether a sum lost what it should hold: to be done again in logarithms
@@ -103,48 +104,70 @@ def moved(typing_context, states, matrix):
 
 
 def _ways(context, builder, states, matrix, arguments):
-    """states_i + matrix_ij for every i, as vectors over j."""
+    """states_i + (matrix_ij + factor_j) for every i, over j: the sum in brackets waits for nothing."""
     lanes = states.lanes
     side = lanes if lanes < 16 else int(lanes**0.5)
     rows = lanes // side
-    value, array = arguments
+    value, array, factor = arguments
     for i in range(side):
         place = context.get_constant(types.intp, i * side)
         pointer, size = pointer_to(context, builder, matrix, array, place, side)
         row = builder.load(pointer)
         row.align = size
+        row = builder.fadd(row, factor)
         row = shuffle(builder, row, row, list(range(side)) * rows)
         chosen = [i + r * side for r in range(rows) for _ in range(side)]
         yield builder.fadd(shuffle(builder, value, value, chosen), row)
 
 
 @intrinsic
-def best_moved(typing_context, states, matrix):
-    """The largest of states_i + matrix_ij over i; `states` may also be all rows of a square matrix."""
+def best_moved(typing_context, states, matrix, factor):
+    """The largest of states_i + matrix_ij + factor_j over i.
+
+    `states` may also be all rows of a square matrix; `factor` has the lanes of one.
+    """
 
     def codegen(context, builder, signature, arguments):
         ways = list(_ways(context, builder, states, matrix, arguments))
         while len(ways) > 1:  # a tree: fewer comparisons wait for each other
             pairs = zip(ways[::2], ways[1::2])
-            ways = [builder.select(builder.fcmp_ordered(">=", a, b), a, b) for a, b in pairs]
+            ways = [builder.select(builder.fcmp_ordered(">", a, b), a, b) for a, b in pairs]
         return ways[0]
 
-    return states(states, matrix), codegen
+    return states(states, matrix, factor), codegen
 
 
 @intrinsic
-def best_origin(typing_context, states, matrix, best):
-    """The first i with states_i + matrix_ij = best_j, as a number."""
+def best_origin(typing_context, states, matrix, factor, best):
+    """The first i with states_i + matrix_ij + factor_j = best_j, as a number."""
 
     def codegen(context, builder, signature, arguments):
-        ways = list(_ways(context, builder, states, matrix, arguments[:2]))
+        ways = list(_ways(context, builder, states, matrix, arguments[:3]))
         origin = constant(states.ir, 0.0)
         for i in reversed(range(len(ways))):
-            here = builder.fcmp_ordered("==", ways[i], arguments[2])
+            here = builder.fcmp_ordered("==", ways[i], arguments[3])
             origin = builder.select(here, constant(states.ir, float(i)), origin)
         return origin
 
-    return states(states, matrix, states), codegen
+    return states(states, matrix, factor, states), codegen
+
+
+@intrinsic
+def store_whole(typing_context, array, index, vector):
+    """Store whole numbers ≥ 0 at element `index` of a flat array of unsigned integers."""
+
+    def codegen(context, builder, signature, arguments):
+        array_type, _, kind = signature.args
+        array_value, offset, value = arguments
+        data = context.make_array(array_type)(context, builder, array_value).data
+        small = ir.IntType(array_type.dtype.bitwidth)
+        value = builder.fptosi(value, ir.VectorType(ir.IntType(32), kind.lanes))
+        value = builder.trunc(value, ir.VectorType(small, kind.lanes))
+        pointer = builder.bitcast(builder.gep(data, [offset]), value.type.as_pointer())
+        builder.store(value, pointer).align = 1
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, vector), codegen
 
 
 @intrinsic

@@ -1,180 +1,162 @@
-"""Templates of the most probable path: forth with maxima, and back along the states that these came from.
+"""The most probable path: forth with maxima, whose origins are kept as small numbers, and back along these.
 
-Between the blocks of a long sequence stand the log-probabilities of the best paths to every state, or, with
-few states, the matrices of the blocks (see `chain_blocks`), in which maxima take the place of sums.
+Stretches of a long sequence are gone through at the same time. Where one begins, nothing is known of the row
+before; but after some rows the best paths from all states to all states pass through one and the same (they
+meet), and from there on the way is the same but for a constant, whatever was before. So
+
+    best(i → j) = head_i + state_j          i before the stretch, j at its end
+
+and one short recursion over the stretches finds the rest. The rows before the meeting are done again when the
+state before them is known. A chain in which paths cannot meet (one that never comes back) goes step by step.
 """
 
 from __future__ import annotations
 
 import math
 
-from fusem.kernels.chain_best import advance, best_of, enter, resume
+from fusem.kernels.chain_best import advance, enter, keep, resume, through
 from fusem.kernels.forward_backward import block_factors
 from fusem.kernels.policy import Kernel, helper
-from fusem.kernels.simd import add, load_as, store
-from fusem.kernels.states import best_moved, repeated, states_8, states_64
+from fusem.kernels.simd import element
 
-nothing, all_rows = states_8, states_64  # bound to those of four states where all fit
+FIRST_LOOK = 16  # rows of each of the two parts in whose middle paths may meet
 
 
 @helper
-def run(m, chain, begin, end, opens, width):
-    """The best way to every state at every row of a piece."""
-    t = begin
-    if opens:
-        state = enter(m, chain, t, width)
-        t += 1
-    else:
-        state = resume(m, width)
-    while t < end:
-        state = advance(m, chain, state, t, 1.0, width)
-        t += 1
+def best_of(values, at, width):
+    """The first of the largest of a row."""
+    best = 0
+    for j in range(1, width):
+        if values[at + j] > values[at + best]:
+            best = j
+    return best
 
 
-def forward(
+@helper
+def common_state(first, second, width):
+    """The state that all best ways of two parts one after the other have between them, or −1."""
+    common = -1
+    for i in range(width):
+        for j in range(width):
+            best, state = -math.inf, -1
+            for k in range(width):
+                way = first[i * width + k] + second[k * width + j]
+                if way > best:
+                    best, state = way, k
+            if common < 0:
+                common = state
+            elif state >= 0 and first[i * width + common] + second[common * width + j] < best:
+                return -1
+    return common
+
+
+@helper
+def joined(first, second, scratch, width):
+    """Best ways through both of two parts, in place of those of the first."""
+    for i in range(width):
+        for j in range(width):
+            scratch[j] = -math.inf
+            for k in range(width):
+                scratch[j] = max(scratch[j], first[i * width + k] + second[k * width + j])
+        for j in range(width):
+            first[i * width + j] = scratch[j]
+
+
+@helper
+def meet(m, chain, rows, head, width):
+    """Row before which the best paths have met, the state before it in alpha; −1 if not in half the rows."""
+    begin = half = FIRST_LOOK
+    through(m, chain, 0, begin, m.ways, width)
+    while begin + half <= rows // 2:
+        through(m, chain, begin, begin + half, m.moves, width)
+        common = common_state(m.ways, m.moves, width)
+        begin += half
+        if common >= 0:
+            for i in range(width):
+                head[i] = m.ways[i * width + common]
+                m.alpha[begin * width + i] = m.moves[common * width + i]
+            return begin
+        joined(m.ways, m.moves, m.beta, width)
+        half = begin
+    return -1
+
+
+def climb(
     address,  # IN  of the rows, any strides
     row_stride,
     column_stride,
     d,
-    blocks,  # IN  (blocks + 1) pieces a block begins with: parts of one sequence
-    pieces,
-    opens,
-    log_weights,
-    operands,
+    blocks,  # IN  (blocks + 1) pieces a block begins with
+    pieces,  # IN  (pieces + 1) rows a piece begins with
+    opens,  # IN  (pieces) whether a sequence begins there
+    closes,  # IN  (pieces) whether a sequence ends there
+    log_weights,  # IN  (K) zeros
+    operands,  # IN  the family's
     chain,  # IN  logarithms
-    m,  # INOUT its alpha begins with the row before the first block
-    ends,  # OUT (blocks · width) best log-probabilities of each block's last row
+    m,  # SCRATCH
+    before,  # IN  (width) best log-probabilities of the row before, or empty: to be met
+    head,  # OUT (width) from each state before the stretch to where they meet
+    ends,  # OUT (width) best log-probabilities of the last row, up to what came before the meeting
+    evidence,  # OUT (pieces) those of the best path of a sequence, where it closes
+    last_state,  # OUT (pieces) its state there
+    origins,  # OUT (rows · width) the state before, of the best path to each state
 ):
-    """The best way to every state at the end of every block."""
-    width, origin = chain.start.size, pieces[blocks[0]]
+    """The best way to every state at every row; returns the rows before the meeting, −1 if there was none."""
+    width, origin, met = chain.start.size, pieces[blocks[0]], 0
+    for j in range(before.size):
+        m.alpha[j] = before[j]
     for block in range(blocks.size - 1):
         begin, last = blocks[block], blocks[block + 1]
         row, rows = pieces[begin] - origin, pieces[last] - pieces[begin]
         block_factors(
             address, row_stride, column_stride, row, rows, d, log_weights, operands, m, width
         )
-        run(m, chain, 0, rows, opens[begin], width)
-        for j in range(width):
-            m.alpha[j] = m.alpha[rows * width + j]
-            ends[block * width + j] = m.alpha[j]
+        for piece in range(begin, last):
+            t, end = pieces[piece] - origin - row, pieces[piece + 1] - origin - row
+            if opens[piece]:
+                state = enter(m, chain, t, width)
+                t += 1
+            else:
+                if block == 0 and before.size == 0:
+                    met = t = meet(m, chain, end, head, width)
+                    if met < 0:
+                        return -1
+                state = resume(m, t, width)
+            while t < end:
+                state = advance(m, chain, state, t, origins, (row + t) * width, width)
+                t += 1
+            keep(m, state, width)
+            if closes[piece]:
+                last_state[piece] = best_of(m.alpha, 0, width)
+                evidence[piece] = m.alpha[last_state[piece]]
+    for j in range(width):
+        ends[j] = m.alpha[j]
+    return met
 
 
-def matrices(
-    address,
-    row_stride,
-    column_stride,
-    d,
-    blocks,
-    pieces,
-    opens,
-    log_weights,
-    operands,
-    chain,
-    m,
-    out,  # OUT (blocks · width · width) best from state to state; where a sequence opens the first row alone
-):
-    """The best ways through every block."""
-    width, origin = chain.start.size, pieces[blocks[0]]
-    for block in range(blocks.size - 1):
-        piece, place = blocks[block], block * width * width
-        row, rows = pieces[piece] - origin, pieces[piece + 1] - pieces[piece]
-        block_factors(
-            address, row_stride, column_stride, row, rows, d, log_weights, operands, m, width
-        )
-        for i in range(place, place + width * width):
-            out[i] = -math.inf
-        t = 0
-        if opens[piece]:
-            first = load_as(m.factor, 0, nothing())
-            store(out, place, add(load_as(chain.start, 0, first), first))
-            t = 1
-        else:
-            for i in range(width):
-                out[place + i * (width + 1)] = 0.0
-        state = load_as(out, place, all_rows())
-        while t < rows:
-            factor = load_as(m.factor, t * width, nothing())
-            state = add(best_moved(state, chain.forth), repeated(factor, state))
-            t += 1
-        store(out, place, state)
-
-
-def trace(
-    address,
-    row_stride,
-    column_stride,
-    d,
-    blocks,
+def _trace(
+    first,  # pieces of the stretch
+    last,
     pieces,
     opens,
     closes,
-    before,  # IN  (blocks · width) of the row before each block that does not open a sequence
-    after,  # IN  (blocks) state of the last row of each block that does not close one, or −1
-    log_weights,
-    operands,
-    chain,
-    m,  # SCRATCH; its beta begins with the state of the last row where `after` does not say
-    evidence,  # OUT (pieces) log-probability of path and rows, where a sequence closes
+    last_state,  # IN  (pieces)
+    state,  # of the last row, where no sequence closes there
+    origins,  # IN  (rows · width)
+    width,
     path,  # OUT (rows) the states
 ):
-    """Write the most probable states of some blocks, from the last to the first."""
-    width, origin = chain.start.size, pieces[blocks[0]]
-    for block in range(blocks.size - 2, -1, -1):
-        begin, last = blocks[block], blocks[block + 1]
-        row, rows = pieces[begin] - origin, pieces[last] - pieces[begin]
-        block_factors(
-            address, row_stride, column_stride, row, rows, d, log_weights, operands, m, width
-        )
-        for j in range(width):
-            m.alpha[j] = before[block * width + j] if not opens[begin] else 0.0
-        for piece in range(last - 1, begin - 1, -1):
-            a, b = pieces[piece] - origin - row, pieces[piece + 1] - origin - row
-            run(m, chain, a, b, opens[piece], width)
-            if closes[piece]:
-                state = best_of(m.alpha, b * width, width)
-                evidence[piece] = m.alpha[b * width + state]
-            else:
-                state = int(after[block]) if after[block] >= 0 else int(m.beta[0])
-            for t in range(b - 1, a - 1, -1):
-                path[row + t] = state
-                if t > a or not opens[piece]:
-                    state = int(m.gamma[(t + 1) * width + state])
-            m.beta[0] = float(state)
+    """Write the states of the best path; returns that of the row before."""
+    origin = pieces[first]
+    for piece in range(last - 1, first - 1, -1):
+        a, b = pieces[piece] - origin, pieces[piece + 1] - origin
+        if closes[piece]:
+            state = last_state[piece]
+        for t in range(b - 1, a - 1, -1):
+            path[t] = state
+            if t > a or not opens[piece]:
+                state = element(origins, t * width + state)
+    return state
 
 
-def _connect(
-    matrices,  # IN  (blocks · width · width)
-    first,  # IN  blocks of one sequence
-    last,
-    width,
-    before,  # OUT (blocks · width) best log-probabilities of the row before each block but the first
-    after,  # OUT (blocks) best state of the last row of each block but the last
-):
-    """The best states between the blocks of a sequence."""
-    square = width * width
-    for block in range(first, last - 1):
-        place, to = block * square, (block + 1) * width
-        for j in range(width):
-            best = -math.inf if block > first else matrices[place + j]
-            if block > first:
-                for i in range(width):
-                    best = max(best, before[block * width + i] + matrices[place + i * width + j])
-            before[to + j] = best
-    state, top = 0, -math.inf
-    for j in range(width):
-        for i in range(width):
-            value = before[(last - 1) * width + i] + matrices[(last - 1) * square + i * width + j]
-            if value > top:
-                top, state = value, j
-    for block in range(last - 1, first, -1):
-        place, best, origin = block * square + state, -math.inf, 0
-        for i in range(width):
-            value = before[block * width + i] + matrices[place + i * width]
-            if value > best:
-                best, origin = value, i
-        state = origin
-        after[block - 1] = state
-    return 0
-
-
-connect_best = Kernel(_connect, "chain_connect_best")
+trace = Kernel(_trace, "chain_trace")

@@ -1,0 +1,122 @@
+"""The most probable path: that of all paths, and of the slow twin, however a long sequence is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fusem.em.workers import Workers
+from fusem.hmm import path
+from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.observations import Observations
+from fusem.hmm.path import Paths
+from tests.comparison import assert_bit_identical
+from tests.hmms import chain, densities
+from tests.reference_hmm import all_paths, best_path
+
+LONG = [2, 20_000, 1, 5_000, 30, 9_000]
+
+
+def best(given, n_jobs=2):
+    """Best paths of all sequences."""
+    observations = Observations(given.X, given.lengths)
+    engine = ChainEngine(given.family, len(given.model.start), given.X.shape[1], float)
+    with Workers(n_jobs) as workers:
+        return Paths(engine, given.model, observations, workers)
+
+
+def by_sequence(given, rows):
+    """Rows of each sequence."""
+    return np.split(rows, np.cumsum(given.lengths)[:-1])
+
+
+def check(given, paths):
+    """Log-probabilities and states are the twin's."""
+    found, log_densities = by_sequence(given, paths.states), by_sequence(given, densities(given))
+    for value, states, part in zip(paths.evidence, found, log_densities, strict=True):
+        largest, expected = best_path(given.model.start, given.model.transitions, part)
+        np.testing.assert_allclose(value, largest, rtol=1e-12)
+        np.testing.assert_array_equal(states, expected)
+
+
+@pytest.mark.parametrize("n_states", [2, 6, 11])
+def test_the_best_path_is_the_best_of_all(n_states):
+    given = chain("gaussian_diag", n_states, [4, 3, 1])
+    paths = best(given)
+    found = by_sequence(given, paths.states)
+    for part, states, value in zip(
+        by_sequence(given, densities(given)), found, paths.evidence, strict=True
+    ):
+        every, total = all_paths(given.model.start, given.model.transitions, part)
+        assert states.tolist() == every[np.argmax(total)].tolist()
+        np.testing.assert_allclose(value, total.max(), rtol=1e-12)
+
+
+def cut_short(monkeypatch):
+    """Stretches of as few rows as can be."""
+    monkeypatch.setattr(path, "LEAST_ROWS", 1)
+    monkeypatch.setattr(path, "STRETCHES", 1000)
+
+
+@pytest.mark.parametrize("n_states", [1, 3, 6, 11])
+def test_stretches_join_where_paths_meet(n_states, monkeypatch):
+    given = chain("gaussian_diag", n_states, LONG)
+    whole = best(given)
+    check(given, whole)
+    cut_short(monkeypatch)
+    paths = best(given)
+    assert (paths._met > 0).sum() >= 5
+    check(given, paths)
+    for once, again in ((paths, best(given, n_jobs=1)), (paths, best(given, n_jobs=3))):
+        assert_bit_identical(once.states, again.states)
+        assert_bit_identical(once.evidence, again.evidence)
+
+
+def test_a_wrong_path_is_seen():
+    given = chain("gaussian_diag", 3, [50, 3])
+    paths = best(given)
+    paths.states[40] = (paths.states[40] + 1) % 3
+    with pytest.raises(AssertionError):
+        check(given, paths)
+
+
+SLOW = 1e-6  # probability of a move in a chain whose paths meet late
+CHAINS = {
+    "one way": np.triu(np.full((3, 3), 1.0)) / np.array([[3.0], [2.0], [1.0]]),
+    "two apart": np.array([[0.6, 0.4, 0.0], [0.3, 0.7, 0.0], [0.0, 0.0, 1.0]]),
+    "circle": np.roll(np.eye(3), 1, axis=1),
+    "hardly ever": (1.0 - 3.0 * SLOW) * np.eye(3) + SLOW,
+}
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_paths_that_do_not_meet_are_found_one_stretch_after_the_other(kind, monkeypatch):
+    given = chain("gaussian_diag", 3, LONG)
+    # nothing but the moves tells the states apart
+    alike = given.emission._replace(means=np.zeros((3, 2)), covariances=np.ones((3, 2)))
+    components = given.family.from_covariances(alike.means, alike.covariances)
+    model = ChainModel(np.array([0.5, 0.3, 0.2]), CHAINS[kind], components)
+    given = given._replace(model=model, emission=alike, X=given.X + 0.1)
+    whole = best(given)
+    cut_short(monkeypatch)
+    paths = best(given)
+    assert (paths._met <= 0).all()
+    for one in (whole, paths):
+        check(given, one)
+
+
+def test_origins_that_do_not_fit_are_found_again(monkeypatch):
+    given = chain("gaussian_diag", 11, LONG)
+    cut_short(monkeypatch)
+    monkeypatch.setattr(path, "LEAST_KEPT", 1)
+    slabs = []
+    trace = Paths._trace
+    monkeypatch.setattr(Paths, "_trace", lambda self, slab: slabs.append(slab) or trace(self, slab))
+    check(given, best(given))
+    firsts = [slab[0].first for slab in slabs]
+    assert 0 in firsts[1:], "later rows are traced first"
+
+
+def test_many_states_have_wider_origins():
+    given = chain("gaussian_diag", 300, [40], d=1)
+    check(given, best(given))
