@@ -80,6 +80,31 @@ def test_a_wrong_path_is_seen():
         check(given, paths)
 
 
+@pytest.mark.parametrize("n_states", [2, 4, 6, 9])
+def test_of_equal_paths_one_is_taken_throughout(n_states, monkeypatch):
+    given = chain("gaussian_diag", n_states, LONG)
+    rng = np.random.default_rng(2)
+    moves = np.full((n_states, n_states), 1.0)
+    moves[: n_states // 2, n_states // 2 :] = moves[n_states // 2 :, : n_states // 2] = 1e-300
+    moves[0, -1] = moves[-1, 0] = 0.0
+    moves /= moves.sum(axis=1, keepdims=True)
+    alike = given.emission._replace(
+        means=np.zeros((n_states, 2)), covariances=np.ones((n_states, 2))
+    )
+    components = given.family.from_covariances(alike.means, alike.covariances)
+    model = ChainModel(np.full(n_states, 1.0 / n_states), moves, components)
+    given = given._replace(model=model, emission=alike, X=rng.normal(size=given.X.shape))
+    cut_short(monkeypatch)
+    paths = best(given)
+    with np.errstate(divide="ignore"):
+        start, log_moves = np.log(model.start), np.log(moves)
+    parts = by_sequence(given, densities(given)), by_sequence(given, paths.states)
+    for value, logs, states in zip(paths.evidence, *parts, strict=True):
+        of_path = start[states[0]] + log_moves[states[:-1], states[1:]].sum()
+        of_path += logs[np.arange(len(states)), states].sum()
+        np.testing.assert_allclose(of_path, value, rtol=1e-11)
+
+
 SLOW = 1e-6  # probability of a move in a chain whose paths meet late
 CHAINS = {
     "one way": np.triu(np.full((3, 3), 1.0)) / np.array([[3.0], [2.0], [1.0]]),

@@ -36,7 +36,6 @@ from fusem.kernels.compact import compact
 from fusem.kernels.missing import unrounded
 from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.mixture import mixture_kernels
-from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
@@ -128,6 +127,11 @@ def only(operands, k, d):
 
 
 @helper
+def take_back(m, operands, log_weights, resp, stats, start, tile, stride):
+    unrounded(m, operands.constant, log_weights, resp, stats, start, tile, stride)
+
+
+@helper
 def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     observed_densities(
         x, m, operands.high, operands.low, operands.matrix, log_weights.size, operands.constant,
@@ -136,9 +140,7 @@ def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
 
 
 @helper
-def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
-    n_components = log_weights.size
-    unrounded(m, operands.constant, log_weights, resp, stats, start - HEADER, tile, stride)
+def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_components, tile, stride):
     add_spreads(
         m, resp, operands.matrix, n_components, n_components, stats,
         start + n_components * (1 + d), d, tile, stride,
@@ -147,7 +149,13 @@ def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start,
 
 
 kernels = mixture_kernels(
-    NAME, log_density, accumulate, log_density_missing, accumulate_missing, only
+    NAME,
+    log_density,
+    accumulate,
+    log_density_missing,
+    accumulate_missing,
+    only,
+    take_back=take_back,
 )
 
 

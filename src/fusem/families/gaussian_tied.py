@@ -41,7 +41,6 @@ from fusem.kernels.linear import linear_forms, linear_sums
 from fusem.kernels.missing import unrounded
 from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.mixture import mixture_kernels
-from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.tile import fill_zeros
@@ -196,6 +195,11 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 
 @helper
+def take_back(m, operands, log_weights, resp, stats, start, tile, stride):
+    unrounded(m, operands.added, log_weights, resp, stats, start, tile, stride)
+
+
+@helper
 def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     observed_densities(
         x, m, operands.means, operands.means_low, operands.matrix, 1, operands.constant,
@@ -204,14 +208,13 @@ def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
 
 
 @helper
-def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
-    n_components, sums = log_weights.size, m.local
+def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_components, tile, stride):
+    sums = m.local
     first = n_components
     form = first + n_components * d
     second = form + 1 + d
     product = m.y[n_components * d * tile :]
     fill_zeros(sums, 0, sums.size)
-    unrounded(m, operands.added, log_weights, resp, stats, start - HEADER, tile, stride)
     weight_totals(resp, sums, 0, n_components, tile, stride)
     for k in range(n_components):
         y = k * d * tile
@@ -236,7 +239,9 @@ def spread_about_centre(sums, k, first, centre, c0, second, d):
             sums[second + i * (i + 1) // 2 + j] += cross
 
 
-kernels = mixture_kernels(NAME, log_density, accumulate, log_density_missing, accumulate_missing)
+kernels = mixture_kernels(
+    NAME, log_density, accumulate, log_density_missing, accumulate_missing, take_back=take_back
+)
 
 
 def moved(params: Params, flat: Array) -> Params:

@@ -333,11 +333,8 @@ def has_missing(observations: Observations, family: Any) -> bool:
 
 def refuse_missing(family: Any) -> None:
     """Raise where a family cannot leave single values out."""
-    if not family.kernels.masked:
-        remedy = "Drop the rows, or fill them in."
-        if family.NAME.startswith("gaussian"):
-            remedy = "covariance_type='diag' and 'spherical' leave them out."
+    if family.kernels.tile.log_density_missing is None:
         raise ValueError(
-            "X has missing values (NaN), which hidden Markov models take with independent columns only. "
-            f"{remedy}"
+            f"X has missing values (NaN), which {family.NAME} emissions do not take. Drop the rows, or fill "
+            "them in."
         )

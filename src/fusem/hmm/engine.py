@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import queue
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import CodeType
@@ -18,7 +18,8 @@ from fusem.em.blas import one_thread
 from fusem.em.sweep import SECONDS_PER_OPERATION
 from fusem.hmm.layout import Ints, Layout, layout_of, steps_per_block
 from fusem.hmm.observations import NOTHING_KNOWN
-from fusem.kernels.chain import ChainKernels, chain_kernels
+from fusem.kernels.chain import Emission
+from fusem.kernels.missing import missing_space
 from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.states import Chain, ChainSpace, width_of
 from fusem.kernels.tile import aligned, levels_of, workspace
@@ -68,13 +69,16 @@ def suffix_of(code: CodeType) -> str:
     return f"_{hashlib.sha256(text).hexdigest()[:12]}"
 
 
-def kernels_of(family: Any, missing: bool, arithmetic: str) -> ChainKernels:
-    """Kernels of a family."""
+def emission_of(family: Any, missing: bool) -> Emission:
+    """What chains call of a family, for rows with missing values or without."""
     name, kernels, tile = kernel_name(family), family.kernels, family.kernels.tile
-    density, sums = tile.log_density, tile.accumulate
-    if missing:
-        name, density, sums = f"{name}_missing", tile.log_density_missing, tile.accumulate_missing
-    return chain_kernels(name, density, sums, kernels.sums_read_scratch, arithmetic)
+    plain = Emission(name, tile.log_density, tile.accumulate, kernels.sums_read_scratch)
+    if not missing:
+        return plain
+    special = tile.log_density_missing, tile.accumulate_missing
+    if kernels.masked:
+        return Emission(f"{name}_missing", *special, kernels.sums_read_scratch)
+    return plain._replace(name=f"{name}_missing", by_pattern=special)
 
 
 class ChainEngine:
@@ -95,11 +99,13 @@ class ChainEngine:
     def __init__(
         self, family: Any, n_states: int, d: int, dtype: DTypeLike, missing: bool = False
     ) -> None:
-        self.family, self.n_states, self.d, self.missing = family, n_states, d, missing
+        self.family, self.n_states, self.d = family, n_states, d
+        self.emission = emission_of(family, missing)
         self.dtype = np.dtype(dtype)
         self.width = width_of(n_states)
         self.steps = steps_per_block(self.width)
         self.size = HEADER + n_states * (1 + n_states) + family.statistic_size(n_states, d)
+        self._parameters = 0
         self._spaces: dict[bool, queue.SimpleQueue[ChainSpace]] = {
             logarithms: queue.SimpleQueue() for logarithms in (False, True)
         }
@@ -120,6 +126,12 @@ class ChainEngine:
         most = SEGMENT_SECONDS / (operations * SECONDS_PER_OPERATION * self.steps)
         blocks = min(MOST_BLOCKS, most, n_blocks / SEGMENTS)
         return 1 << max(0, int(blocks).bit_length() - 1)
+
+    def operands(self, components: Any) -> Any:
+        """What the kernels read of the family's parameters; what was kept of others is forgotten."""
+        self._parameters += 1
+        with one_thread(self.n_states * self.d**2):
+            return self.family.operands(components, self.dtype)
 
     def chain(self, model: ChainModel, logarithms: bool) -> Chain:
         """Start and transitions as kernels read them."""
@@ -144,17 +156,22 @@ class ChainEngine:
             space = self._space()
         space.alarm[0] = 0.0
         try:
-            yield space._replace(known=known)
+            yield space._replace(known=known, number=self._parameters)
         finally:
             spaces.put(space)
 
     def _space(self) -> ChainSpace:
-        K, W, steps = self.n_states, self.width, 2 * self.steps + GROUP
+        K, W, steps, missing = self.n_states, self.width, 2 * self.steps + GROUP, None
         rounded = -(-K // GROUP) * GROUP
         columns = self.family.tile_columns(K, self.d)
         levels = levels_of(MOST_BLOCKS, 1)
         tile = workspace(self.d, rounded, columns, self.size, levels, self.dtype)
         stride = len(tile.logp) // rounded
+        if self.emission.by_pattern is not None:
+            n_matrices, columns = self.family.missing_needs(K, self.d)
+            given = n_matrices, columns, self.family.statistic_size(K, self.d), self.dtype, False
+            missing = missing_space(tile, self.d, K, *given)
+            steps += len(tile.w)  # a tile on its way between the order of patterns and that of time
         shares = aligned(rounded * stride, np.float64)
         each = (steps + 1) * W + GROUP
         gamma = aligned(each, np.float64)
@@ -174,6 +191,8 @@ class ChainEngine:
             ways=aligned(W * W, np.float64),
             alarm=aligned(1, np.float64),
             known=NOTHING_KNOWN,
+            missing=missing,
+            number=0,
         )
 
     def view(self, flat: Array) -> ChainStatistic:
@@ -183,8 +202,3 @@ class ChainEngine:
         return ChainStatistic(
             float(flat[0]), float(flat[1]), int(flat[2]), starts, moves.reshape(K, K), sums
         )
-
-
-def engine_threads(engine: ChainEngine) -> AbstractContextManager[None]:
-    """Hold BLAS to one thread, where the parameters' matrices would wake more."""
-    return one_thread(engine.n_states * engine.d**2)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from fusem.em.tree import Tree
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel, kernels_of
+from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Layout
 from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
+from fusem.kernels.chain import chain_kernels
 from fusem.kernels.chain_blocks import connect
 from fusem.kernels.policy import Kernel
 from fusem.kernels.states import ChainSpace
@@ -47,7 +48,7 @@ class Pass(Traversal):
         super().__init__(engine, model, observations, layout, workers, logarithms)
         self.weights = weights[layout.sequence]
         arithmetic = "log" if logarithms else engine.arithmetic
-        self.kernels = kernels_of(engine.family, engine.missing, arithmetic)
+        self.kernels = chain_kernels(engine.emission, arithmetic)
         self.evidence, self.alarm = np.zeros(len(layout.opens)), False
         self._before = self._after = NOTHING
 

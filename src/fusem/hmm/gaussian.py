@@ -27,8 +27,8 @@ class GaussianHMM(ColumnCount, BaseHMM):
     """Hidden Markov model with Gaussian emissions, fitted by expectation-maximisation (Baum–Welch).
 
     A drop-in for ``hmmlearn.hmm.GaussianHMM``: the same parameters, attributes and results, and beyond it
-    threads, weights of sequences, lists of sequences, missing values (diag, spherical) and memory that does
-    not grow with the rows.
+    threads, weights of sequences, lists of sequences, missing values and memory that does not
+    grow with the rows.
 
     Parameters
     ----------
@@ -153,10 +153,6 @@ class GaussianHMM(ColumnCount, BaseHMM):
     @property
     def _family(self) -> ModuleType:
         return FAMILIES[f"gaussian_{self.covariance_type}"]
-
-    @property
-    def _takes_missing(self) -> bool:  # type: ignore[override]
-        return self.covariance_type in ("diag", "spherical")
 
     def _family_of(self, components: Any) -> ModuleType:
         return self._family

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel, kernel_name
+from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import path_kernel
-from fusem.kernels.policy import Kernel
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
 
@@ -25,14 +24,6 @@ STRETCHES = 8  # that a long source is at least cut into
 LEAST_ROWS = 128
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
 LEAST_KEPT = 64 << 20  # bytes of origins; more only where the path itself takes as much
-
-
-def kernel_of(engine: ChainEngine) -> Kernel:
-    """The kernel of a family."""
-    tile, name = engine.family.kernels.tile, kernel_name(engine.family)
-    if engine.missing:
-        return path_kernel(f"{name}_missing", tile.log_density_missing, engine.arithmetic)
-    return path_kernel(name, tile.log_density, engine.arithmetic)
 
 
 def comes_back(transitions: Array) -> bool:
@@ -86,8 +77,9 @@ class Paths(Traversal):
         self._origins = np.empty(0, dtype=self._kind)  # of a slab of stretches
         self._origin = 0  # its first row
         self._kernel = self.compiled(
-            kernel_of(engine), NO_FLAGS, NO_FLAGS, *self.parameters, ChainSpace, NOTHING,
-            np.zeros(W), np.zeros(W), self._evidence, self._last_state, self._origins,
+            path_kernel(engine.emission, engine.arithmetic), NO_FLAGS, NO_FLAGS,
+            *self.parameters, ChainSpace, NOTHING, np.zeros(W), np.zeros(W), self._evidence,
+            self._last_state, self._origins,
         )  # fmt: skip
         self._trace_kernel = trace[np.float64]
         self._trace_kernel(

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel, engine_threads, kernel_name
-from fusem.hmm.known_states import UNKNOWN
+from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
-from fusem.hmm.observations import Observations
+from fusem.hmm.observations import NOTHING_KNOWN, Observations
 from fusem.kernels.chain import row_kernels
 from fusem.kernels.chain_rows import filter_rows
 from fusem.mixture.engine import location
@@ -48,27 +47,20 @@ class RowDensities:
     """
 
     def __init__(self, engine: ChainEngine, model: ChainModel) -> None:
-        family, tile = engine.family, engine.family.kernels.tile
-        name = kernel_name(family) + ("_missing" if engine.missing else "")
-        density = tile.log_density_missing if engine.missing else tile.log_density
-        self._engine, self._kernel = engine, row_kernels(name, density)[engine.dtype]
-        with engine_threads(engine):
-            self._operands = family.operands(model.components, engine.dtype)
+        self._engine, self._kernel = engine, row_kernels(engine.emission)[engine.dtype]
+        self._operands = engine.operands(model.components)
         self._zeros = np.zeros(engine.n_states)
         self(np.empty((0, engine.d), dtype=engine.dtype))  # compile in this thread
 
-    def __call__(self, X: NDArray[Any], known: Ints | None = None) -> Array:
+    def __call__(self, X: NDArray[Any], known: Ints = NOTHING_KNOWN) -> Array:
         """Log-densities (n, K); −inf in other states where one is known."""
-        out = np.empty((len(X), self._engine.n_states))
-        with self._engine.space(False) as space:
-            given = self._zeros, self._operands, space.tile, out.reshape(-1)
-            address, row_stride, column_stride, rows = location(X)
-            self._kernel(address, row_stride, column_stride, rows, self._engine.d, *given)
-        if known is not None and known.size:
-            sure = np.flatnonzero(known > UNKNOWN)
-            kept = out[sure, known[sure]]
-            out[sure] = -np.inf
-            out[sure, known[sure]] = kept
+        engine, out = self._engine, np.empty((len(X), self._engine.n_states))
+        address, row_stride, column_stride, rows = location(X)
+        with engine.space(True, known) as space:
+            self._kernel(
+                address, row_stride, column_stride, rows, engine.d, self._zeros, self._operands,
+                space, engine.width, out.reshape(-1),
+            )  # fmt: skip
         return out
 
 

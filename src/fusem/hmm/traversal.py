@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
-from fusem.hmm.engine import ChainEngine, ChainModel, engine_threads
+from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints, Layout
 from fusem.hmm.observations import Observations
 from fusem.kernels.policy import Kernel
@@ -45,9 +45,7 @@ class Traversal:
         self.engine, self.observations, self.layout = engine, observations, layout
         self.workers, self.logarithms = workers, logarithms
         self.unit = engine.blocks_per_segment(layout.n_blocks)
-        with engine_threads(engine):
-            operands = engine.family.operands(model.components, engine.dtype)
-        chain = engine.chain(model, logarithms)
+        operands, chain = engine.operands(model.components), engine.chain(model, logarithms)
         self.parameters = np.zeros(engine.n_states), operands, chain
 
     def compiled(self, kernel: Kernel, *arguments: Any) -> Any:

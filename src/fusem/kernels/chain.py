@@ -12,6 +12,7 @@ from fusem.kernels import (
     chain_blocks,
     chain_linear,
     chain_log,
+    chain_missing,
     chain_moves,
     chain_narrow,
     chain_rows,
@@ -37,6 +38,16 @@ class ChainKernels(NamedTuple):
     forward: Kernel
     backward: Kernel
     matrices: Kernel | None  # of blocks, where all states fit a vector
+
+
+class Emission(NamedTuple):
+    """A family's tile kernels as chains call them."""
+
+    name: str
+    log_density: Any
+    accumulate: Any
+    again: bool  # whether its sums need the scratch of the densities
+    by_pattern: tuple[Any, Any] | None = None  # the same two for rows sorted by missing values
 
 
 @helper
@@ -74,20 +85,47 @@ ARITHMETIC: dict[str, dict[str, Any]] = {
 }
 
 
-@cache
-def chain_kernels(
-    name: str, log_density: Any, accumulate: Any, again: bool, arithmetic: str
-) -> ChainKernels:
-    """Bind the templates to a family's tile kernels; `again` where its sums need the densities' scratch."""
-    steps = ARITHMETIC[arithmetic]
-    block_factors = bind(
-        forward_backward.block_factors.py_func, log_density=log_density, factors=steps["factors"]
+def block_factors_of(emission: Emission, factors: Any) -> Any:
+    """Densities of a block's rows, in an arithmetic."""
+    if emission.by_pattern is None:
+        template = forward_backward.block_factors.py_func
+        return bind(template, log_density=emission.log_density, factors=factors)
+    put = bind(chain_missing.put_factors.py_func, factors=factors)
+    template = chain_missing.block_factors.py_func
+    tile_density = tile_density_of(emission.log_density, *emission.by_pattern)
+    return bind(template, tile_density=tile_density, put_factors=put)
+
+
+def add_emissions_of(emission: Emission) -> Any:
+    """What a block says of the emissions."""
+    if emission.by_pattern is None:
+        again = emission.log_density if emission.again else not_again
+        template = forward_backward.add_emissions.py_func
+        return bind(template, accumulate=emission.accumulate, density_again=again)
+    return bind(
+        chain_missing.add_emissions.py_func,
+        tile_density=tile_density_of(emission.log_density, *emission.by_pattern),
+        accumulate=emission.accumulate,
+        accumulate_missing=emission.by_pattern[1],
     )
+
+
+def tile_density_of(log_density: Any, log_density_missing: Any, *_sums: Any) -> Any:
+    """Log-densities of a tile of sorted rows."""
+    template = chain_missing.tile_density.py_func
+    return bind(template, log_density=log_density, log_density_missing=log_density_missing)
+
+
+@cache
+def chain_kernels(emission: Emission, arithmetic: str) -> ChainKernels:
+    """Bind the templates to a family's tile kernels."""
+    steps = ARITHMETIC[arithmetic]
+    block_factors = block_factors_of(emission, steps["factors"])
     forth = bind(forward_backward.run_forward.py_func, **steps)
     back = bind(forward_backward.run_backward.py_func, **steps)
 
     def kernel(template: Any, **more: Any) -> Kernel:
-        own = f"{name}_{template.__name__}_{arithmetic}"
+        own = f"{emission.name}_{template.__name__}_{arithmetic}"
         return Kernel(template, own, block_factors=block_factors, **more)
 
     return ChainKernels(
@@ -96,8 +134,7 @@ def chain_kernels(
             run_forward=forth,
             run_backward=back,
             sum_moves=steps["sum_moves"],
-            accumulate=accumulate,
-            density_again=log_density if again else not_again,
+            add_emissions=add_emissions_of(emission),
         ),
         forward=kernel(forward_backward.forward, run_forward=forth),
         backward=kernel(forward_backward.backward, **steps),
@@ -108,24 +145,24 @@ def chain_kernels(
 
 
 @cache
-def path_kernel(name: str, log_density: Any, arithmetic: str) -> Kernel:
+def path_kernel(emission: Emission, arithmetic: str) -> Kernel:
     """Bind the template of the best path to a family's tile kernel."""
-    block_factors = bind(
-        forward_backward.block_factors.py_func, log_density=log_density, factors=chain_log.factors
-    )
     steps = steps_of(chain_best, PATH_STEPS)
     if arithmetic in VECTORS:
         steps = {
             step: bind(helper_.py_func, **VECTORS[arithmetic])
             for step, helper_ in steps_of(chain_best_narrow, PATH_STEPS).items()
         }
-    through = steps.pop("through")
-    meet = bind(viterbi.meet.py_func, through=through)
-    own = f"{name}_best_{arithmetic}"
+    block_factors = block_factors_of(emission, chain_log.factors)
+    meet = bind(viterbi.meet.py_func, through=steps.pop("through"))
+    own = f"{emission.name}_best_{arithmetic}"
     return Kernel(viterbi.climb, own, block_factors=block_factors, meet=meet, **steps)
 
 
 @cache
-def row_kernels(name: str, log_density: Any) -> Kernel:
+def row_kernels(emission: Emission) -> Kernel:
     """Bind the template of a family's log-densities, row by row, to its tile kernel."""
-    return Kernel(chain_rows.densities, f"{name}_row_densities", log_density=log_density)
+    block_factors = block_factors_of(emission, chain_log.factors)
+    return Kernel(
+        chain_rows.densities, f"{emission.name}_row_densities", block_factors=block_factors
+    )

@@ -12,14 +12,11 @@ from __future__ import annotations
 import math
 
 from fusem.kernels.chain_log import log_sum, product
+from fusem.kernels.forward_backward import block_factors
 from fusem.kernels.policy import Kernel, helper
-from fusem.kernels.tile import PADDING, load_rows
 
+ROWS = 512  # at a time: no more than the shortest block
 LOST = 1e-200  # of the largest: below, terms of a sum may have been rounded to 0
-
-
-def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    """The family's tile kernel."""
 
 
 def densities(
@@ -30,19 +27,20 @@ def densities(
     d,
     log_weights,  # IN  (K) zeros
     operands,  # IN  the family's
-    space,  # SCRATCH of a tile
+    m,  # SCRATCH
+    width,  # IN  lanes of the states
     out,  # OUT (rows · K)
 ):
-    """Log-densities of rows in every state."""
-    x, logp, tile, n = space.x, space.logp, space.w.size, log_weights.size
-    stride = tile + PADDING
-    for first in range(0, rows, tile):
-        count = min(tile, rows - first)
-        load_rows(address, row_stride, column_stride, x, first, count, x, d, tile)
-        log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
+    """Log-densities of rows in every state; −∞ in all but the known one, where one is known."""
+    n = log_weights.size
+    for first in range(0, rows, ROWS):
+        count = min(ROWS, rows - first)
+        block_factors(
+            address, row_stride, column_stride, first, count, d, log_weights, operands, m, width
+        )
         for r in range(count):
             for k in range(n):
-                out[(first + r) * n + k] = logp[k * stride + r]
+                out[(first + r) * n + k] = m.factor[r * width + k]
 
 
 @helper

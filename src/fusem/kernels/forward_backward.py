@@ -158,6 +158,25 @@ def posterior_of(m, first, count, n_states, tile, stride, width):
     return weight_total(w, 0, tile)
 
 
+@helper
+def add_emissions(
+    address, row_stride, column_stride, begin, rows, d, log_weights, operands, m, width,
+    stats, start, sums,
+):  # fmt: skip
+    """Add what a block says of the emissions: the weight of its rows, and the family's sums."""
+    x, w, tile, n_states = m.tile.x, m.tile.w, m.tile.w.size, log_weights.size
+    stride = tile + PADDING
+    for first in range(0, rows, tile):
+        count = min(tile, rows - first)
+        load_rows(address, row_stride, column_stride, x, begin + first, count, x, d, tile)
+        density_again(x, operands, log_weights, m.tile.logp, m.tile.scratch, d, tile, stride)
+        stats[start + 1] += posterior_of(m, first, count, n_states, tile, stride, width)
+        accumulate(
+            x, w, m.tile.resp, m.tile.logp, operands, m.tile.scratch, stats, sums, d, n_states,
+            tile, stride,
+        )  # fmt: skip
+
+
 def sweep(
     address,  # IN  of the rows, any strides
     row_stride,
@@ -179,9 +198,8 @@ def sweep(
     out,  # OUT header, starts (K), moves (K · K), the family's sums; or empty
 ):
     """Add up a segment of blocks, merged in a binary tree, or write the probabilities of its rows."""
-    x, w, tree = m.tile.x, m.tile.w, m.tile.tree
-    size, n_states, tile, width = out.size, log_weights.size, w.size, chain.start.size
-    stride, nodes, origin = tile + PADDING, 0, pieces[blocks[0]]
+    tree, size, n_states, width = m.tile.tree, out.size, log_weights.size, chain.start.size
+    nodes, origin = 0, pieces[blocks[0]]
     starts, moves = HEADER, HEADER + n_states
     for block in range(blocks.size - 1):
         begin, last = blocks[block], blocks[block + 1]
@@ -217,15 +235,10 @@ def sweep(
                 for k in range(n_states):
                     stats[start + starts + k] += weights[piece] * m.gamma[place + k]
         sum_moves(m, chain, rows, n_states, width, stats, start + moves)
-        for first in range(0, rows, tile):
-            count = min(tile, rows - first)
-            load_rows(address, row_stride, column_stride, x, row + first, count, x, d, tile)
-            density_again(x, operands, log_weights, m.tile.logp, m.tile.scratch, d, tile, stride)
-            stats[start + 1] += posterior_of(m, first, count, n_states, tile, stride, width)
-            accumulate(
-                x, w, m.tile.resp, m.tile.logp, operands, m.tile.scratch, stats,
-                start + moves + n_states * n_states, d, n_states, tile, stride,
-            )  # fmt: skip
+        add_emissions(
+            address, row_stride, column_stride, row, rows, d, log_weights, operands, m, width,
+            stats, start, start + moves + n_states * n_states,
+        )  # fmt: skip
         nodes = close_leaf(tree, out, block, nodes, size)
     if size > 0:
         fold(tree, out, nodes, size)

@@ -37,8 +37,12 @@ def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     """The family's tile kernel for rows with missing values: logp of what was observed."""
 
 
-def accumulate_missing(x, m, w, resp, logp, operands, log_weights, stats, start, d, tile, stride):
+def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_components, tile, stride):
     """The family's tile kernel for rows with missing values: expected sums given what was observed."""
+
+
+def take_back(m, operands, log_weights, resp, stats, start, tile, stride):
+    """`unrounded`, with the constants that the family's complete rows begin with."""
 
 
 @helper
@@ -131,8 +135,9 @@ def sweep(
                     n_components, width, stride,
                 )  # fmt: skip
             else:
+                take_back(m, operands, log_weights, resp, stats, start, width, stride)
                 accumulate_missing(
-                    x, m, w, resp, logp, operands, log_weights, stats, start + HEADER, d, width,
+                    x, m, w, resp, logp, operands, stats, start + HEADER, d, n_components, width,
                     stride,
                 )  # fmt: skip
                 add_missing_weights(m, w, stats, start + size - d, d, width)

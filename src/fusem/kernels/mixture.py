@@ -43,6 +43,7 @@ def mixture_kernels(
     only: Any = None,
     masked: bool = False,
     sums_read_scratch: bool = True,
+    take_back: Any = None,
 ) -> MixtureKernels:
     """Bind the templates to a family's tile kernels.
 
@@ -57,6 +58,8 @@ def mixture_kernels(
         `missing_sweep`.
     sums_read_scratch : bool
         Whether `accumulate` reads what `log_density` left in the scratch.
+    take_back : helper, optional
+        Takes back what a sweep adds for the rounding of complete rows' constants, where the others have none.
     """
     tile = {"log_density": log_density, "accumulate": accumulate}
     pruned = None
@@ -77,7 +80,8 @@ def mixture_kernels(
             {**tile, **{f"{n}_missing": f for n, f in missing.items()}},
         )
     if log_density_missing is not None:
-        sweep_missing = Kernel(template.sweep, f"{name}_sweep_missing", **missing)
+        more = {} if masked else {"take_back": take_back}
+        sweep_missing = Kernel(template.sweep, f"{name}_sweep_missing", **missing, **more)
         evaluate_missing = Kernel(template.evaluate, f"{name}_evaluate_missing", **missing)
     return MixtureKernels(
         sweep=Kernel(mixture_sweep.sweep, f"{name}_sweep", **tile),

@@ -50,6 +50,10 @@ class ChainSpace(NamedTuple):
         Any
     ]  # (1) whether a sum lost what it should hold: to be done again in logarithms
     known: NDArray[Any]  # IN  (rows of the call) int64 states, −1 where not known; or empty
+    missing: (
+        Any  # MissingSpace, where rows are sorted by their pattern of missing values; else None
+    )
+    number: int  # of the parameters: what is kept of others' is forgotten
 
 
 def _nothing(lanes, doc):

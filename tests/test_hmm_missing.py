@@ -1,0 +1,177 @@
+"""Chains whose rows miss values of dependent columns: what was observed counts, exactly, at its own time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fusem import hmm
+from fusem.hmm.gaussian_prior import Prior, renewed
+from tests.comparison import assert_bit_identical
+from tests.hmms import chain, run
+from tests.reference import Parameters
+from tests.reference_hmm import best_path, smoothed
+from tests.reference_missing import expectation
+from tests.test_hmm import fitted
+
+MATRICES = ("full", "tied")
+# a block of four and of eleven states, and more than a leaf of sorted rows
+LENGTHS = {3: [1, 40, 4200, 2], 11: [100, 1, 560]}
+NO_PRIOR = Prior(0.0, 0.0, np.zeros((2, 2)), 0.0)
+
+
+def torn(covariance_type, n_states, lengths, rate=0.3):
+    """A chain, and rows of it with holes; some have no value at all, at both ends of a sequence too."""
+    given = chain(f"gaussian_{covariance_type}", n_states, lengths)
+    rng = np.random.default_rng(1)
+    given.X[rng.random(given.X.shape) < rate] = np.nan
+    given.X[[0, 20, 21, len(given.X) - 1]] = np.nan
+    return given
+
+
+def expected_of(given, covariance_type):
+    """Per state: log-densities (n, K), rows with conditional means (n, K, d), their covariances."""
+    family, params = given.family.NAME, given.emission
+    parts = []
+    for k in range(len(params.weights)):
+        covariances = params.covariances if covariance_type == "tied" else params.covariances[[k]]
+        one = Parameters(np.ones(1), params.means[[k]], covariances)
+        parts.append(expectation(given.X, one, family.removeprefix("gaussian_")))
+    logs = np.stack([part.log_likelihoods for part in parts], axis=1)
+    rows = np.concatenate([part.rows for part in parts], axis=1)
+    return logs, rows, np.concatenate([part.covariances for part in parts], axis=1)
+
+
+def by_sequence(given, rows):
+    return np.split(rows, np.cumsum(given.lengths)[:-1])
+
+
+@pytest.mark.parametrize(("covariance_type", "n_states"), [("full", 3), ("tied", 3), ("full", 11)])
+def test_sums_equal_the_twin(covariance_type, n_states):
+    given = torn(covariance_type, n_states, LENGTHS[n_states])
+    logs, rows, covariances = expected_of(given, covariance_type)
+    weights = np.linspace(0.5, 2.0, len(given.lengths))
+    twins = [
+        smoothed(given.model.start, given.model.transitions, x) for x in by_sequence(given, logs)
+    ]
+    statistic, work = run(given, weights)
+    assert not work.alarm
+    evidence = np.array([twin[0] for twin in twins])
+    np.testing.assert_allclose(statistic.log_likelihood, weights @ evidence, rtol=1e-12)
+    moves = sum(w * twin[2] for w, twin in zip(weights, twins, strict=True))
+    np.testing.assert_allclose(statistic.moves, moves, rtol=1e-9)
+    np.testing.assert_allclose(statistic.weight, weights @ given.lengths, rtol=1e-12)
+    assert statistic.n_rows == len(given.X)
+
+    some = ~np.isnan(given.X).all(axis=1)
+    gamma = np.vstack([twin[1] for twin in twins]) * np.repeat(weights, given.lengths)[:, None]
+    mass = gamma[some]
+    counts = mass.sum(axis=0)
+    means = np.einsum("nk,nkd->kd", mass, rows[some]) / counts[:, None]
+    apart = rows[some] - means
+    second = apart[..., :, None] * apart[..., None, :] + covariances[some]
+    scatter = np.einsum("nk,nkij->kij", mass, second)
+    wanted = scatter / counts[:, None, None]
+    if covariance_type == "tied":
+        wanted = scatter.sum(axis=0) / counts.sum()
+    found = renewed(
+        given.family, given.model.components, statistic.sums, NO_PRIOR, means=True, covariances=True
+    )
+    np.testing.assert_allclose(found[0], means, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(found[1], wanted, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("covariance_type", MATRICES)
+def test_threads_change_no_bit(covariance_type):
+    given = torn(covariance_type, 3, [5000, 3, 300])
+    once, _ = run(given)
+    for n_jobs, unit in ((2, None), (3, 1)):
+        again, _ = run(given, n_jobs=n_jobs, unit=unit)
+        for one, other in zip(once, again, strict=True):
+            assert_bit_identical(one, other)
+
+
+def test_logarithms_give_the_same():
+    given = torn("tied", 3, [600, 2])
+    for one, other in zip(run(given)[0], run(given, logarithms=True)[0], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def model_of(given, covariance_type, **more):
+    """The estimator at the drawn parameters."""
+    model = hmm.GaussianHMM(
+        len(given.model.start), covariance_type, init_params="", covars_prior=None, **more
+    )
+    model.startprob_, model.transmat_ = given.model.start, given.model.transitions
+    model.means_, model.covars_ = given.emission.means, given.emission.covariances
+    return model
+
+
+@pytest.mark.parametrize("covariance_type", MATRICES)
+def test_paths_and_filters_read_what_was_observed(covariance_type):
+    given = torn(covariance_type, 3, [500, 40])
+    logs, _, _ = expected_of(given, covariance_type)
+    model = model_of(given, covariance_type)
+    states, filtered = (
+        model.predict(given.X, given.lengths),
+        model.filter_proba(given.X, given.lengths),
+    )
+    ends = np.cumsum(given.lengths)
+    for part, path, proba in zip(
+        by_sequence(given, logs),
+        by_sequence(given, states),
+        by_sequence(given, filtered),
+        strict=True,
+    ):
+        _, expected = best_path(given.model.start, given.model.transitions, part)
+        np.testing.assert_array_equal(path, expected)
+        for t in (0, 20, len(part) - 1):
+            upto = smoothed(given.model.start, given.model.transitions, part[: t + 1])[1]
+            np.testing.assert_allclose(proba[t], upto[-1], rtol=1e-9, atol=1e-12)
+    online = model.online()
+    np.testing.assert_allclose(
+        online.update(given.X[: ends[0]])[-1], filtered[ends[0] - 1], rtol=1e-9
+    )
+
+
+def test_known_states_and_holes_go_together():
+    covariance_type = "full"
+    given = torn(covariance_type, 3, [60])
+    states = np.full(60, -1)
+    states[[0, 5, 20, 59]] = 0, 2, 1, 2
+    proba = model_of(given, covariance_type).predict_proba(given.X, states=states)
+    np.testing.assert_allclose(proba[[0, 5, 20, 59], states[[0, 5, 20, 59]]], 1.0)
+    logs = expected_of(given, covariance_type)[0]
+    logs[(states[:, None] >= 0) & (np.arange(3) != states[:, None])] = -np.inf
+    expected = smoothed(given.model.start, given.model.transitions, logs)[1]
+    np.testing.assert_allclose(proba, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", MATRICES)
+def test_the_likelihood_never_falls(covariance_type):
+    given = torn(covariance_type, 3, [800, 30])
+    model = fitted(model_of(given, covariance_type, n_iter=15, tol=0.0), given.X, given.lengths)
+    assert np.diff(model.history_["log_likelihood"]).min() > -1e-9
+    started = hmm.GaussianHMM(3, covariance_type, n_iter=15, tol=0.0, random_state=0)
+    fitted(started, given.X, given.lengths)
+    assert np.diff(started.history_["log_likelihood"])[1:].min() > -1e-2  # its prior counts too
+
+
+def test_float32_is_near():
+    given = torn("full", 3, [900])
+    wide, narrow = run(given)[0], run(given._replace(X=given.X.astype(np.float32)))[0]
+    assert narrow.log_likelihood == pytest.approx(wide.log_likelihood, rel=1e-5)
+    np.testing.assert_allclose(narrow.moves, wide.moves, rtol=2e-4)
+    np.testing.assert_allclose(narrow.sums, wide.sums, rtol=2e-3, atol=2e-2)
+
+
+def test_without_holes_nothing_changes():
+    given = chain("gaussian_full", 3, [700, 20])
+    plain = run(given)[0]
+    torn_once = given._replace(
+        X=np.vstack([given.X, [[np.nan, np.nan]]]), lengths=np.array([700, 20, 1])
+    )
+    with_empty = run(torn_once)[0]
+    np.testing.assert_allclose(with_empty.moves, plain.moves, rtol=1e-12)
+    np.testing.assert_allclose(with_empty.sums, plain.sums, rtol=1e-12, atol=1e-12)
+    assert with_empty.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-13)
