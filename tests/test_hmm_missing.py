@@ -175,3 +175,20 @@ def test_without_holes_nothing_changes():
     np.testing.assert_allclose(with_empty.moves, plain.moves, rtol=1e-12)
     np.testing.assert_allclose(with_empty.sums, plain.sums, rtol=1e-12, atol=1e-12)
     assert with_empty.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-13)
+
+
+def test_a_start_needs_no_complete_row():
+    given = chain("gaussian_full", 2, [300])
+    given.X[::2, 0] = given.X[1::2, 1] = np.nan
+    model = fitted(hmm.GaussianHMM(2, random_state=0), given.X)
+    assert np.isfinite(model.score(given.X))
+    counts = np.where(np.isnan(given.X), np.nan, np.round(np.abs(given.X)))
+    rates = fitted(hmm.PoissonHMM(2, random_state=0), counts).lambdas_
+    assert (rates > 0.0).all()
+
+
+def test_a_column_without_any_value_is_named():
+    given = chain("gaussian_full", 2, [30])
+    given.X[:, 1] = np.nan
+    with pytest.raises(ValueError, match="column"):
+        hmm.GaussianHMM(2).fit(given.X)

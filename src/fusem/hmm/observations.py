@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows, open_rows
+from fusem.em.completion import completed
 from fusem.em.start import of_ordinary_size
 from fusem.hmm.layout import Ints, check_lengths
 from fusem.hmm.spool import spooled
@@ -79,7 +80,10 @@ def is_list_of_sequences(X: Any) -> bool:
 
 
 def start_rows(observations: Observations) -> NDArray[np.float64]:
-    """Complete rows that a start looks at: all, or some evenly spread."""
+    """Rows that a start looks at: all, or some evenly spread.
+
+    Complete ones where most are, else all that have a value, with others drawn around the mean of the column.
+    """
     step = max(1, observations.n_rows // START_ROWS)
     rows = np.concatenate(
         [
@@ -87,10 +91,17 @@ def start_rows(observations: Observations) -> NDArray[np.float64]:
             for first in range(0, observations.n_rows, PART * step)
         ]
     )
-    rows = of_ordinary_size(rows[~np.isnan(rows).any(axis=1)])
-    if len(rows) == 0:
+    missing = np.isnan(rows)
+    complete = ~missing.any(axis=1)
+    if 2 * complete.sum() > len(rows):
+        return of_ordinary_size(rows[complete])
+    if missing.all(axis=0).any():
         raise ValueError(
-            "Every row has a missing value: set the parameters of the states and leave their letters out "
-            "of init_params."
+            f"None of the {len(rows)} rows that a start looks at has a value in column "
+            f"{np.flatnonzero(missing.all(axis=0))[0]}: drop it, or set the parameters of the states and leave "
+            "their letters out of init_params."
         )
-    return rows
+    some = rows[~missing.all(axis=1)].astype(np.float64)
+    centre, scale = np.nanmean(some, axis=0), np.nanstd(some, axis=0)
+    rng = np.random.RandomState(0)  # a start does not depend on the caller's for this
+    return of_ordinary_size(completed(some, None, 1, False, centre, scale, rng, 0))

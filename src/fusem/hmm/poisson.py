@@ -147,13 +147,13 @@ class PoissonHMM(ColumnCount, BaseHMM):
     ) -> poisson.Params:
         if "l" not in self.init_params:
             return self._emission()
-        rows, K = start_rows(observations), self.n_components
+        rows, K = np.maximum(start_rows(observations), 0.0), self.n_components
         mean = rows.mean(axis=0)
         if len(np.unique(rows, axis=0)) < K:  # fewer clusters than states: rates around the mean
             return poisson.Params(mean * rng.uniform(0.5, 1.5, size=(K, len(mean))))
         centres = start_means(observations, K, rng, self._constraints().forward_only)
         # one row of the mean more: a rate that starts at 0 stays there
-        return poisson.Params(0.99 * centres + 0.01 * mean)
+        return poisson.Params(0.99 * np.maximum(centres, 0.0) + 0.01 * mean)
 
     def _renew_emission(
         self, components: poisson.Params, sums: Array
