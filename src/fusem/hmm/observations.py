@@ -98,8 +98,8 @@ def start_rows(observations: Observations) -> NDArray[np.float64]:
     if missing.all(axis=0).any():
         raise ValueError(
             f"None of the {len(rows)} rows that a start looks at has a value in column "
-            f"{np.flatnonzero(missing.all(axis=0))[0]}: drop it, or set the parameters of the states and leave "
-            "their letters out of init_params."
+            f"{np.flatnonzero(missing.all(axis=0))[0]}: drop it, or set the parameters of the states and "
+            "leave their letters out of init_params."
         )
     some = rows[~missing.all(axis=1)].astype(np.float64)
     centre, scale = np.nanmean(some, axis=0), np.nanstd(some, axis=0)
