@@ -24,6 +24,7 @@ FLOORS: dict[str, set[str]] = {
     "impute": MODELS,
     "plot": {"profile", "hmm", *MODELS},
     "demo": {"profile", "plot", *MODELS},
+    "testing": set(),
     "cli": {"demo", "hmm", "impute", "profile", "plot", *MODELS},
     "__main__": {"cli"},
 }

@@ -1,0 +1,10 @@
+"""``python -m asv_benchmarks.gate BASE HEAD``: two commits compared in the quick profile."""
+
+from __future__ import annotations
+
+import sys
+
+from fusem.testing.gate import main
+
+if __name__ == "__main__":
+    sys.exit(main())

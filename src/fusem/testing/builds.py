@@ -1,0 +1,106 @@
+"""Commits as folders to import from, and processes that import from them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"
+
+
+class Failed(RuntimeError):
+    """A commit cannot be built, or a benchmark does not run."""
+
+
+class Build(NamedTuple):
+    """An installed commit."""
+
+    commit: str
+    source: Path  # its files
+    folder: Path  # its packages, as installed
+
+
+def build(repository: Path, commit: str, into: Path) -> Build:
+    """Install a commit without its dependencies, which are those of this environment.
+
+    Raises
+    ------
+    Failed
+        No such commit, or its package cannot be built; what git or pip said.
+    """
+    source, folder = into / "source", into / "installed"
+    archive = run(["git", "-C", str(repository), "archive", "--format=tar", commit])
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(source, filter="data")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    run([*pip, str(folder), str(source)])
+    return Build(commit, source, folder)
+
+
+def run(command: list[str]) -> bytes:
+    """What a command prints."""
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        shown = done.stderr.decode(errors="replace").strip()
+        raise Failed(f"{' '.join(command[:4])} … failed:\n{shown}")
+    return done.stdout
+
+
+class Side:
+    """A process with one build; used as a context manager.
+
+    Benchmarks come from `benchmarks`, the files of one commit, whatever the build: both sides time the same.
+    """
+
+    def __init__(self, build: Build, benchmarks: Path, modules: list[str]) -> None:
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
+        environment["PYTHONPATH"] = os.pathsep.join([str(build.folder), str(benchmarks)])
+        command = [
+            sys.executable,
+            "-P",
+            str(Path(__file__).with_name("worker.py")),
+            str(build.folder),
+        ]
+        self.build = build
+        self._process = subprocess.Popen(
+            [*command, *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            cwd=benchmarks,
+            text=True,
+        )
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """What the worker's method gives.
+
+        Raises
+        ------
+        Failed
+            The benchmark raised, or the process ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([method, *arguments]) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failed(f"The process of {self.build.commit} ended (see above).")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Failed(f"{self.build.commit}: {method} {arguments}:\n{answer['error']}")
+        return answer["value"]

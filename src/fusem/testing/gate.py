@@ -1,0 +1,145 @@
+"""``python -m fusem.testing.gate BASE HEAD``: fails where HEAD is slower than BASE beyond doubt.
+
+What is timed stands in the ``pyproject.toml`` of HEAD::
+
+    [tool.fusem.gate]
+    benchmarks = ["benchmarks.fits"]  # modules that can be imported from the project's folder
+    seconds = 240  # optional: to measure for
+    limit = 0.10  # optional: slowdown that fails
+
+Exit code 0: nothing is slower; 1: something is; 2: the comparison was not possible.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fusem.testing import table
+from fusem.testing.builds import Build, Failed, build
+from fusem.testing.rounds import generation, names_of, runnable
+from fusem.testing.verdict import LIMIT, Array, judged
+
+GENERATIONS = 3  # that the time is shared by
+AGAIN = 2  # generations more for what is slower or too noisy to tell
+DOUBTFUL = ("slower", "too noisy to tell")
+
+
+class Settings(NamedTuple):
+    """What ``pyproject.toml`` says."""
+
+    benchmarks: list[str]
+    seconds: float = 240.0
+    limit: float = LIMIT
+
+
+def settings_of(source: Path) -> Settings:
+    """The table ``[tool.fusem.gate]`` of a project.
+
+    Raises
+    ------
+    Failed
+        No such table, or words in it that mean nothing.
+    """
+    path = source / "pyproject.toml"
+    document: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    given = document.get("tool", {}).get("fusem", {}).get("gate")
+    if not given or not given.get("benchmarks"):
+        raise Failed(
+            "pyproject.toml has no table [tool.fusem.gate] with the list `benchmarks` of modules to time."
+        )
+    if unknown := set(given) - set(Settings._fields):
+        raise Failed(
+            f"[tool.fusem.gate] has {', '.join(sorted(unknown))}; known are {', '.join(Settings._fields)}."
+        )
+    return Settings(**given)
+
+
+def compared(
+    builds: tuple[Build, Build], settings: Settings, only: str
+) -> tuple[dict[str, list[Array]], dict[str, str]]:
+    """Seconds of all benchmarks, and why some are left out."""
+    source, modules = builds[1].source, settings.benchmarks
+    names = [name for name in names_of(builds[1], source, modules) if only in name]
+    left_out = runnable(builds, source, modules, names)
+    names = [name for name in names if name not in left_out]
+    recording: dict[str, list[Array]] = {name: [] for name in names}
+    for number in range(GENERATIONS + AGAIN):
+        if number >= GENERATIONS:
+            doubtful = {v.name for v in judged(recording, settings.limit) if v.outcome in DOUBTFUL}
+            names = [name for name in names if name in doubtful]
+        if not names:
+            break
+
+        def say(what: str, number: int = number, count: int = len(names)) -> None:
+            print(
+                f"\rgeneration {number + 1}, {count} benchmarks, {what} ", end="", file=sys.stderr
+            )
+
+        share = settings.seconds / (GENERATIONS + AGAIN)
+        for name, taken in generation(builds, source, modules, names, share, say).items():
+            recording[name].append(taken)
+    print(file=sys.stderr)
+    return recording, left_out
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare, print the table, return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fusem.testing.gate",
+        description="Fails (exit code 1) where HEAD is slower than BASE beyond doubt.",
+    )
+    parser.add_argument("base", metavar="BASE", help="commit, branch or tag")
+    parser.add_argument("head", metavar="HEAD", nargs="?", default="HEAD", help="[default: HEAD]")
+    parser.add_argument("--repository", type=Path, default=Path(), help="[default: this folder]")
+    parser.add_argument("--seconds", type=float, help="to measure for, instead of the project's")
+    parser.add_argument("--only", default="", help="benchmarks whose name contains this")
+    parser.add_argument("--output", type=Path, help="write the table here too, as Markdown")
+    parser.add_argument("--changelog", type=Path, help="write lines for the group Performance here")
+    parser.add_argument("--record", type=Path, help="write all timings here, as .npz")
+    given = parser.parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fusem-gate-") as folder:
+            builds = (
+                build(given.repository, given.base, Path(folder) / "base"),
+                build(given.repository, given.head, Path(folder) / "head"),
+            )
+            settings = settings_of(builds[1].source)
+            if given.seconds is not None:
+                settings = settings._replace(seconds=given.seconds)
+            recording, left_out = compared(builds, settings, given.only)
+    except Failed as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    if not recording:
+        print(f"No benchmark runs in both. {left_out}", file=sys.stderr)
+        return 2
+    verdicts = judged(recording, settings.limit)
+    text = table.table(given.base, given.head, verdicts, left_out, settings.limit)
+    print(text)
+    if given.output:
+        written(given.output, text)
+    if given.changelog:
+        written(given.changelog, table.performance_entries(verdicts))
+    if given.record:
+        parts = {f"{name}#{g}": t for name, taken in recording.items() for g, t in enumerate(taken)}
+        np.savez_compressed(given.record, allow_pickle=False, **parts)
+    return int(any(v.outcome == "slower" for v in verdicts))
+
+
+def written(path: Path, text: str) -> None:
+    """Write at once or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

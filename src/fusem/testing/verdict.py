@@ -1,0 +1,142 @@
+"""What timings taken alternately say of two builds: slower, faster, no change, or too noisy to tell.
+
+Every round times BASE, HEAD and BASE again (the *twin*, a process of its own), one after the other; a
+*generation* is some rounds with processes started for it. Two sources of error are told apart:
+
+- *within a generation* rounds scatter. Each gives log HEAD − ½ (log BASE + log twin); their median is taken,
+  and its error from their median absolute deviation.
+- *between generations* the same code runs faster or slower for as long as a process lives (where its memory
+  lies). With variance τ² of one process the twin differs from BASE by 2 τ², the estimate from the truth by
+  3/2 τ²: so the twin's differences, of all benchmarks and of this one, say how far to trust a generation.
+
+A slowdown counts where the estimate is beyond the limit and its interval, at a risk shared by all benchmarks,
+is clear of 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Recording = Mapping[str, list[Array]]  # of each benchmark, per generation (rounds, 3) seconds
+LIMIT = 0.10
+RISK = 0.01  # of any false alarm in a whole run
+MISS = 0.05  # of a slowdown by half as much again as the limit that is called no change
+TO_NORMAL = 1.4826  # median absolute deviation to standard deviation
+OF_MEDIAN = math.sqrt(math.pi / 2.0)  # its standard error over that of a mean
+SHARE = 0.75  # of the variance of twin against BASE: HEAD against the mean of both
+
+
+class Verdict(NamedTuple):
+    """Of one benchmark.
+
+    Attributes
+    ----------
+    base, head : float
+        Median seconds.
+    ratio, low, high : float
+        HEAD over BASE, and its 95 % interval.
+    twin : float
+        Largest ratio of BASE to itself in any generation, upwards.
+    outcome : {"slower", "faster", "no change", "too noisy to tell"}
+    """
+
+    name: str
+    base: float
+    head: float
+    ratio: float
+    low: float
+    high: float
+    twin: float
+    outcome: str
+
+
+class Estimate(NamedTuple):
+    """Of the logarithm of one ratio."""
+
+    value: float
+    error: float  # standard
+    twins: Array  # (generations) logarithm of twin over BASE
+
+
+def generation(rounds: Array) -> tuple[float, float, float]:
+    """Logarithm of HEAD over BASE in one generation, its variance, and that of the twin over BASE."""
+    base, head, twin = np.log(rounds).T
+    differences = head - 0.5 * (base + twin)
+    middle = float(np.median(differences))
+    deviation = TO_NORMAL * float(np.median(np.abs(differences - middle)))
+    return middle, (OF_MEDIAN * deviation) ** 2 / len(rounds), float(np.median(twin - base))
+
+
+def estimates(recording: Recording) -> dict[str, Estimate]:
+    """Of every benchmark; how far generations differ is learnt from all together."""
+    parts = {name: np.array(list(map(generation, taken))) for name, taken in recording.items()}
+    every = np.concatenate([part[:, 2] for part in parts.values()])
+    common = (TO_NORMAL * float(np.median(np.abs(every)))) ** 2
+    found = {}
+    for name, part in parts.items():
+        middles, variances, twins = part.T
+        between = max(common, float(np.mean(twins**2)))
+        error = math.sqrt((SHARE * between + float(variances.mean())) / len(part))
+        found[name] = Estimate(float(middles.mean()), error, twins)
+    return found
+
+
+def judged(recording: Recording, limit: float = LIMIT, risk: float = RISK) -> list[Verdict]:
+    """The verdict on every benchmark.
+
+    Parameters
+    ----------
+    recording : mapping of str to list of arrays of shape (n_rounds, 3)
+        Seconds of BASE, HEAD and BASE again, a list entry per generation.
+    limit : float, default=0.10
+        Slowdown that matters.
+    risk : float, default=0.01
+        Probability of one or more false alarms in a whole run.
+
+    Returns
+    -------
+    verdicts : list of Verdict
+        In the order of the recording.
+    """
+    if not recording:
+        return []
+    sure = NormalDist().inv_cdf(1.0 - risk / len(recording))
+    return [
+        verdict(name, recording[name], estimate, math.log1p(limit), sure)
+        for name, estimate in estimates(recording).items()
+    ]
+
+
+def verdict(
+    name: str, taken: list[Array], estimate: Estimate, limit: float, sure: float
+) -> Verdict:
+    """Of one benchmark; `limit` is a logarithm, `sure` how many standard errors are beyond doubt."""
+    value, error, twins = estimate
+    interval = NormalDist().inv_cdf(0.975) * error
+    missed = value + NormalDist().inv_cdf(1.0 - MISS) * error
+    if value >= limit and value > sure * error:
+        outcome = "slower"
+    elif value <= -limit and -value > sure * error:
+        outcome = "faster"
+    elif missed < 1.5 * limit:
+        outcome = "no change"
+    else:
+        outcome = "too noisy to tell"
+    base, head, _ = np.median(np.concatenate(taken), axis=0)
+    return Verdict(
+        name,
+        base=float(base),
+        head=float(head),
+        ratio=math.exp(value),
+        low=math.exp(value - interval),
+        high=math.exp(value + interval),
+        twin=math.exp(float(np.abs(twins).max())),
+        outcome=outcome,
+    )

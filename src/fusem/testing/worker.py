@@ -1,0 +1,164 @@
+"""A process that times benchmarks of one build when it is told to: one line of JSON in, one out.
+
+Benchmarks are written as for airspeed velocity (asv): functions and methods called ``time_…``, with its
+attributes ``params`` and ``setup``; ``setup_cache`` is not understood. This file imports nothing of fusem,
+which may be the build that is timed.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import inspect
+import itertools
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PREFIX = "time_"
+
+
+class Benchmark(NamedTuple):
+    """One function or method with one choice of parameters."""
+
+    name: str
+    owner: Any  # module, or class to make an instance of
+    attribute: str
+    parameters: tuple[Any, ...]
+
+    def prepared(self) -> Callable[[], Any]:
+        """Set up, and bound to its parameters."""
+        owner = self.owner() if inspect.isclass(self.owner) else self.owner
+        setup = getattr(owner, "setup", None)
+        if setup is not None:
+            setup(*self.parameters)
+        function = getattr(owner, self.attribute)
+        return lambda: function(*self.parameters)
+
+
+def benchmarks_in(modules: list[str]) -> dict[str, Benchmark]:
+    """All benchmarks of some modules, by name.
+
+    Parameters
+    ----------
+    modules : list of str
+        Names that can be imported.
+
+    Returns
+    -------
+    benchmarks : dict of str to Benchmark
+        In the order of the modules, of their definitions and of the parameters.
+
+    Raises
+    ------
+    ValueError
+        A module without any benchmark: a misspelt name would pass every gate.
+    """
+    found: dict[str, Benchmark] = {}
+    for name in modules:
+        module = importlib.import_module(name)
+        own = {one.name: one for one in in_module(module)}
+        if not own:
+            raise ValueError(f"{name} has no benchmark: no function or method called {PREFIX}….")
+        found.update(own)
+    return found
+
+
+def in_module(module: Any) -> Iterator[Benchmark]:
+    """Benchmarks that a module defines."""
+    for name, value in vars(module).items():
+        if getattr(value, "__module__", None) != module.__name__ or inspect.isabstract(value):
+            continue
+        if inspect.isfunction(value) and name.startswith(PREFIX):
+            yield from with_parameters(f"{module.__name__}.{name}", module, name, value)
+        elif inspect.isclass(value):
+            for attribute in dir(value):
+                if attribute.startswith(PREFIX):
+                    label = f"{module.__name__}.{name}.{attribute}"
+                    yield from with_parameters(label, value, attribute, value)
+
+
+def with_parameters(label: str, owner: Any, attribute: str, holder: Any) -> Iterator[Benchmark]:
+    """A benchmark for every choice of its parameters."""
+    params = list(getattr(holder, "params", []))
+    if not params:
+        yield Benchmark(label, owner, attribute, ())
+        return
+    if not isinstance(params[0], (list, tuple)):
+        params = [params]
+    for chosen in itertools.product(*params):
+        text = ", ".join(map(str, chosen))
+        yield Benchmark(f"{label}({text})", owner, attribute, chosen)
+
+
+class Timer:
+    """Benchmarks of some modules, set up when first asked for."""
+
+    def __init__(self, modules: list[str]) -> None:
+        self.benchmarks: dict[str, Benchmark] = benchmarks_in(modules)
+        self.ready: dict[str, Callable[[], Any]] = {}
+
+    def names(self) -> list[str]:
+        """All there are."""
+        return list(self.benchmarks)
+
+    def prepare(self, name: str) -> float:
+        """Set up and call twice: the first call may compile; seconds of the second."""
+        if name not in self.ready:
+            self.ready[name] = self.benchmarks[name].prepared()
+            self.ready[name]()
+        return self.time(name, 1)
+
+    def time(self, name: str, number: int) -> float:
+        """Seconds per call of so many in a row."""
+        call, repeat = self.ready[name], range(number)
+        gc.collect()
+        gc.disable()
+        try:
+            begin = time.perf_counter()
+            for _ in repeat:
+                call()
+            return (time.perf_counter() - begin) / number
+        finally:
+            gc.enable()
+
+
+def foreign_modules(folder: str) -> list[str]:
+    """Packages of the build that were imported from somewhere else."""
+    entries = [path.name for path in Path(folder).iterdir()]
+    own = {entry.split(".")[0] for entry in entries if not entry.endswith("-info")}
+    wrong = []
+    for name in sorted(own & set(sys.modules)):
+        path = getattr(sys.modules[name], "__file__", None) or ""
+        if not os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep):
+            wrong.append(f"{name} from {path}")
+    return wrong
+
+
+def main() -> None:
+    """Serve until the input ends; what benchmarks print goes to stderr."""
+    folder, *modules = sys.argv[1:]
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    timer = None
+    for line in sys.stdin:
+        method, *arguments = json.loads(line)
+        try:
+            if timer is None:
+                timer = Timer(modules)
+                if wrong := foreign_modules(folder):
+                    raise ImportError(f"the build does not hide what is installed: {wrong}")
+            answer = {"value": getattr(timer, method)(*arguments)}
+        except Exception:  # noqa: BLE001 - whatever a benchmark raises is reported
+            answer = {"error": traceback.format_exc()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
