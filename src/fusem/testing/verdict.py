@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
 Recording = Mapping[str, list[Array]]  # of each benchmark, per generation (rounds, 3) seconds
@@ -107,20 +107,32 @@ def judged(recording: Recording, limit: float = LIMIT, risk: float = RISK) -> li
     """
     if not recording:
         return []
-    sure = NormalDist().inv_cdf(1.0 - risk / len(recording))
+    quantile = Quantile(sum(map(len, recording.values())))
+    sure = quantile(1.0 - risk / len(recording))
     return [
-        verdict(name, recording[name], estimate, math.log1p(limit), sure)
+        verdict(name, recording[name], estimate, math.log1p(limit), sure, quantile)
         for name, estimate in estimates(recording).items()
     ]
 
 
+class Quantile:
+    """Of Student's t: errors are learnt from so many differences of a twin."""
+
+    def __init__(self, twins: int) -> None:
+        self.twins = twins
+
+    def __call__(self, probability: float) -> float:
+        """How many standard errors a value stays below with this probability."""
+        return float(stdtrit(self.twins, probability))
+
+
 def verdict(
-    name: str, taken: list[Array], estimate: Estimate, limit: float, sure: float
+    name: str, taken: list[Array], estimate: Estimate, limit: float, sure: float, quantile: Quantile
 ) -> Verdict:
     """Of one benchmark; `limit` is a logarithm, `sure` how many standard errors are beyond doubt."""
     value, error, twins = estimate
-    interval = NormalDist().inv_cdf(0.975) * error
-    missed = value + NormalDist().inv_cdf(1.0 - MISS) * error
+    interval = quantile(0.975) * error
+    missed = value + quantile(1.0 - MISS) * error
     if value >= limit and value > sure * error:
         outcome = "slower"
     elif value <= -limit and -value > sure * error:

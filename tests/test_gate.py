@@ -1,0 +1,348 @@
+"""The comparison of two commits: what it must catch it catches, and an unchanged tree passes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fusem.testing import gate, table, verdict
+from fusem.testing.verdict import Verdict, judged
+from fusem.testing.worker import Timer, benchmarks_in, foreign_modules
+
+RECORDED = Path(__file__).parent / "data" / "unchanged.npz"
+ROLES = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+
+
+# ---- verdicts, from timings of an unchanged tree ----
+
+
+@pytest.fixture(scope="module")
+def unchanged():
+    """Timings of one tree in three processes: per generation, of every benchmark (rounds, 3) seconds."""
+    with np.load(RECORDED) as file:
+        parts = dict(file)
+    generations: dict[str, dict[str, np.ndarray]] = {}
+    for key, rounds in parts.items():
+        name, number = key.rsplit("#", 1)
+        generations.setdefault(number, {})[name] = rounds
+    return list(generations.values())
+
+
+def simulated(unchanged, rng, slower=None, factor=1.0):
+    """A run as the gate makes it: generations and rounds drawn again, one benchmark of HEAD slowed down."""
+
+    def drawn():
+        taken = unchanged[rng.integers(len(unchanged))]
+        roles = list(ROLES[rng.integers(len(ROLES))])
+        chosen = rng.integers(len(next(iter(taken.values()))), size=20)
+        parts = {name: rounds[chosen % len(rounds)][:, roles] for name, rounds in taken.items()}
+        if slower is not None:
+            parts[slower] = parts[slower] * [1.0, factor, 1.0]
+        return parts
+
+    recording = {name: [] for name in unchanged[0]}
+    names = list(recording)
+    for number in range(gate.GENERATIONS + gate.AGAIN):
+        if number >= gate.GENERATIONS:
+            doubtful = {v.name for v in judged(recording) if v.outcome in gate.DOUBTFUL}
+            names = [name for name in names if name in doubtful]
+        if not names:
+            break
+        parts = drawn()
+        for name in names:
+            recording[name].append(parts[name])
+    return {v.name: v for v in judged(recording)}
+
+
+def test_a_benchmark_slowed_by_15_percent_is_caught_19_times_of_20(unchanged):
+    rng, names = np.random.default_rng(0), list(unchanged[0])
+    caught = 0
+    for number in range(400):
+        name = names[number % len(names)]
+        caught += simulated(unchanged, rng, name, 1.15)[name].outcome == "slower"
+    assert caught >= 380
+
+
+def test_an_unchanged_tree_gives_a_false_alarm_once_in_100_runs_at_most(unchanged):
+    rng = np.random.default_rng(1)
+    alarms = sum(
+        any(v.outcome == "slower" for v in simulated(unchanged, rng).values()) for _ in range(500)
+    )
+    assert alarms <= 5
+
+
+def test_few_benchmarks_of_an_unchanged_tree_are_too_noisy(unchanged):
+    rng = np.random.default_rng(2)
+    found = [v.outcome for _ in range(50) for v in simulated(unchanged, rng).values()]
+    assert found.count("no change") > 0.9 * len(found)
+
+
+def recording(ratio, scatter, n_rounds=20, generations=3, between=0.0, seed=0):
+    """Timings of one benchmark from normal distributions of logarithms."""
+    rng = np.random.default_rng(seed)
+    logs = [
+        rng.normal(0.0, scatter, (n_rounds, 3)) + rng.normal(0.0, between, 3)
+        for _ in range(generations)
+    ]
+    return {"b": [0.01 * np.exp(part) * [1.0, ratio, 1.0] for part in logs]}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "scatter", "outcome"),
+    [
+        (1.5, 0.02, "slower"),
+        (1.15, 0.01, "slower"),
+        (1.0, 0.01, "no change"),
+        (1.05, 0.01, "no change"),
+        (0.8, 0.01, "faster"),
+        (1.12, 0.5, "too noisy to tell"),
+        (0.9, 0.9, "too noisy to tell"),
+    ],
+)
+def test_outcomes(ratio, scatter, outcome):
+    (found,) = judged(recording(ratio, scatter))
+    assert found.outcome == outcome
+    assert found.low < found.ratio < found.high
+    assert found.head / found.base == pytest.approx(found.ratio, rel=3 * scatter)
+
+
+def test_processes_that_differ_among_themselves_are_not_trusted():
+    (steady,) = judged(recording(1.13, 0.01))
+    assert steady.outcome == "slower"
+    moody = [judged(recording(1.0, 0.01, between=0.1, seed=seed))[0] for seed in range(300)]
+    assert sum(v.outcome == "slower" for v in moody) <= 5
+
+
+def test_an_interval_holds_the_truth_as_often_as_it_says():
+    held = 0
+    for seed in range(300):
+        (v,) = judged(recording(1.07, 0.05, between=0.02, seed=seed))
+        held += v.low < 1.07 < v.high
+    assert held >= 270
+
+
+def test_nothing_measured_has_no_verdict():
+    assert judged({}) == []
+
+
+# ---- the table ----
+
+
+V = Verdict("a.time_b(1)", 0.0123, 0.02, 1.63, 1.6, 1.66, 1.01, "slower")
+FAST = V._replace(name="c", ratio=0.5, low=0.4, high=0.6, outcome="faster")
+
+
+def test_the_table_begins_with_what_is_slower():
+    text = table.table("main", "topic", [FAST, V], {"d": "Traceback\nValueError: no"}, 0.1)
+    lines = text.splitlines()
+    assert lines[0] == "### Speed of topic against main"
+    assert "1 slower, 1 faster" in lines[2]
+    assert (
+        lines[6] == "| `a.time_b(1)` | 12.3 ms | 20 ms | 1.630 (1.600–1.660) | 1.010 | **slower** |"
+    )
+    assert lines[7].startswith("| `c` |")
+    assert lines[-1] == "- `d`: ValueError: no"
+
+
+def test_a_changelog_gets_what_changed():
+    text = table.performance_entries([FAST, V, V._replace(outcome="no change")])
+    assert text.splitlines() == [
+        "- `c` is 2.00 times (1.67–2.50) as fast.",
+        "- `a.time_b(1)` takes 1.63 times (1.60–1.66) as long.",
+    ]
+    assert table.performance_entries([]) == "No change beyond the limit.\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (4e-6, "4 µs"), (2e-10, "0.2 ns")]
+)
+def test_durations(seconds, text):
+    assert table.duration(seconds) == text
+
+
+# ---- benchmarks ----
+
+
+SUITE = """
+    from abc import ABC, abstractmethod
+    from json import dumps as time_foreign
+
+    def time_alone():
+        pass
+
+    class Base(ABC):
+        @abstractmethod
+        def make(self): ...
+        def time_never(self, number, letter): ...
+
+    class Suite(Base):
+        params = [[1, 2], ["a"]]
+        def make(self): ...
+        def setup(self, number, letter):
+            self.calls = [number, letter]
+        def time_it(self, number, letter):
+            assert self.calls == [number, letter]
+"""
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    (tmp_path / "some_suite.py").write_text(textwrap.dedent(SUITE))
+    (tmp_path / "no_suite.py").write_text("def measure(): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_benchmarks_are_found_as_asv_finds_them(suite):
+    timer = Timer(["some_suite"])
+    assert timer.names() == [
+        "some_suite.time_alone",
+        "some_suite.Suite.time_it(1, a)",
+        "some_suite.Suite.time_it(2, a)",
+        "some_suite.Suite.time_never(1, a)",
+        "some_suite.Suite.time_never(2, a)",
+    ]
+    for name in timer.names():
+        assert timer.prepare(name) >= 0.0
+        assert timer.time(name, 3) >= 0.0
+
+
+def test_a_module_without_benchmarks_is_refused(suite):
+    with pytest.raises(ValueError, match="no_suite has no benchmark"):
+        benchmarks_in(["no_suite"])
+
+
+def test_a_package_from_elsewhere_is_noticed(tmp_path):
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy-1.dist-info").mkdir()
+    (found,) = foreign_modules(str(tmp_path))
+    assert found.startswith("numpy from ")
+
+
+# ---- the whole command ----
+
+
+PROJECT = """
+    [build-system]
+    requires = ["hatchling"]
+    build-backend = "hatchling.build"
+    [project]
+    name = "toy-fits"
+    version = "1"
+    [tool.hatch.build.targets.wheel]
+    packages = ["toy_fits"]
+    [tool.fusem.gate]
+    benchmarks = ["toy_benchmarks"]
+"""
+WORK = """
+    def work():
+        total = 0
+        for i in range({steps}):
+            total += i
+        return total
+"""
+
+
+class Repository:
+    """A small project under git."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.git("init", "--quiet")
+        self.write("pyproject.toml", PROJECT)
+        self.write("toy_benchmarks.py", "import toy_fits\ndef time_work():\n    toy_fits.work()\n")
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+    def git(self, *words: str) -> None:
+        identity = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
+        subprocess.run(["git", *identity, *words], cwd=self.folder, check=True, capture_output=True)
+
+    def commit(self, name: str, **files: str) -> None:
+        for path, text in files.items():
+            self.write(path.replace("__", "/") + ".py", text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", name)
+        self.git("tag", name)
+
+    def gate(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fusem.testing.gate", *words, "--seconds", "1"]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    repository = Repository(tmp_path_factory.mktemp("toy"))
+    repository.write("toy_fits/__init__.py", WORK.format(steps=20_000))
+    repository.commit("plain")
+    repository.commit("same", README="again\n")
+    repository.write("toy_fits/__init__.py", WORK.format(steps=60_000))
+    repository.commit("slow")
+    repository.write(
+        "toy_benchmarks.py",
+        "import toy_fits\ndef time_work():\n    toy_fits.work()\n\n"
+        "def time_more():\n    toy_fits.more()\n",
+    )
+    repository.write("toy_fits/__init__.py", WORK.format(steps=20_000) + "    def more(): ...\n")
+    repository.commit("more")
+    repository.write("pyproject.toml", PROJECT.replace("benchmarks =", "benchmark ="))
+    repository.commit("wrong")
+    return repository
+
+
+@pytest.mark.slow
+def test_a_planted_slowdown_fails_the_command(toy, tmp_path):
+    output, changes = tmp_path / "comment.md", tmp_path / "performance.md"
+    done = toy.gate("plain", "slow", "--output", str(output), "--changelog", str(changes))
+    assert done.returncode == 1, done.stderr
+    assert "**slower**" in done.stdout
+    assert output.read_text("utf-8") in done.stdout
+    assert "toy_benchmarks.time_work` takes" in changes.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_an_unchanged_tree_passes_the_command(toy):
+    done = toy.gate("plain", "same")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| `toy_benchmarks.time_work` |" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_only_one_commit_has_is_left_out(toy, tmp_path):
+    done = toy.gate("plain", "more", "--record", str(tmp_path / "taken.npz"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "- `toy_benchmarks.time_more`: AttributeError" in done.stdout
+    with np.load(tmp_path / "taken.npz") as file:
+        assert all(rounds.shape[1] == 3 for rounds in file.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("plain", "nowhere"), "nowhere"),
+        (("plain", "wrong"), "[tool.fusem.gate]"),
+        (("plain", "same", "--only", "no such"), "No benchmark runs in both"),
+    ],
+)
+def test_what_cannot_be_compared_is_an_error_of_its_own(toy, words, said):
+    done = toy.gate(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_settings_are_checked(tmp_path):
+    with pytest.raises(gate.Failed, match=r"\[tool.fusem.gate\]"):
+        gate.settings_of(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.fusem.gate]\nbenchmarks = ["a"]\nsecond = 3\n')
+    with pytest.raises(gate.Failed, match="has second; known are benchmarks, seconds, limit"):
+        gate.settings_of(tmp_path)
+    assert verdict.LIMIT == 0.10
