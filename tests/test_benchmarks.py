@@ -13,7 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asv_benchmarks import cases, ceilings, hmm, memory, missing, mixins, mixture, process, report
+from asv_benchmarks import (
+    cases,
+    ceilings,
+    exact,
+    hmm,
+    memory,
+    missing,
+    mixins,
+    mixture,
+    process,
+    quick,
+    report,
+)
 from asv_benchmarks.onedal import OneDal
 from asv_benchmarks.results import Iteration, Rivals, Throughput
 
@@ -75,6 +87,37 @@ def test_a_benchmark_runs_on_sequences(suite, name, monkeypatch):
     benchmark.setup(label)
     getattr(benchmark, name)(label)
     assert benchmark.fitted.n_iter_ == hmm.ITERATIONS
+
+
+def test_exact_numbers_are_the_same_twice():
+    suite = exact.Exact()
+    for name in ("sweeps_to_tolerance", "log_likelihood", "compilations_of_a_second_fit"):
+        values = {getattr(suite, f"track_{name}")("spherical") for _ in range(2)}
+        assert len(values) == 1
+    assert values == {0}
+    assert 0 < suite.track_bytes_allocated("spherical") < 8 * exact.CASE_ROWS * 8
+
+
+def test_instructions_are_those_of_the_code():
+    few, many = (exact.instructions(f"for _ in range({n}): pass") for n in (10, 1_000_000))
+    assert np.isnan(few) or many - few > 1_000_000
+
+
+def test_the_quick_profile_runs(monkeypatch):
+    monkeypatch.setattr(quick, "ROWS", 2_000)
+    some = {"full": quick.CASES["full"]._replace(rows=2_000)}
+    monkeypatch.setattr(quick, "CASES", some)
+    monkeypatch.setattr(quick.Sweep, "params", (["full"], ["float64"]))
+    for owner in (quick.Sweep, quick.Use, quick.Missing, quick.Counts, quick.Chain):
+        names = [name for name in dir(owner) if name.startswith("time_")]
+        assert names
+        chosen = [p[0] for p in owner.params] if owner is quick.Sweep else []
+        if owner is not quick.Sweep and hasattr(owner, "params"):
+            chosen = [owner.params[0]]
+        benchmark = owner()
+        benchmark.setup(*chosen)
+        for name in names:
+            getattr(benchmark, name)(*chosen)
 
 
 @pytest.mark.slow

@@ -1,0 +1,115 @@
+"""What noise cannot touch: iterations, likelihoods, compiled kernels, bytes, instructions."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+import warnings
+from math import nan
+from pathlib import Path
+from typing import Any, ClassVar
+
+from numba.core.event import install_recorder
+from sklearn.exceptions import ConvergenceWarning
+
+import fusem
+from asv_benchmarks.cases import COVARIANCES, Case, blobs, start
+
+CASE_ROWS = 20_000
+SWEEPS = """
+import numpy as np, warnings, fusem
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=({rows}, 8))
+model = fusem.GaussianMixture(
+    8, covariance_type={covariance!r}, max_iter=0, n_jobs=1, random_state=0, init_params="random_from_data"
+).fit(X[:1000])
+for _ in range({sweeps}):
+    model.statistics(X)
+"""
+
+
+def fitted(covariance: str, **more: Any) -> tuple[Any, Any]:
+    """A model fitted to overlapping blobs, and the rows."""
+    case = Case(covariance, CASE_ROWS, 8, 8)
+    X = blobs(case)
+    given = {"tol": 1e-5, "max_iter": 1000, **start(case, X), **more}
+    model = fusem.GaussianMixture(case.components, covariance_type=covariance, **given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X), X
+
+
+class Exact:
+    """Numbers that are the same in every run on one machine."""
+
+    param_names: ClassVar[list[str]] = ["covariance"]
+    params: ClassVar[list[str]] = list(COVARIANCES)
+    timeout: ClassVar[int] = 900
+
+    def track_sweeps_to_tolerance(self, covariance: str) -> int:
+        """EM iterations until the log-likelihood changes by less than 1e-5."""
+        return int(fitted(covariance)[0].n_iter_)
+
+    def track_log_likelihood(self, covariance: str) -> float:
+        """Mean log-likelihood that a fit ends with."""
+        return float(fitted(covariance)[0].lower_bound_)
+
+    def track_compilations_of_a_second_fit(self, covariance: str) -> int:
+        """Kernels that a second fit of the same kind compiles: none."""
+        fitted(covariance, max_iter=2)
+        with install_recorder("numba:compile") as recorder:
+            fitted(covariance, max_iter=2)
+        return len(recorder.buffer)
+
+    def track_bytes_allocated(self, covariance: str) -> int:
+        """Peak of what a fit of rows in memory allocates beside them."""
+        model, X = fitted(covariance, max_iter=2, n_jobs=1)
+        tracemalloc.start()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(X)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    def track_instructions_per_row(self, covariance: str) -> float:
+        """Instructions of one sweep per row (K = d = 8); NaN without perf counters and valgrind."""
+        counts = [
+            instructions(SWEEPS.format(rows=40_000, covariance=covariance, sweeps=n))
+            for n in (2, 12)
+        ]
+        return (counts[1] - counts[0]) / 10 / 40_000
+
+
+def instructions(code: str) -> float:
+    """Instructions of a Python process, by hardware counters or else counted by callgrind."""
+    if shutil.which("perf"):
+        command = ["perf", "stat", "-x,", "-e", "instructions:u", sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = re.search(r"^(\d+),", done.stderr, re.MULTILINE)
+        if done.returncode == 0 and found:
+            return float(found[1])
+    if shutil.which("valgrind"):
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder) / "callgrind.out"
+            command = [
+                "valgrind",
+                "--tool=callgrind",
+                f"--callgrind-out-file={output}",
+                sys.executable,
+            ]
+            # valgrind does not know AVX-512
+            environment = {**os.environ, "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}
+            done = subprocess.run(
+                [*command, "-c", code], env=environment, capture_output=True, text=True, check=False
+            )
+            found = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
+            if done.returncode == 0 and found:
+                return float(found[1])
+    return nan
