@@ -20,6 +20,7 @@ import numpy as np
 
 import fusem
 from asv_benchmarks.cases import Array, profile_name
+from asv_benchmarks.mixins import REPEAT
 
 STEPS = {"smoke": 2_000, "small": 50_000, "large": 200_000}
 ROUNDS = 5
@@ -104,6 +105,7 @@ class Chain:
 
     param_names: ClassVar[list[str]] = ["case"]
     params: ClassVar[tuple[tuple[str, ...], ...]] = (tuple(LABELS),)
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, label: str) -> None:
         case = LABELS[label]

@@ -19,6 +19,7 @@ import numpy as np
 import fusem
 from asv_benchmarks.cases import COVARIANCES, DTYPES, Array, Case, blobs, profile_name, start
 from asv_benchmarks.libraries import Fusem
+from asv_benchmarks.mixins import REPEAT
 
 RATE = 0.1  # of values that are missing
 PATTERNS = ("random", "recurring")  # every value by chance; sixteen patterns of such values
@@ -41,6 +42,7 @@ class Missing:
 
     param_names: ClassVar[list[str]] = ["covariance", "pattern", "dtype"]
     params: ClassVar[tuple[tuple[str, ...], ...]] = (COVARIANCES, PATTERNS, DTYPES)
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, covariance: str, pattern: str, dtype: str) -> None:
         case = Case(covariance, *SHAPES[profile_name()])

@@ -12,6 +12,12 @@ from asv_benchmarks import ceilings, memory
 from asv_benchmarks.cases import DTYPES, Array, Case, Start, blobs, by_label, profile, start
 from asv_benchmarks.libraries import Fusem
 
+REPEAT = (
+    6,
+    20,
+    20.0,
+)  # samples at least and at most, seconds: six are needed for asv to test a difference
+
 
 class Estimator(ABC):
     """Data and a fitted model for every case and dtype; compiled before the clock starts."""
@@ -19,6 +25,7 @@ class Estimator(ABC):
     param_names: ClassVar[list[str]] = ["case", "dtype"]
     params: ClassVar[tuple[list[str], list[str]]] = ([c.label for c in profile()], list(DTYPES))
     iterations: ClassVar[int] = 5
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     X: Array
     subject: Fusem
@@ -91,6 +98,9 @@ class Predict(Estimator):
 
     def time_score(self, label: str, dtype: str) -> None:
         self.subject.model.score(self.X)
+
+    def time_sample(self, label: str, dtype: str) -> None:
+        self.subject.model.sample(len(self.X))
 
     def peakmem_predict(self, label: str, dtype: str) -> None:
         self.subject.model.predict(self.X)

@@ -16,6 +16,7 @@ import pytest
 from asv_benchmarks import (
     cases,
     ceilings,
+    counts,
     exact,
     hmm,
     memory,
@@ -25,6 +26,7 @@ from asv_benchmarks import (
     process,
     quick,
     report,
+    sources,
 )
 from asv_benchmarks.onedal import OneDal
 from asv_benchmarks.results import Iteration, Rivals, Throughput
@@ -87,6 +89,17 @@ def test_a_benchmark_runs_on_sequences(suite, name, monkeypatch):
     benchmark.setup(label)
     getattr(benchmark, name)(label)
     assert benchmark.fitted.n_iter_ == hmm.ITERATIONS
+
+
+@pytest.mark.parametrize("suite", [sources.Sources, counts.Counts])
+def test_a_benchmark_runs_on_every_source_and_family(suite, monkeypatch):
+    monkeypatch.setenv("FUSEM_BENCH", "smoke")
+    for chosen in suite.params:
+        benchmark = suite()
+        benchmark.setup(chosen)
+        for name in (name for name in dir(suite) if name.startswith("time_")):
+            getattr(benchmark, name)(chosen)
+        getattr(benchmark, "teardown", lambda chosen: None)(chosen)
 
 
 def test_exact_numbers_are_the_same_twice():
