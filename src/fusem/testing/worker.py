@@ -112,12 +112,13 @@ class Timer:
         if name not in self.ready:
             self.ready[name] = self.benchmarks[name].prepared()
             self.ready[name]()
+            gc.collect()
+            gc.freeze()  # what is there to stay need not be looked through again
         return self.time(name, 1)
 
     def time(self, name: str, number: int) -> float:
         """Seconds per call of so many in a row."""
         call, repeat = self.ready[name], range(number)
-        gc.collect()
         gc.disable()
         try:
             begin = time.perf_counter()
