@@ -39,7 +39,7 @@ def simulated(unchanged, rng, slower=None, factor=1.0):
     def drawn():
         taken = unchanged[rng.integers(len(unchanged))]
         roles = list(ROLES[rng.integers(len(ROLES))])
-        chosen = rng.integers(len(next(iter(taken.values()))), size=20)
+        chosen = rng.integers(len(next(iter(taken.values()))), size=12)
         parts = {name: rounds[chosen % len(rounds)][:, roles] for name, rounds in taken.items()}
         if slower is not None:
             parts[slower] = parts[slower] * [1.0, factor, 1.0]
@@ -49,8 +49,8 @@ def simulated(unchanged, rng, slower=None, factor=1.0):
     names = list(recording)
     for number in range(gate.GENERATIONS + gate.AGAIN):
         if number >= gate.GENERATIONS:
-            doubtful = {v.name for v in judged(recording) if v.outcome in gate.DOUBTFUL}
-            names = [name for name in names if name in doubtful]
+            again = gate.unclear(judged(recording), verdict.LIMIT)
+            names = [name for name in names if name in again]
         if not names:
             break
         parts = drawn()

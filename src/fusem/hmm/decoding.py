@@ -21,6 +21,7 @@ from fusem.hmm.transitions import Constraints
 
 Array = NDArray[np.float64]
 ALGORITHMS = ("viterbi", "map")
+MANY_ROWS = 1_000_000  # values of fewer are checked sooner than a thread wakes
 
 
 class Decoding:
@@ -62,7 +63,7 @@ class Decoding:
         observations = self._observe(X, lengths, d)
         family = self._family_of(model.components)
         missing = has_missing(observations, family)
-        with Workers(self.n_jobs) as workers:
+        with Workers(self.n_jobs if observations.n_rows >= MANY_ROWS else 1) as workers:
             self._check_values(observations, model.components, workers)
         observations.states = check_states(states, observations.n_rows, self.n_components)
         check_possible(observations.states, observations, model)

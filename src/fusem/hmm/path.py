@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 STRETCHES = 8  # that a long source is at least cut into
 # Paths take some tens of rows to meet, each from all states: few of a stretch of so many rows per state.
 LEAST_ROWS = 128
+TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
 LEAST_KEPT = 64 << 20  # bytes of origins; more only where the path itself takes as much
 
@@ -180,8 +181,10 @@ class Paths(Traversal):
     def _trace(self, slab: list[Stretch]) -> None:
         """The states of all rows; stretches whose last states depend on each other from the last on."""
         tasks: list[list[Stretch]] = []
+        each = -(-len(slab) // TASKS)
         for stretch in slab:
-            if not tasks or stretch.opens or self._entry[stretch.number] >= 0:
+            free = stretch.opens or self._entry[stretch.number] >= 0
+            if not tasks or (free and len(tasks[-1]) >= each):
                 tasks.append([])
             tasks[-1].append(stretch)
         self.workers.run(iter(tasks), self._back)

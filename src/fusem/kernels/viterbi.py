@@ -152,10 +152,12 @@ def _trace(
         a, b = pieces[piece] - origin, pieces[piece + 1] - origin
         if closes[piece]:
             state = last_state[piece]
-        for t in range(b - 1, a - 1, -1):
+        begin = a + 1 if opens[piece] else a
+        for t in range(b - 1, begin - 1, -1):
             path[t] = state
-            if t > a or not opens[piece]:
-                state = element(origins, t * width + state)
+            state = element(origins, t * width + state)
+        if opens[piece]:
+            path[a] = state
     return state
 
 

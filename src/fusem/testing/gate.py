@@ -25,11 +25,10 @@ import numpy as np
 from fusem.testing import table
 from fusem.testing.builds import Build, Failed, build
 from fusem.testing.rounds import generation, names_of, runnable
-from fusem.testing.verdict import LIMIT, Array, judged
+from fusem.testing.verdict import LIMIT, Array, Verdict, judged
 
-GENERATIONS = 3  # that the time is shared by
-AGAIN = 2  # generations more for what is slower or too noisy to tell
-DOUBTFUL = ("slower", "too noisy to tell")
+GENERATIONS = 4  # that the time is shared by
+AGAIN = 4  # generations more of what is not clear by then
 
 
 class Settings(NamedTuple):
@@ -73,8 +72,8 @@ def compared(
     recording: dict[str, list[Array]] = {name: [] for name in names}
     for number in range(GENERATIONS + AGAIN):
         if number >= GENERATIONS:
-            doubtful = {v.name for v in judged(recording, settings.limit) if v.outcome in DOUBTFUL}
-            names = [name for name in names if name in doubtful]
+            again = unclear(judged(recording, settings.limit), settings.limit)
+            names = [name for name in names if name in again]
         if not names:
             break
 
@@ -83,11 +82,17 @@ def compared(
                 f"\rgeneration {number + 1}, {count} benchmarks, {what} ", end="", file=sys.stderr
             )
 
-        share = settings.seconds / (GENERATIONS + AGAIN)
+        share = settings.seconds / GENERATIONS * len(names) / len(recording)
         for name, taken in generation(builds, source, modules, names, share, say).items():
             recording[name].append(taken)
     print(file=sys.stderr)
     return recording, left_out
+
+
+def unclear(verdicts: list[Verdict], limit: float) -> set[str]:
+    """What is timed again: what looks slower, and what may be after all."""
+    clear = "faster", "no change"
+    return {v.name for v in verdicts if v.outcome not in clear or v.high > 1.0 + 1.5 * limit}
 
 
 def main(arguments: list[str] | None = None) -> int:

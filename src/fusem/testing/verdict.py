@@ -8,6 +8,7 @@ Every round times BASE, HEAD and BASE again (the *twin*, a process of its own), 
 - *between generations* the same code runs faster or slower for as long as a process lives (where its memory
   lies). With variance τ² of one process the twin differs from BASE by 2 τ², the estimate from the truth by
   3/2 τ²: so the twin's differences, of all benchmarks and of this one, say how far to trust a generation.
+  Medians again: whatever else the machine did may have spoilt one.
 
 A slowdown counts where the estimate is beyond the limit and its interval, at a risk shared by all benchmarks,
 is clear of 1.
@@ -82,9 +83,9 @@ def estimates(recording: Recording) -> dict[str, Estimate]:
     found = {}
     for name, part in parts.items():
         middles, variances, twins = part.T
-        between = max(common, float(np.mean(twins**2)))
-        error = math.sqrt((SHARE * between + float(variances.mean())) / len(part))
-        found[name] = Estimate(float(middles.mean()), error, twins)
+        between = max(common, (TO_NORMAL * float(np.median(np.abs(twins)))) ** 2)
+        error = OF_MEDIAN * math.sqrt((SHARE * between + float(np.median(variances))) / len(part))
+        found[name] = Estimate(float(np.median(middles)), error, twins)
     return found
 
 
