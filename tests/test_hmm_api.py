@@ -130,6 +130,40 @@ def test_lengths_may_be_the_second_argument():
     assert model.score(ROWS, labels) == model.score(ROWS)
 
 
+def test_whole_floats_are_lengths_in_place_of_y():
+    model = assembled("GaussianHMM")
+    expected = model.score(ROWS, lengths=[20, 40])
+    assert model.score(ROWS, np.array([20.0, 40.0])) == expected
+    assert model.score([ROWS[:20], ROWS[20:]], [20, 40]) == expected
+    assert model.score(ROWS, np.zeros(60)) == model.score(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "said"),
+    [
+        ([20.5, 39.5], "whole numbers"),
+        ([np.nan, 60], "whole numbers"),
+        (["20", "40"], "whole numbers"),
+        (np.array([20, 40], dtype=object), "whole numbers"),
+        ([[20, 40]], r"shape is \(1, 2\)"),
+        ([], r"shape is \(0,\)"),
+        ([20, 30], "sum to 50, but there are 60 rows"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "score"])
+def test_what_is_no_label_for_each_row_must_be_lengths(method, lengths, said):
+    with pytest.raises(ValueError, match=said):
+        getattr(assembled("GaussianHMM"), method)(ROWS, lengths)
+
+
+@pytest.mark.parametrize("method", ["fit", "score", "predict"])
+def test_lengths_do_not_contradict_a_list_of_sequences(method):
+    call = getattr(assembled("GaussianHMM"), method)
+    call([ROWS[:30], ROWS[30:]], lengths=[30, 30])
+    with pytest.raises(ValueError, match=r"lengths are 20, 40, but the arrays .* have 30, 30 rows"):
+        call([ROWS[:30], ROWS[30:]], lengths=[20, 40])
+
+
 def test_the_number_of_columns_may_be_assigned():
     model = hmm.MultinomialHMM(2)
     model.n_features = 2

@@ -15,7 +15,7 @@ from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
 from fusem.hmm.known_states import check_possible, check_states
-from fusem.hmm.observations import PART, Observations
+from fusem.hmm.observations import PART, Observations, n_rows_of
 from fusem.hmm.path import Paths
 from fusem.hmm.transitions import Constraints
 
@@ -308,13 +308,14 @@ class Decoding:
 
 
 def positional(y: Any, lengths: Any, X: Any) -> Any:
-    """Lengths given by name, or in place of y: fewer whole numbers than rows, or a 1 for each."""
+    """Lengths given by name, or in place of y: what is no label for each row, or an integer 1 for each."""
     if lengths is not None or y is None:
         return lengths
-    given = np.asarray(y)
-    n_rows = getattr(X, "shape", (len(X) if hasattr(X, "__len__") else 0,))[0]
-    whole = given.ndim == 1 and given.size > 0 and np.issubdtype(given.dtype, np.integer)
-    return given if whole and (given.size < n_rows or (given == 1).all()) else None
+    given, n_rows = np.asarray(y), n_rows_of(X)
+    if given.ndim == 0 or len(given) != n_rows:
+        return given
+    ones = given.ndim == 1 and np.issubdtype(given.dtype, np.integer) and (given == 1).all()
+    return given if given.size and ones else None
 
 
 def has_missing(observations: Observations, family: Any) -> bool:

@@ -47,9 +47,8 @@ class Observations:
     def __init__(
         self, X: Any, lengths: Any = None, open_as: Callable[[Any], Rows] = open_rows
     ) -> None:
-        if is_list_of_sequences(X):
-            if lengths is None:
-                lengths = [len(sequence) for sequence in X]
+        own = [len(sequence) for sequence in X] if is_list_of_sequences(X) else None
+        if own is not None:
             X = list(X)
         self.rows = open_as(X)
         plain = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
@@ -57,7 +56,13 @@ class Observations:
         self._array: NDArray[Any] = spooled(self.rows) if raw is None else raw
         self.n_columns, self.dtype = self.rows.n_columns, self.rows.dtype
         self.n_rows = len(self._array)
-        self.lengths: Ints = check_lengths(lengths, self.n_rows)
+        self.lengths: Ints = check_lengths(own if lengths is None else lengths, self.n_rows)
+        if own is not None and not np.array_equal(self.lengths, own):
+            raise ValueError(
+                f"lengths are {shortened(self.lengths)}, but the arrays of the list, each a sequence, have "
+                f"{shortened(own)} rows. Leave lengths out, or give the rows as one array "
+                "(np.concatenate)."
+            )
         self.states: Ints | None = None
 
     @property
@@ -77,6 +82,20 @@ class Observations:
 def is_list_of_sequences(X: Any) -> bool:
     """Whether X is a list of 2-D arrays rather than of rows."""
     return isinstance(X, (list, tuple)) and bool(X) and all(getattr(x, "ndim", 0) == 2 for x in X)
+
+
+def n_rows_of(X: Any) -> int | None:
+    """Number of rows of arrays, tables and lists; None of a source that does not say it."""
+    if is_list_of_sequences(X):
+        return sum(len(sequence) for sequence in X)
+    if hasattr(X, "shape"):
+        return int(X.shape[0]) if X.shape else None
+    return len(X) if isinstance(X, (list, tuple)) else getattr(X, "n_rows", None)
+
+
+def shortened(numbers: Any) -> str:
+    """The first of some numbers, for a message."""
+    return ", ".join(map(str, list(numbers)[:5])) + (", …" if len(numbers) > 5 else "")
 
 
 def start_rows(observations: Observations) -> NDArray[np.float64]:
