@@ -296,6 +296,12 @@ def test_counts_that_are_none_are_refused(cls, X, said):
         cls(1).fit(np.array(X))
 
 
+@pytest.mark.parametrize("model", [CategoricalHMM(2), fusem.HMM(2, "categorical")])
+def test_codes_too_large_for_a_probability_each_are_refused(model):
+    with pytest.raises(ValueError, match=r"Codes up to 1000000000 in column 0 make 2000000002"):
+        model.fit(np.array([[10**9], [1]]))
+
+
 def test_counts_that_are_all_zero_are_legal():
     model = fitted(PoissonHMM(2, random_state=0), np.zeros((20, 1)))
     np.testing.assert_array_equal(model.lambdas_, 0.0)

@@ -19,7 +19,7 @@ from fusem.em.workers import Workers
 from fusem.families import categorical, multinomial, poisson
 from fusem.families.registry import FAMILIES
 from fusem.hmm.base import BaseHMM
-from fusem.hmm.counts import check_codes, check_counts, largest_code
+from fusem.hmm.counts import check_codes, check_counts, number_of_codes
 from fusem.hmm.observations import Observations, start_rows
 from fusem.hmm.start_means import start_means
 
@@ -222,7 +222,7 @@ class HMM(BaseHMM):
                 "assign components_ and leave 'e' out of init_params."
             )
         if family is categorical:
-            family = categorical.of(1 + max(0, largest_code(observations, workers)))
+            family = categorical.of(number_of_codes(observations, self.n_components, workers))
         rows, K = start_rows(observations), self.n_components
         blocks = Blocks(rows, K)
         if len(np.unique(rows, axis=0)) < K:

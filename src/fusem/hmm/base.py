@@ -131,8 +131,8 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         X : array-like of shape (n_samples, n_features), list of such arrays, or another source
             Rows of all sequences, one sequence after the other; of a list of arrays each is a sequence.
         y : array-like of int, optional
-            Ignored if it is a label for each row. Whatever else it is, and an integer 1 for each row, is taken
-            as `lengths`, so that ``fit(X, lengths)`` works too.
+            Ignored if it is a label for each row. Whatever else it is, and an integer 1 for each row, stands
+            for `lengths`, so that ``fit(X, lengths)`` works too.
         lengths : array-like of int of shape (n_sequences,), optional
             Rows of each sequence. One sequence without.
         sequence_weight : array-like of shape (n_sequences,), optional

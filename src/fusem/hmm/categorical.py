@@ -12,7 +12,7 @@ from fusem.em.workers import Workers
 from fusem.families import categorical
 from fusem.hmm import chain_prior
 from fusem.hmm.base import BaseHMM
-from fusem.hmm.counts import check_codes, largest_code
+from fusem.hmm.counts import check_codes, number_of_codes
 from fusem.hmm.observations import Observations
 
 Array = NDArray[np.float64]
@@ -153,7 +153,7 @@ class CategoricalHMM(BaseHMM):
             return self._emission()
         symbols = self.n_features
         if symbols is None:
-            symbols = 1 + max(0, largest_code(observations, workers))
+            symbols = number_of_codes(observations, self.n_components, workers)
         shares = rng.random_sample((self.n_components, symbols))
         return categorical.Params((shares / shares.sum(axis=1, keepdims=True))[:, None, :])
 

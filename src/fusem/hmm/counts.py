@@ -6,6 +6,7 @@ import numpy as np
 
 from fusem.em.workers import Workers
 from fusem.hmm.observations import PART, Observations
+from fusem.mixture.categorical import check_size
 from fusem.mixture.count_fitting import Values
 
 
@@ -20,10 +21,12 @@ def check_codes(observations: Observations, n_codes: int, workers: Workers) -> N
     _check(observations, Values(observations.rows, "code", limits, True), workers)
 
 
-def largest_code(observations: Observations, workers: Workers) -> int:
-    """The largest code; refuses what is none."""
-    values = Values(observations.rows, "code", None, True)
-    return int(values.largest_codes(workers).max())
+def number_of_codes(observations: Observations, n_states: int, workers: Workers) -> int:
+    """One more than the largest code; refuses what is none, and codes too large for a probability each."""
+    largest = Values(observations.rows, "code", None, True).largest_codes(workers)
+    limits = np.maximum(largest + 1, 1)
+    check_size(n_states, limits)
+    return int(limits.max())
 
 
 def _check(observations: Observations, values: Values, workers: Workers) -> None:

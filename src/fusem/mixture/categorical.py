@@ -173,13 +173,7 @@ class CategoricalMixture(CountMixture):
         largest = self._values(rows, limits).largest_codes(workers)
         if limits is None:
             limits = np.maximum(largest + 1, 1)
-        numbers = self.n_components * d * int(limits.max())
-        if numbers > MOST_NUMBERS:
-            j = int(np.argmax(limits))
-            raise ValueError(
-                f"Codes up to {limits[j] - 1} in column {j} make {numbers} probabilities: number the "
-                "categories without gaps, np.unique(column, return_inverse=True)."
-            )
+        check_size(self.n_components, limits)
         return categorical.of(limits)
 
     def _components_shape(self, family: Any, d: int) -> tuple[int, ...]:
@@ -211,6 +205,17 @@ class CategoricalMixture(CountMixture):
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = tags.input_tags.positive_only = True
         return tags
+
+
+def check_size(n_components: int, limits: NDArray[np.int64]) -> None:
+    """Refuse numbers of categories, one for each column, whose probabilities do not fit into memory."""
+    numbers = n_components * len(limits) * int(limits.max())
+    if numbers > MOST_NUMBERS:
+        j = int(np.argmax(limits))
+        raise ValueError(
+            f"Codes up to {limits[j] - 1} in column {j} make {numbers} probabilities: number the "
+            "categories without gaps, np.unique(column, return_inverse=True)."
+        )
 
 
 def checked_categories(given: Any, d: int) -> NDArray[np.int64]:
