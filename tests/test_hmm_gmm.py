@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
+from sklearn.exceptions import ConvergenceWarning
 
 from fusem import GMMHMM, GaussianHMM
+from fusem.exceptions import DegenerateComponentWarning
 from tests.chain_paths import step_by_step
 from tests.models import fit_quietly
 
@@ -168,6 +171,27 @@ def test_parts_without_weight_or_rows_stay():
     for new, old in zip((fitted.means_, fitted.covars_), before):
         np.testing.assert_array_equal(new[[0, 1], 2], old[[0, 1], 2])
     assert np.isfinite(fitted.means_).all()
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_part_that_collapses_keeps_its_covariance_and_its_state_is_named(kind):
+    rng = np.random.default_rng(0)
+    X = np.r_[rng.normal(0, 1, (100, 2)), np.full((20, 2), 99.0), rng.normal(5, 1, (100, 2))]
+    made = model(kind, init_params="", n_iter=10)
+    made.startprob_, made.transmat_ = np.array([1.0, 0.0]), np.array([[0.9, 0.1], [0.9, 0.1]])
+    made.means_[0], made.means_[1] = [[0, 0], [5, 5], [2, 2]], 99.0
+    made.weights_ = np.full((K, M), 1 / 3)
+    with pytest.warns(DegenerateComponentWarning, match=r"state\(s\) 1 would be singular"):
+        fit_quietly_but(made, X)
+    np.testing.assert_allclose(made.means_[1], 99.0)
+    assert np.isfinite(made.score(X))
+    assert np.diff(made.history_["log_likelihood"]).min() > -1e-8
+
+
+def fit_quietly_but(made, X):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        made.fit(X)
 
 
 def test_starts():

@@ -90,8 +90,8 @@ def beyond_rounding(square: Array, shift: Array) -> Array:
 
 def factorise(covariances: Array) -> tuple[Array, Array]:
     """Lower triangles L with Σ = L Lᵀ, and their inverses W, of a batch of covariances (K, d, d)."""
-    scale = np.sqrt(np.einsum("kii->ki", covariances))
     with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.sqrt(np.einsum("kii->ki", covariances))
         unit = covariances / scale[:, :, None] / scale[:, None, :]
     factor = cholesky(unit)
     return scale[:, :, None] * factor, inverse_triangles(factor) / scale[:, None, :]

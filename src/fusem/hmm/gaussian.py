@@ -16,6 +16,7 @@ from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
+from fusem.hmm.held import with_held
 from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
 from fusem.hmm.start_means import start_means
@@ -253,15 +254,9 @@ class GaussianHMM(ColumnCount, BaseHMM):
         prior = self._prior(components.means.shape[1])
         chosen = "m" in self.params, "c" in self.params
         means, covariances = renewed(self._family, components, sums, prior, *chosen)
-        held: list[int] = []
-        try:
-            self._family.from_covariances(means, covariances)
-        except SingularComponents as problem:
-            if self.covariance_type != "tied":
-                held = problem.components
-                covariances = covariances.copy()
-                covariances[held] = components.covariances[held]
-        return self._components(means, covariances), held
+        if self.covariance_type == "tied":
+            return self._components(means, covariances), []
+        return with_held(self._family, means, covariances, components.covariances)
 
     def _log_prior(self, components: Any) -> float:
         return log_prior(self._family, components, self._prior(components.means.shape[1]))

@@ -18,6 +18,7 @@ from fusem.families.registry import FAMILIES
 from fusem.hmm import chain_prior
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_mixture_prior import PartsPrior, log_prior, prior_of, renewed
+from fusem.hmm.held import with_held
 from fusem.hmm.observations import Observations, start_rows
 from fusem.hmm.start_means import start_means
 
@@ -277,7 +278,13 @@ class GMMHMM(BaseHMM):
         weights = components.weights
         if "w" in self.params:
             weights = chain_prior.renewed(weights, counts, self.weights_prior)
-        return self._components(weights, means, covariances), []
+        K, M, d = means.shape
+        if self.covariance_type == "tied":
+            covariances = np.repeat(covariances[:, None], M, axis=1)
+        before = components.parts.covariances
+        given = means.reshape(K * M, d), covariances.reshape(before.shape), before
+        parts, held = with_held(self._family_of(components).base, *given)
+        return state_mixture.Params(weights, parts), sorted({part // M for part in held})
 
     def _log_prior(self, components: state_mixture.Params) -> float:
         given = self._family_of(components), self.covariance_type, components

@@ -1,0 +1,41 @@
+"""Covariances that a step would make singular: they keep their last value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.families.gaussian import SingularComponents
+
+Array = NDArray[np.float64]
+
+
+def with_held(
+    family: Any, means: Array, covariances: Array, before: Array
+) -> tuple[Any, list[int]]:
+    """The family's parameters, covariances that are not positive definite replaced by those before.
+
+    Parameters
+    ----------
+    means : array of shape (n, d)
+    covariances, before : arrays of shape (n, …)
+        In the form of the family; those before are positive definite.
+
+    Returns
+    -------
+    params : NamedTuple
+    held : list of int
+        Which kept the covariance from before.
+    """
+    held: set[int] = set()
+    while True:  # an error may name only those that fail first
+        try:
+            return family.from_covariances(means, covariances), sorted(held)
+        except SingularComponents as problem:
+            if held.issuperset(problem.components):
+                raise
+            held |= set(problem.components)
+            covariances = covariances.copy()
+            covariances[problem.components] = before[problem.components]
