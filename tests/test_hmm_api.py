@@ -164,6 +164,38 @@ def test_lengths_do_not_contradict_a_list_of_sequences(method):
         call([ROWS[:30], ROWS[30:]], lengths=[20, 40])
 
 
+@pytest.mark.parametrize("name", ["startprob_", "transmat_", "emissionprob_"])
+@pytest.mark.parametrize("rounded", [lambda p: p.astype(np.float32), lambda p: p.round(6)])
+def test_rounded_probabilities_are_those_divided_by_their_sum(name, rounded):
+    X, exact = np.array([[0], [2], [1], [1], [2]]), np.full((3, 3), 1 / 3)
+    models = [hmm.CategoricalHMM(3, init_params="", n_iter=1, tol=0.0) for _ in range(2)]
+    given = rounded(exact[0] if name == "startprob_" else exact)
+    shares = given.astype(np.float64)
+    assert abs(shares.sum() - round(shares.sum())) > 1e-8
+    for model, value in zip(models, (given, shares / shares.sum(axis=-1, keepdims=True))):
+        model.startprob_, model.transmat_, model.emissionprob_ = exact[0], exact, exact
+        setattr(model, name, value)
+    assert models[0].score(X) == models[1].score(X)
+    assert getattr(models[0], name) is given
+    assert_bit_identical(models[0].fit(X).transmat_, models[1].fit(X).transmat_)
+
+
+def test_fixed_rows_may_be_rounded():
+    rows = np.array([[0.333333, 0.666666], [np.nan, np.nan]])
+    model = hmm.GaussianHMM(2, transmat_fixed=rows, random_state=0, tol=1e9).fit(ROWS)
+    np.testing.assert_array_equal(model.transmat_[0], rows[0] / rows[0].sum())
+
+
+def test_probabilities_that_are_off_are_told_with_all_digits():
+    model = assembled("GaussianHMM")
+    model.startprob_ = np.array([0.5, 0.49998])
+    with pytest.raises(ValueError, match=r"startprob_ must sum to 1 \(got 0\.99998\)"):
+        model.score(ROWS)
+    model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.array([[0.7, 0.3], [0.4, 0.59998]])
+    with pytest.raises(ValueError, match=r"transmat_ rows .* \[1\.      0\.99998\]"):
+        model.score(ROWS)
+
+
 def test_the_number_of_columns_may_be_assigned():
     model = hmm.MultinomialHMM(2)
     model.n_features = 2

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.hmm.chain_prior import SUM_TOLERANCE
+from fusem.hmm.chain_prior import SUM_TOLERANCE, normalised
 
 Array = NDArray[np.float64]
 # How many states on a transition may lead, from a state to itself or later ones.
@@ -133,7 +133,7 @@ def _fixed(fixed: Any, K: int) -> tuple[NDArray[np.bool_], Array]:
             f"transmat_fixed[{wrong[0]}] must hold probabilities that sum to 1, not "
             f"{given[wrong[0]].tolist()}."
         )
-    return rows, values
+    return rows, normalised(values, np.where(rows, sums, 1.0))
 
 
 def in_order(start: Array) -> Array:
