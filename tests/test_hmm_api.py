@@ -196,6 +196,14 @@ def test_probabilities_that_are_off_are_told_with_all_digits():
         model.score(ROWS)
 
 
+def test_the_long_run_needs_transitions_only():
+    model = hmm.PoissonHMM(2)
+    with pytest.raises(NotFittedError):
+        model.get_stationary_distribution()
+    model.transmat_ = np.array([[0.9, 0.1], [0.3, 0.7]])
+    np.testing.assert_allclose(model.get_stationary_distribution(), [0.75, 0.25])
+
+
 def test_the_number_of_columns_may_be_assigned():
     model = hmm.MultinomialHMM(2)
     model.n_features = 2

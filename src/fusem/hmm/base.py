@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from fusem.data import Rows
 from fusem.em.history import Sweep, as_array
@@ -290,9 +291,15 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         -------
         probabilities : ndarray of shape (n_components,)
             The left eigenvector of `transmat_` to eigenvalue 1, as a distribution.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If there is no `transmat_` yet; it is all that is needed.
         """
-        moves = self._model().transitions
-        K = len(moves)
+        check_is_fitted(self, "transmat_")
+        K = self.n_components
+        moves = chain_prior.check_probabilities("transmat_", self.transmat_, (K, K))
         equations = np.vstack([moves.T - np.eye(K), np.ones(K)])
         solution = np.linalg.lstsq(equations, np.append(np.zeros(K), 1.0), rcond=None)[0]
         solution = np.maximum(solution, 0.0)
