@@ -204,6 +204,35 @@ def test_the_long_run_needs_transitions_only():
     np.testing.assert_allclose(model.get_stationary_distribution(), [0.75, 0.25])
 
 
+ODD = np.array([[1.0, 0.5], [0.4, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_mix", "value", "said"),
+    [
+        ("full", 0, [np.eye(2), ODD], r"covars_\[1\] \(state 1\) is not symmetric"),
+        ("tied", 0, ODD, "covars_ is not symmetric"),
+        ("full", 1, [[np.eye(2)], [ODD]], r"covars_\[1, 0\] \(state 1\) is not symmetric"),
+        ("tied", 1, [np.eye(2), ODD], r"covars_\[1\] \(state 1\) is not symmetric"),
+        ("full", 0, [np.eye(2), -np.eye(2)], r"of state\(s\) 1 .* symmetric, positive-definite"),
+        ("diag", 0, [[1.0, 1.0], [0.0, 1.0]], r"of state\(s\) 1 .* must hold variances, positive"),
+        ("spherical", 0, [np.nan, 1.0], r"covars_\[0\] \(state 0\) holds NaN"),
+        ("diag", 1, [[[1.0, -1.0]], [[1.0, 1.0]]], "of Gaussian 0 of state 0 .* variances"),
+    ],
+)
+def test_assigned_covariances_that_are_none_are_named(kind, n_mix, value, said):
+    extra = {"n_mix": n_mix} if n_mix else {}
+    model = (hmm.GMMHMM if n_mix else hmm.GaussianHMM)(2, covariance_type=kind, **extra)
+    model.startprob_, model.transmat_ = CHAIN.values()
+    model.means_, model.covars_ = np.zeros((2, 1, 2) if n_mix else (2, 2)), np.array(value)
+    if n_mix:
+        model.weights_ = np.ones((2, 1))
+    model.set_params(init_params="")
+    for call in (model.score, model.fit):
+        with pytest.raises(ValueError, match=said):
+            call(np.zeros((5, 2)))
+
+
 def test_the_number_of_columns_may_be_assigned():
     model = hmm.MultinomialHMM(2)
     model.n_features = 2

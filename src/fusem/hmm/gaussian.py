@@ -14,6 +14,7 @@ from fusem.em.summary import Summary
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
+from fusem.hmm.assigned import check_assigned, wanted
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
 from fusem.hmm.held import with_held
@@ -177,9 +178,10 @@ class GaussianHMM(ColumnCount, BaseHMM):
         )
 
     def _emission(self) -> Any:
-        return self._components(np.asarray(self.means_, dtype=np.float64), self._covars_)
+        means = np.asarray(self.means_, dtype=np.float64)
+        return self._components(means, self._covars_, assigned=True)
 
-    def _components(self, means: Array, covariances: Array) -> Any:
+    def _components(self, means: Array, covariances: Array, assigned: bool = False) -> Any:
         if means.ndim != 2 or len(means) != self.n_components:
             raise ValueError(
                 f"means_ must have shape (n_components, n_features) = ({self.n_components}, d), not "
@@ -191,10 +193,17 @@ class GaussianHMM(ColumnCount, BaseHMM):
                 f"covars_ must have shape {expected} for covariance_type={self.covariance_type!r} with "
                 f"{means.shape[1]} columns, not {covariances.shape}."
             )
+        if assigned:
+            check_assigned(covariances, self.covariance_type)
         try:
             return self._family.from_covariances(means, covariances)
         except SingularComponents as problem:
             states = ", ".join(map(str, problem.components))
+            if assigned:
+                raise ValueError(
+                    f"covars_ of state(s) {states} is not positive definite: "
+                    f"{wanted(self.covariance_type)}."
+                ) from problem
             raise ValueError(
                 f"The covariance of state(s) {states} is not positive definite: too few rows, or columns "
                 "that are constant or combinations of others there. Set covars_prior (of matrices to "
@@ -237,7 +246,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
             }[self.covariance_type]
         else:
             covariances = self._covars_
-        return self._components(means, covariances)
+        return self._components(means, covariances, assigned="c" not in self.init_params)
 
     def _prior(self, d: int) -> Prior:
         """The priors, broadcast to d columns."""

@@ -16,6 +16,7 @@ from fusem.families import state_mixture
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.hmm import chain_prior
+from fusem.hmm.assigned import check_assigned, wanted
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_mixture_prior import PartsPrior, log_prior, prior_of, renewed
 from fusem.hmm.held import with_held
@@ -174,9 +175,11 @@ class GMMHMM(BaseHMM):
         return state_mixture.of(FAMILIES[f"gaussian_{base}"], self.n_mix)
 
     def _emission(self) -> state_mixture.Params:
-        return self._checked(self.weights_, self.means_, self.covars_)
+        return self._checked(self.weights_, self.means_, self.covars_, assigned=True)
 
-    def _checked(self, weights: Any, means: Any, covariances: Any) -> state_mixture.Params:
+    def _checked(
+        self, weights: Any, means: Any, covariances: Any, assigned: bool
+    ) -> state_mixture.Params:
         K, M = self.n_components, self.n_mix
         means = np.asarray(means, dtype=np.float64)
         if means.ndim != 3 or means.shape[:2] != (K, M):
@@ -190,9 +193,12 @@ class GMMHMM(BaseHMM):
                 f"weights_ must have shape (n_components, n_mix) = ({K}, {M}), not {given.shape}."
             )
         given = chain_prior.check_probabilities("weights_", given, (K, M))
-        return self._components(given, means, np.asarray(covariances, dtype=np.float64))
+        covariances = np.asarray(covariances, dtype=np.float64)
+        return self._components(given, means, covariances, assigned)
 
-    def _components(self, weights: Array, means: Array, covariances: Array) -> state_mixture.Params:
+    def _components(
+        self, weights: Array, means: Array, covariances: Array, assigned: bool
+    ) -> state_mixture.Params:
         K, M, d = means.shape
         sizes = {"full": (K, M, d, d), "tied": (K, d, d), "diag": (K, M, d), "spherical": (K, M)}
         expected = sizes[self.covariance_type]
@@ -201,6 +207,8 @@ class GMMHMM(BaseHMM):
                 f"covars_ must have shape {expected} for covariance_type={self.covariance_type!r} with "
                 f"{M} Gaussians per state and {d} columns, not {covariances.shape}."
             )
+        if assigned:
+            check_assigned(covariances, self.covariance_type)
         if self.covariance_type == "tied":
             covariances = np.repeat(covariances[:, None], M, axis=1)
         flat = covariances.reshape(K * M, *covariances.shape[2:])
@@ -209,6 +217,11 @@ class GMMHMM(BaseHMM):
             parts = base.from_covariances(means.reshape(K * M, d), flat)
         except SingularComponents as problem:
             which = ", ".join(f"{p % M} of state {p // M}" for p in problem.components)
+            if assigned:
+                raise ValueError(
+                    f"covars_ of Gaussian {which} is not positive definite: "
+                    f"{wanted(self.covariance_type)}."
+                ) from problem
             raise ValueError(
                 f"The covariance of Gaussian {which} is not positive definite: too few rows, or columns that "
                 "are constant or combinations of others there. Set covars_prior and covars_weight, use fewer "
@@ -260,7 +273,7 @@ class GMMHMM(BaseHMM):
             }[self.covariance_type]
         else:
             covariances = self.covars_
-        return self._checked(weights, means, covariances)
+        return self._checked(weights, means, covariances, assigned="c" not in self.init_params)
 
     def _prior(self, components: state_mixture.Params) -> PartsPrior:
         shape = (*components.weights.shape, self._n_columns(components))
