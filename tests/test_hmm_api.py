@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fusem
 from fusem import hmm
+from fusem.hmm.monitor import ConvergenceMonitor
 from tests.comparison import assert_bit_identical
 
 # The checks fit all kinds of tiny data on purpose; what they look at is not the warnings.
@@ -262,6 +263,48 @@ def test_the_monitor_says_whether_a_fit_converged():
     model.set_params(n_iter=100, tol=1e-2).fit(ROWS)
     assert model.monitor_.converged
     assert 0 <= model.monitor_.history[-1] - model.monitor_.history[-2] < 1e-2
+
+
+class ThirdTime(ConvergenceMonitor):
+    """Stops after three iterations."""
+
+    @property
+    def converged(self):
+        return self.iter == 3 or self.history[-1] > 1e9
+
+
+class Told:
+    """What hmmlearn asks of a monitor, and no more."""
+
+    def __init__(self):
+        self.history, self.converged = [], False
+
+    def report(self, log_prob):
+        self.history.append(log_prob)
+        self.converged = len(self.history) == 3
+
+
+@pytest.mark.parametrize("monitor", [ThirdTime(1e-2, 99, False), Told()])
+def test_ones_own_monitor_is_told_and_stops_a_fit(monitor, tmp_path):
+    usual = hmm.GaussianHMM(2, random_state=0, n_iter=3, tol=0.0).fit(ROWS)
+    model = hmm.GaussianHMM(2, random_state=0, n_iter=99, tol=1e9)
+    model.monitor_ = monitor
+    model.fit(ROWS)
+    assert model.monitor_ is monitor
+    assert list(monitor.history) == list(usual.monitor_.history)
+    assert_bit_identical(model.means_, usual.means_)
+    assert (model.converged_, model.n_iter_) == (True, 3)
+    model.save(tmp_path / "hmm.npz")
+    assert_bit_identical(fusem.load(tmp_path / "hmm.npz").means_, model.means_)
+    if isinstance(monitor, ThirdTime):
+        assert model.fit(ROWS).n_iter_ == len(monitor.history) == 3
+
+
+def test_a_monitor_that_is_none_is_refused():
+    model = hmm.GaussianHMM(2)
+    model.monitor_ = print
+    with pytest.raises(ValueError, match=r"monitor_ must have report\(log_prob\) and converged"):
+        model.fit(ROWS)
 
 
 def test_not_fitted_and_too_few_rows():

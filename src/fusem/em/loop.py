@@ -43,6 +43,7 @@ def expectation_maximisation(
     start: int = 0,
     on_sweep: Callable[[Sweep], None] | None = None,
     objective: Callable[[Params, Statistic], float] = mean_log_likelihood,
+    finished: Callable[[], bool] | None = None,
 ) -> Run[Params]:
     """Iterate until the objective changes by less than `tol`.
 
@@ -68,6 +69,8 @@ def expectation_maximisation(
         Called after every sweep.
     objective : function
         What EM increases, from parameters and their statistic: the mean log-likelihood per row unless told.
+    finished : function, optional
+        Whether to stop after an iteration, instead of `tol`.
     """
     sweeps: list[Sweep] = []
     converged = False
@@ -83,7 +86,8 @@ def expectation_maximisation(
         )
         if on_sweep is not None:
             on_sweep(sweeps[-1])
-        if abs(change) < tol and change >= -slack(lower_bound, rounding):
+        small = abs(change) < tol and change >= -slack(lower_bound, rounding)
+        if small if finished is None else finished():
             converged = True
             break
     return Run(params, sweeps, converged, lower_bound, rounding)

@@ -33,6 +33,7 @@ from fusem.hmm.fitting import Fit
 from fusem.hmm.forecast import Forecasting
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.margin import Margins
+from fusem.hmm.monitor import is_own
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sampling import PathSampling
 from fusem.hmm.save import save
@@ -241,7 +242,9 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.monitor_, self.n_iter_ = fit.monitor, len(run.sweeps)
-        self.converged_ = self.monitor_.converged = run.converged
+        self.converged_ = run.converged
+        if not is_own(self.monitor_):
+            self.monitor_.converged = run.converged
         self.history_ = as_array(run.sweeps)
 
     # ---- a model from the attributes ----

@@ -23,7 +23,7 @@ from fusem.hmm import chain_prior
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
 from fusem.hmm.layout import Ints
-from fusem.hmm.monitor import ConvergenceMonitor
+from fusem.hmm.monitor import is_own, monitor_of
 from fusem.hmm.observations import Observations
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Fit:
     ) -> None:
         self.estimator, self.observations, self.weights = estimator, observations, weights
         self.workers, self.constraints = workers, estimator._constraints()
-        self.monitor = ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
+        self.monitor = monitor_of(estimator)
         self.engine = ChainEngine(
             family, estimator.n_components, observations.n_columns, observations.dtype,
             summary.missing is not None,
@@ -112,6 +112,7 @@ class Fit:
             rounding=ROUNDING[self.observations.dtype.name],
             on_sweep=on_iteration,
             objective=self.objective,
+            finished=(lambda: bool(self.monitor.converged)) if is_own(self.monitor) else None,
         )
 
     def diagnose(self, run: Run[ChainModel]) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from inspect import getattr_static
+from typing import Any
 
 
 class ConvergenceMonitor:
     """Log-likelihoods of a fit, iteration by iteration.
+
+    One of a class derived from this, or of hmmlearn's, that is assigned to `monitor_` before `fit` is told
+    every iteration, and its property `converged` says when to stop. Of several starts it keeps the last.
 
     Attributes
     ----------
@@ -22,12 +27,17 @@ class ConvergenceMonitor:
     def __init__(self, tol: float, n_iter: int, verbose: bool) -> None:
         self.tol, self.n_iter, self.verbose = tol, n_iter, verbose
         self.history: deque[float] = deque()
-        self.converged = False
+
+    converged = False  # of the class: one that is derived may make it a property
 
     @property
     def iter(self) -> int:
         """Iterations done."""
         return len(self.history)
+
+    def _reset(self) -> None:
+        """A fit begins."""
+        self.history.clear()
 
     def report(self, log_prob: float) -> None:
         """An iteration is done."""
@@ -41,3 +51,24 @@ class ConvergenceMonitor:
             f"ConvergenceMonitor(tol={self.tol}, n_iter={self.n_iter}, iter={self.iter}, "
             f"converged={self.converged})"
         )
+
+
+def is_own(monitor: Any) -> bool:
+    """Whether a monitor is the user's own, which says when to stop."""
+    return monitor is not None and type(monitor) is not ConvergenceMonitor
+
+
+def monitor_of(estimator: Any) -> Any:
+    """The user's own monitor, reset; else a new one."""
+    monitor = getattr(estimator, "monitor_", None)
+    if not is_own(monitor):
+        return ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
+    # getattr would compute a property, which may need an iteration first
+    if not hasattr(monitor, "report") or getattr_static(monitor, "converged", None) is None:
+        raise ValueError(
+            f"monitor_ must have report(log_prob) and converged, which {monitor!r} has not: derive it from "
+            "fusem.hmm.monitor.ConvergenceMonitor, or delete the attribute."
+        )
+    if hasattr(monitor, "_reset"):
+        monitor._reset()
+    return monitor

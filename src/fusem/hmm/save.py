@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.persist import save_model
 
 CHAIN = ("startprob_", "transmat_")
@@ -27,8 +28,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         fitted["feature_names_in_"] = [str(name) for name in model.feature_names_in_]
     if hasattr(model, "history_"):
         arrays |= {f"history/{name}": model.history_[name] for name in model.history_.dtype.names}
-    if hasattr(model, "monitor_"):
+    if isinstance(getattr(model, "monitor_", None), ConvergenceMonitor):
         fitted["monitor_"] = {name: getattr(model.monitor_, name) for name in MONITOR}
+        fitted["monitor_"]["converged"] = bool(model.monitor_.converged)
         arrays["monitor/history"] = np.array(model.monitor_.history, dtype=np.float64)
     header = {"model": type(model).__name__, "parameters": parameters, "fitted": fitted}
     save_model(path, header, arrays)
