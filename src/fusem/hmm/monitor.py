@@ -61,7 +61,7 @@ def is_own(monitor: Any) -> bool:
 def monitor_of(estimator: Any) -> Any:
     """The user's own monitor, reset; else a new one."""
     monitor = getattr(estimator, "monitor_", None)
-    if not is_own(monitor):
+    if monitor is None or not is_own(monitor):
         return ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
     # getattr would compute a property, which may need an iteration first
     if not hasattr(monitor, "report") or getattr_static(monitor, "converged", None) is None:
