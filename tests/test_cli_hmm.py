@@ -173,6 +173,65 @@ def test_info(folder, succeed):
     assert record["family"] == "GaussianHMM"
 
 
+EVERY_CLASS = {
+    "GaussianHMM": {"means_": [[0.0], [8.0]], "covars_": [[1.0], [4.0]]},
+    "GMMHMM": {
+        "weights_": [[0.25, 0.75], [0.5, 0.5]],
+        "means_": [[[0.0], [1.0]], [[8.0], [9.0]]],
+        "covars_": np.full((2, 2, 1), 4.0),
+    },
+    "PoissonHMM": {"lambdas_": [[1.0], [8.0]]},
+    "CategoricalHMM": {"emissionprob_": [[0.7, 0.1, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7]]},
+    "MultinomialHMM": {"emissionprob_": [[1.0], [1.0]]},
+}
+
+
+@pytest.mark.parametrize("name", EVERY_CLASS)
+def test_info_score_and_decode_take_every_class(folder, tmp_path, name, succeed):
+    model, path, table = getattr(fusem, name)(2), tmp_path / "m.npz", folder / "counts.npy"
+    options = {"n_mix": 2} if name == "GMMHMM" else {}
+    model.set_params(**options)
+    chain = {"startprob_": [0.5, 0.5], "transmat_": [[0.9, 0.1], [0.2, 0.8]]}
+    for attribute, value in {**chain, **EVERY_CLASS[name]}.items():
+        setattr(model, attribute, np.array(value))
+    model.save(path)
+    assert f"{name}, 2 states" in succeed("info", path)
+    record = json.loads(succeed("info", path, "--json"))
+    for attribute, value in EVERY_CLASS[name].items():
+        np.testing.assert_array_equal(np.ravel(record[attribute.rstrip("_")]), np.ravel(value))
+    rows = np.load(table)
+    record = json.loads(succeed("hmm", "score", table, "--model", path, "--json"))
+    assert record["log_likelihood"] == pytest.approx(model.score(rows), rel=1e-12)
+    succeed("hmm", "decode", table, "--model", path, "-o", tmp_path / "states.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "states.npy"), model.predict(rows))
+
+
+@pytest.mark.parametrize("kind", ["diag", "full", "tied", "spherical"])
+def test_info_has_a_line_per_gaussian_of_a_state(kind, tmp_path, succeed, monkeypatch):
+    covariances = {
+        "diag": np.full((2, 2, 3), 4.0),
+        "full": np.broadcast_to(4.0 * np.eye(3), (2, 2, 3, 3)),
+        "tied": np.broadcast_to(4.0 * np.eye(3), (2, 3, 3)),
+        "spherical": np.full((2, 2), 4.0),
+    }
+    model = fusem.GMMHMM(2, 2, covariance_type=kind)
+    model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.eye(2)
+    model.weights_, model.covars_ = np.array([[0.25, 0.75], [0.5, 0.5]]), covariances[kind]
+    model.means_ = np.arange(12.0).reshape(2, 2, 3)
+    model.save(tmp_path / "m.npz")
+    lines = succeed("info", tmp_path / "m.npz").splitlines()
+    at = next(i for i, line in enumerate(lines) if "weight" in line)
+    assert lines[at].split()[:7] == ["state", "part", "weight", "mean", "0", "sd", "0"]
+    assert [line.split()[:5] for line in lines[at + 1 : at + 5]] == [
+        ["0", "0", "0.25000", "0.00000", "2.00000"],
+        ["0", "1", "0.75000", "3.00000", "2.00000"],
+        ["1", "0", "0.50000", "6.00000", "2.00000"],
+        ["1", "1", "0.50000", "9.00000", "2.00000"],
+    ]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "(1 more column; --json lists all)" in succeed("info", tmp_path / "m.npz")
+
+
 def test_a_warning_is_one_line_in_the_words_of_the_options(folder):
     done = fusem_command("hmm", "fit", folder / "table.npy", "-k", 2, "--max-iter", 2, "--seed", 0)
     assert done.code == 0

@@ -16,18 +16,23 @@ LEAST = 1e-5  # of a probability that is not written as 0
 
 
 def print_states(model: Any) -> None:
-    """Print the chain (start, moves to each state), then what each state emits, a line per state.
+    """Print the chain (start, moves to each state), then what each state emits.
 
-    Columns that do not fit into the terminal are left out, and their number is told.
+    That is a line per state, or per Gaussian where states are mixtures. Columns that do not fit into the
+    terminal are left out, and their number is told.
     """
     states = ["state", *map(str, range(model.n_components))]
     start, moves = np.asarray(model.startprob_), np.asarray(model.transmat_)
     chain = [states, ["start", *map(_share, start)]]
     chain += [[f"to {k}", *map(_share, moves[:, k])] for k in range(model.n_components)]
-    _print_fitting(chain, 1, "state")
+    _print_fitting(chain, 1, 1, "state")
     click.echo()
+    if _mixtures(model):
+        _print_fitting(gaussians(model), 3, 2, "column")
+        return
     per_column, columns = emissions(model)
-    _print_fitting([states, *columns], per_column, "symbol" if _symbols(model) else "column")
+    what = "symbol" if _symbols(model) else "column"
+    _print_fitting([states, *columns], 1, per_column, what)
 
 
 def emissions(model: Any) -> tuple[int, list[list[str]]]:
@@ -40,13 +45,30 @@ def emissions(model: Any) -> tuple[int, list[list[str]]]:
     if hasattr(model, "lambdas_"):
         rates = np.asarray(model.lambdas_)
         return 1, [[f"rate {name}".rstrip(), *numbers(rates[:, j])] for j, name in enumerate(names)]
-    means = np.asarray(model.means_)
-    sd = np.sqrt(np.diagonal(np.asarray(model.covars_), axis1=1, axis2=2))
+    return 2, _means_and_spreads(names, np.asarray(model.means_), np.asarray(model.covars_))
+
+
+def gaussians(model: Any) -> list[list[str]]:
+    """The same of states that are mixtures, a line per Gaussian: its state, number, weight and columns."""
+    components = model._emission()
+    weights = components.weights
+    state, part = np.indices(weights.shape).reshape(2, -1)
+    table = [
+        ["state", *map(str, state)],
+        ["part", *map(str, part)],
+        ["weight", *map(_share, weights.ravel())],
+    ]
+    moments = model._family_of(components).base.moments(components.parts)
+    return table + _means_and_spreads(state_columns(model), *moments)
+
+
+def _means_and_spreads(names: list[str], means: Any, covariances: Any) -> list[list[str]]:
+    sd = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
     table = []
     for j, name in enumerate(names):
         table.append([f"mean {name}".rstrip(), *numbers(means[:, j])])
         table.append([f"sd {name}".rstrip(), *numbers(sd[:, j])])
-    return 2, table
+    return table
 
 
 def state_columns(model: Any) -> list[str]:
@@ -83,14 +105,18 @@ def _symbols(model: Any) -> bool:
     return hasattr(model, "emissionprob_") and width(model) == 1
 
 
+def _mixtures(model: Any) -> bool:
+    return hasattr(model, "weights_")
+
+
 def _share(value: float) -> str:
     return "0" if value == 0 else "<0.00001" if value < LEAST else f"{value:.5f}"
 
 
-def _print_fitting(table: list[list[str]], group: int, what: str) -> None:
-    """Print as many columns, in groups, as fit beside each other; the first always."""
+def _print_fitting(table: list[list[str]], heads: int, group: int, what: str) -> None:
+    """Print as many columns, in groups, as fit beside each other; the heads and the first group always."""
     room = fitting(table, shutil.get_terminal_size((WIDTH, 24)).columns)
-    shown = max(1, (room - 1) // group)
-    print_table(table[: 1 + group * shown])
-    if hidden := (len(table) - 1) // group - shown:
+    shown = max(1, (room - heads) // group)
+    print_table(table[: heads + group * shown])
+    if hidden := (len(table) - heads) // group - shown:
         click.echo(f"({how_many(hidden, f'more {what}')}; --json lists all)")
