@@ -241,6 +241,19 @@ def test_no_posterior_of_all_rows_is_kept():
 # ---- hard inputs ----
 
 
+@pytest.mark.parametrize("covariance_type", COVARIANCES)
+def test_sums_that_overflow_are_told(covariance_type):
+    """Densities are numbers, but squares that single precision holds sum to more than it does."""
+    X = np.where(np.arange(400) % 2, 5e18, -5e18)[:, None].astype(np.float32)
+    model = GaussianHMM(2, covariance_type=covariance_type, init_params="")
+    model.startprob_, model.transmat_ = np.full(2, 0.5), np.full((2, 2), 0.5)
+    shape = {"diag": (2, 1), "full": (2, 1, 1), "tied": (1, 1), "spherical": (2,)}[covariance_type]
+    model.means_, model.covars_ = np.array([[0.0], [1.0]]), np.ones(shape)
+    with pytest.raises(ValueError, match=r"sums over X overflow float32: scale .* float64"):
+        model.fit(X)
+    assert np.isfinite(fitted(model, X.astype(float)).means_).all()
+
+
 @pytest.mark.parametrize("covariance_type", ["diag", "full"])
 def test_rows_a_hundred_thousand_deviations_away(covariance_type):
     given = chain("gaussian_diag", 3, [200])

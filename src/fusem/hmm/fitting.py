@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fusem.em.history import Sweep
 from fusem.em.loop import ROUNDING, Run, expectation_maximisation, falls
 from fusem.em.summary import Summary
-from fusem.em.values import first_infinite
+from fusem.em.values import first_infinite, not_finite
 from fusem.em.workers import Workers
 from fusem.exceptions import (
     DegenerateComponentWarning,
@@ -61,12 +61,16 @@ class Fit:
         statistic, evidence = swept(*given)
         assert statistic is not None
         if not np.isfinite(statistic).all():
-            raise self._impossible(evidence)
+            raise self._not_finite(evidence)
         return statistic
 
-    def _impossible(self, evidence: Array) -> ValueError:
-        piece = int(np.flatnonzero(~np.isfinite(evidence))[0])
-        number = int(self.layout.sequence[piece])
+    def _not_finite(self, evidence: Array) -> ValueError:
+        impossible = np.flatnonzero(~np.isfinite(evidence))
+        if not impossible.size:  # every density is a number, but not the sums of squares
+            return not_finite(self.observations.rows)
+        return self._impossible(int(self.layout.sequence[impossible[0]]))
+
+    def _impossible(self, number: int) -> ValueError:
         last = int(self.observations.ends[number])
         first = last - int(self.observations.lengths[number])
         return first_infinite(self.observations.rows) or ValueError(
