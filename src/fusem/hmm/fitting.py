@@ -65,7 +65,8 @@ class Fit:
         return statistic
 
     def _not_finite(self, evidence: Array) -> ValueError:
-        impossible = np.flatnonzero(~np.isfinite(evidence))
+        counts = self.weights[self.layout.sequence] > 0.0  # of others nothing is summed
+        impossible = np.flatnonzero(counts & ~np.isfinite(evidence))
         if not impossible.size:  # every density is a number, but not the sums of squares
             return not_finite(self.observations.rows)
         return self._impossible(int(self.layout.sequence[impossible[0]]))
