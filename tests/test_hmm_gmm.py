@@ -194,6 +194,21 @@ def fit_quietly_but(made, X):
         made.fit(X)
 
 
+@pytest.mark.parametrize("weight", [1e-21, 1e-60, 1e30])
+def test_only_ratios_of_weights_matter(weight):
+    X, lengths = rows(60), [20, 40]
+    once, scaled = (
+        fit_quietly(
+            model(init_params="", n_iter=3, tol=0.0),
+            X, lengths=lengths, sequence_weight=np.array([1.0, 2.0]) * factor,
+        )
+        for factor in (1.0, weight)
+    )  # fmt: skip
+    assert not np.allclose(once.means_, model().means_)
+    for name in ("startprob_", "transmat_", "weights_", "means_", "covars_"):
+        np.testing.assert_allclose(getattr(scaled, name), getattr(once, name), rtol=1e-9)
+
+
 def test_starts():
     """Two states of two clusters each, told by what follows what; known states; in the order of time."""
     rng = np.random.default_rng(0)

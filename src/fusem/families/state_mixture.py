@@ -67,7 +67,7 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     each = operands.log_parts.size
     parts = scratch[operands.columns * stride :]
     shares = parts[each * stride :]
-    split_shares(resp, shares, n_components, operands.n_parts, tile, stride)
+    split_shares(resp, shares, w, n_components, operands.n_parts, tile, stride)
     base_accumulate(
         x, w, shares, parts, operands.parts, scratch, stats, start, d, each, tile, stride
     )

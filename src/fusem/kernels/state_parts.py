@@ -71,7 +71,8 @@ def sum_parts(
 @helper
 def split_shares(
     resp,  # IN  (K × stride) shares of the states, times the rows' weights
-    shares,  # INOUT (K · M × stride) of the parts in their states, then in the row
+    shares,  # INOUT (K · M × stride) of the parts in their states, then in the row, times its weight
+    w,  # IN  (tile) weights of the rows
     n_states,
     n_parts,
     tile,
@@ -84,4 +85,5 @@ def split_shares(
             for r in range(0, tile, lanes(shares)):
                 own = load(shares, begin + r)
                 own = mul(own, load_as(resp, k * stride + r, own))
-                store(shares, begin + r, zero_below(own, own, filled(LEAST, own)))
+                least = mul(filled(LEAST, own), load_as(w, r, own))  # however small all weights are
+                store(shares, begin + r, zero_below(own, own, least))
