@@ -36,6 +36,7 @@ from fusem.hmm.margin import Margins
 from fusem.hmm.monitor import is_own
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sampling import PathSampling
+from fusem.hmm.prior_values import MOVES, STATES, concentration
 from fusem.hmm.save import save
 from fusem.hmm.transitions import Constraints, constraints_of, in_order
 from fusem.mixture.source import ONE_DIMENSION, column_names, rows_to_use
@@ -113,6 +114,12 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
     def _check_values(self, observations: Observations, components: Any, workers: Workers) -> None:
         """Raise where the emissions cannot have made a value."""
 
+    def _check_priors(self, components: Any) -> None:
+        """Raise where the parameters of a prior are none."""
+        K = self.n_components
+        concentration("startprob_prior", self.startprob_prior, (K,), STATES)
+        concentration("transmat_prior", self.transmat_prior, (K, K), MOVES)
+
     # ---- fitting ----
 
     def fit(
@@ -152,7 +159,7 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         ------
         ValueError
             Lengths that do not fit the rows, infinity, impossible sequences, known states that the chain
-            cannot go through, states whose covariance is singular.
+            cannot go through, states whose covariance is singular, priors that are none.
         """
         lengths = positional(y, lengths, X)
         if y is not None and lengths is None and getattr(X, "ndim", 2) == 1:
@@ -175,6 +182,7 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         with Workers(self.n_jobs) as workers:
             summary = summarise(observations.rows, None, workers)
             start = self._start(observations, summary, workers)
+            self._check_priors(start.components)
             check_possible(observations.states, observations, start)
             family = self._family_of(start.components)
             if summary.missing is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
 
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
@@ -14,6 +16,7 @@ from fusem.hmm import chain_prior
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.counts import check_codes, number_of_codes
 from fusem.hmm.observations import Observations
+from fusem.hmm.prior_values import STATES, concentration
 
 Array = NDArray[np.float64]
 
@@ -79,7 +82,10 @@ class CategoricalHMM(BaseHMM):
     (2, 3)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseHMM._chain_constraints,
+        "n_features": [None, Interval(Integral, 1, None, closed="left")],
+    }
     _emissions: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
     _drawn: ClassVar[type] = np.int64
 
@@ -157,17 +163,28 @@ class CategoricalHMM(BaseHMM):
         shares = rng.random_sample((self.n_components, symbols))
         return categorical.Params((shares / shares.sum(axis=1, keepdims=True))[:, None, :])
 
+    def _prior(self, components: categorical.Params) -> Array | None:
+        """Parameters of the prior, checked and broadcast to (K, 1, M)."""
+        K, _, symbols = components.probabilities.shape
+        axes = (*STATES, "n_symbols")
+        given = concentration("emissionprob_prior", self.emissionprob_prior, (K, symbols), axes)
+        return None if given is None else given[:, None]
+
+    def _check_priors(self, components: categorical.Params) -> None:
+        super()._check_priors(components)
+        self._prior(components)
+
     def _renew_emission(
         self, components: categorical.Params, sums: Array
     ) -> tuple[categorical.Params, list[int]]:
         if "e" not in self.params:
             return components, []
         codes = self._family_of(components).stats_of(sums, self.n_components, 1).codes
-        before, prior = components.probabilities, self.emissionprob_prior
+        before, prior = components.probabilities, self._prior(components)
         return categorical.Params(chain_prior.renewed(before, codes, prior)), []
 
     def _log_prior(self, components: categorical.Params) -> float:
-        return chain_prior.log_prior(components.probabilities, self.emissionprob_prior)
+        return chain_prior.log_prior(components.probabilities, self._prior(components))
 
     def _n_columns(self, components: categorical.Params) -> int:
         return 1

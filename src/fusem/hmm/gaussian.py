@@ -20,6 +20,7 @@ from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
 from fusem.hmm.held import with_held
 from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
+from fusem.hmm.prior_values import STATES, prior_matrices, prior_values
 from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
@@ -43,10 +44,15 @@ class GaussianHMM(ColumnCount, BaseHMM):
     startprob_prior, transmat_prior : float, array or None, default=1.0
         Parameters of Dirichlet priors of `startprob_` and of the rows of `transmat_`; 1 and None are
         maximum likelihood.
-    means_prior, means_weight : float or array, default=0
-        Mean of the normal prior of the means, and how many rows it counts as.
-    covars_prior, covars_weight : float or array or None, default=1e-2, 1
-        Parameters of the prior of the covariances; ``covars_prior=None`` is maximum likelihood.
+    means_prior : float or array, default=0
+        Mean of the normal prior of the means, of any shape that broadcasts to that of `means_`.
+    means_weight : float or array of shape (n_components,), default=0
+        How many rows it counts as.
+    covars_prior : float, array or None, default=1e-2
+        Added to the scatter: variances (n_components, n_features) for "diag" and "spherical", else matrices,
+        or what broadcasts to them. None is maximum likelihood, of the means too.
+    covars_weight : float, default=1
+        What it is above 1 (matrices: above the number of columns) is added to the number of rows.
     algorithm : {"viterbi", "map"}, default="viterbi"
         What `predict` finds.
     random_state : int, RandomState or None, default=None
@@ -249,15 +255,29 @@ class GaussianHMM(ColumnCount, BaseHMM):
         return self._components(means, covariances, assigned="c" not in self.init_params)
 
     def _prior(self, d: int) -> Prior:
-        """The priors, broadcast to d columns."""
-        matrices = self.covariance_type in ("full", "tied")
-        shape = (d, d) if matrices else (d,)
-        if self.covars_prior is None:
-            return Prior(0.0, 0.0, np.zeros(shape), 0.0)
-        counted = max(float(self.covars_weight) - (d if matrices else 1), 0.0)
-        covariances = np.broadcast_to(np.asarray(self.covars_prior, dtype=np.float64), shape)
+        """The priors, checked and broadcast to K states with d columns."""
+        K, columns = self.n_components, "n_features"
         weight = 0.0 if self.means_weight is None else self.means_weight
-        return Prior(self.means_prior, weight, covariances, counted)
+        if np.ndim(weight) == 2 and np.shape(weight)[1] == 1:  # as hmmlearn's broadcasts
+            weight = np.asarray(weight)[:, 0]
+        means_weight = prior_values("means_weight", weight, (K,), STATES, 0.0)
+        means = prior_values("means_prior", self.means_prior, (K, d), (*STATES, columns))
+        degrees = 0.0 if self.covars_weight is None else self.covars_weight
+        degrees = float(prior_values("covars_weight", degrees, (1,), (), 0.0)[0])
+        matrices = self.covariance_type in ("full", "tied")
+        states, names = ((), ()) if self.covariance_type == "tied" else ((K,), STATES)
+        shape, names = (*states, *(d,) * (1 + matrices)), (*names, *(columns,) * (1 + matrices))
+        if self.covars_prior is None:
+            return Prior(np.zeros((K, d)), np.zeros(K), np.zeros(shape), 0.0)
+        if matrices:
+            covariances = prior_matrices("covars_prior", self.covars_prior, shape, names)
+        else:
+            covariances = prior_values("covars_prior", self.covars_prior, shape, names, 0.0)
+        return Prior(means, means_weight, covariances, max(degrees - (d if matrices else 1), 0.0))
+
+    def _check_priors(self, components: Any) -> None:
+        super()._check_priors(components)
+        self._prior(components.means.shape[1])
 
     def _renew_emission(self, components: Any, sums: Array) -> tuple[Any, list[int]]:
         prior = self._prior(components.means.shape[1])

@@ -21,6 +21,7 @@ from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_mixture_prior import PartsPrior, log_prior, prior_of, renewed
 from fusem.hmm.held import with_held
 from fusem.hmm.observations import Observations, start_rows
+from fusem.hmm.prior_values import STATES, concentration
 from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
@@ -279,6 +280,12 @@ class GMMHMM(BaseHMM):
         shape = (*components.weights.shape, self._n_columns(components))
         given = self.means_prior, self.means_weight, self.covars_prior, self.covars_weight
         return prior_of(self.covariance_type, shape, *given)
+
+    def _check_priors(self, components: state_mixture.Params) -> None:
+        super()._check_priors(components)
+        shape = components.weights.shape
+        concentration("weights_prior", self.weights_prior, shape, (*STATES, "n_mix"))
+        self._prior(components)
 
     def _renew_emission(
         self, components: state_mixture.Params, sums: Array

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fusem.families.gaussian import known
 from fusem.families.state_mixture import StateMixture
 from fusem.hmm.gaussian_prior import moments
+from fusem.hmm.prior_values import prior_matrices, prior_values
 
 Array = NDArray[np.float64]
 
@@ -37,25 +38,29 @@ def prior_of(
     covars: Any,
     covars_weight: Any,
 ) -> PartsPrior:
-    """The priors, broadcast to K states of M parts in d columns; None is maximum likelihood."""
+    """The priors, checked and broadcast to K states of M parts in d columns; None is maximum likelihood."""
     K, M, d = shape
-
-    def full(value: Any, *size: int) -> Array:
-        return np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), size))
-
-    centre, weight = full(means, K, M, d), full(means_weight, K, M)
+    axes = "n_components", "n_mix", "n_features"
+    centre = prior_values("means_prior", means, (K, M, d), axes)
+    weight = 0.0 if means_weight is None else means_weight
+    weight = prior_values("means_weight", weight, (K, M), axes[:2], 0.0)
     if covariance_type in ("diag", "spherical"):
         size = (K, M, d) if covariance_type == "diag" else (K, M)
         columns = 1 if covariance_type == "diag" else d
         shape_parameter = -(columns + 2) / 2 if covars is None else covars
         scale = 0.0 if covars_weight is None else covars_weight
-        counted = columns + 2.0 * (full(shape_parameter, *size) + 1.0)
-        return PartsPrior(centre, weight, 2.0 * full(scale, *size), counted)
+        counted = prior_values("covars_prior", shape_parameter, size, axes[: len(size)])
+        counted = columns + 2.0 * (counted + 1.0)
+        scales = prior_values("covars_weight", scale, size, axes[: len(size)], 0.0)
+        return PartsPrior(centre, weight, 2.0 * scales, counted)
     together = (K,) if covariance_type == "tied" else (K, M)
+    names = axes[: len(together)]
     parts = M if covariance_type == "tied" else 1
     freedom = -(parts + d + 1) if covars_weight is None else covars_weight
-    scatter = full(0.0 if covars is None else covars, *together, d, d)
-    return PartsPrior(centre, weight, scatter, full(freedom, *together) + parts + d + 1)
+    scatter = 0.0 if covars is None else covars
+    scatter = prior_matrices("covars_prior", scatter, (*together, d, d), (*names, *axes[2:] * 2))
+    counted = prior_values("covars_weight", freedom, together, names) + parts + d + 1
+    return PartsPrior(centre, weight, scatter, counted)
 
 
 def renewed(

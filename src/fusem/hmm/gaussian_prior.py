@@ -23,9 +23,9 @@ LEAST_COUNT = 1e-5  # what scatter is divided by at least
 class Prior(NamedTuple):
     """Checked parameters of the priors; all 0 for maximum likelihood."""
 
-    means: Any
-    means_weight: Any
-    covariances: Any  # (d, d) for matrices, (d,) else
+    means: Array  # (K, d)
+    means_weight: Array  # (K,)
+    covariances: Array  # (K, d, d) for matrices, tied (d, d), (K, d) else
     covariances_weight: float  # that counts
 
 
@@ -74,9 +74,10 @@ def renewed(
     """
     counts, new, scatter = moments(family, params, sums)
     unseen = ~(counts > 0.0)
-    weight, centre = np.asarray(prior.means_weight, dtype=np.float64), prior.means
+    weight, centre = prior.means_weight, prior.means
     if means:
-        chosen = (weight * centre + new * counts[:, None]) / known(weight + counts)[:, None]
+        chosen = weight[:, None] * centre + new * counts[:, None]
+        chosen = chosen / known(weight + counts)[:, None]
         chosen = np.where(unseen[:, None], params.means, chosen)
     else:
         chosen = params.means
@@ -85,7 +86,7 @@ def renewed(
     off, moved = chosen - centre, new - chosen
     name = family.NAME
     if name in ("gaussian_full", "gaussian_tied"):
-        outer = weight * np.einsum("ki,kj->kij", off, off)
+        outer = weight[:, None, None] * np.einsum("ki,kj->kij", off, off)
         outer = outer + counts[:, None, None] * np.einsum("ki,kj->kij", moved, moved)
         if name == "gaussian_tied":
             total = prior.covariances + scatter + outer.sum(axis=0)
@@ -93,7 +94,7 @@ def renewed(
         denominator = prior.covariances_weight + counts
         result = (prior.covariances + scatter + outer) / known(denominator)[:, None, None]
         return chosen, np.where(unseen[:, None, None], params.covariances, result)
-    squares = weight * off**2 + counts[:, None] * moved**2
+    squares = weight[:, None] * off**2 + counts[:, None] * moved**2
     denominator = np.maximum(prior.covariances_weight + counts, LEAST_COUNT)
     if name == "gaussian_diag":
         result = (prior.covariances + scatter + squares) / denominator[:, None]
@@ -106,14 +107,11 @@ def log_prior(family: ModuleType, params: Any, prior: Prior) -> float:
     """Logarithm of the prior density that `renewed` takes the mode with, but for a constant."""
     whitening = family.whitening_matrices(params)
     off = np.einsum("kij,kj->ki", whitening, params.means - prior.means)
-    value = float((np.asarray(prior.means_weight) * (off**2).sum(axis=1)).sum())
+    value = float((prior.means_weight * (off**2).sum(axis=1)).sum())
     log_det = -2.0 * np.log(np.einsum("kii->ki", whitening)).sum(axis=1)
-    states = 1 if family.NAME == "gaussian_tied" else len(whitening)
-    scatter = np.asarray(prior.covariances)
-    for k in range(states):
+    scatter = prior.covariances[None] if family.NAME == "gaussian_tied" else prior.covariances
+    for k, own in enumerate(scatter):
         inverse = whitening[k].T @ whitening[k]
-        value += float(
-            (np.diag(inverse) * scatter).sum() if scatter.ndim < 2 else (inverse * scatter).sum()
-        )
+        value += float(((np.diag(inverse) if own.ndim < 2 else inverse) * own).sum())
         value += prior.covariances_weight * float(log_det[k])
     return -0.5 * value

@@ -15,6 +15,7 @@ from fusem.hmm.base import BaseHMM
 from fusem.hmm.counts import check_counts
 from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
+from fusem.hmm.prior_values import STATES, prior_values
 from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
@@ -155,26 +156,36 @@ class PoissonHMM(ColumnCount, BaseHMM):
         # one row of the mean more: a rate that starts at 0 stays there
         return poisson.Params(0.99 * np.maximum(centres, 0.0) + 0.01 * mean)
 
+    def _prior(self, components: poisson.Params) -> tuple[Array, Array]:
+        """Counts and rows that are added, checked and broadcast to (K, d)."""
+        shape, axes = components.rates.shape, (*STATES, "n_features")
+        return (
+            prior_values("lambdas_prior", self.lambdas_prior, shape, axes, 0.0),
+            prior_values("lambdas_weight", self.lambdas_weight, shape, axes, 0.0),
+        )
+
+    def _check_priors(self, components: poisson.Params) -> None:
+        super()._check_priors(components)
+        self._prior(components)
+
     def _renew_emission(
         self, components: poisson.Params, sums: Array
     ) -> tuple[poisson.Params, list[int]]:
         if "l" not in self.params:
             return components, []
         stats = poisson.stats_of(sums, *components.rates.shape)
-        total, rows = stats.sums + self.lambdas_prior, stats.observed + self.lambdas_weight
+        counts, weight = self._prior(components)
+        total, rows = stats.sums + counts, stats.observed + weight
         seen = rows > 0.0
         rates = np.where(seen, total / np.where(seen, rows, 1.0), components.rates)
         return poisson.Params(rates), []
 
     def _log_prior(self, components: poisson.Params) -> float:
-        rates, counts = (
-            components.rates,
-            np.broadcast_to(self.lambdas_prior, components.rates.shape),
-        )
+        rates, (counts, weight) = components.rates, self._prior(components)
         some = counts > 0.0
         with np.errstate(divide="ignore"):
             value = (counts[some] * np.log(rates[some])).sum()
-        return float(value - (np.asarray(self.lambdas_weight) * rates).sum())
+        return float(value - (weight * rates).sum())
 
     def _n_columns(self, components: poisson.Params) -> int:
         return int(components.rates.shape[1])
