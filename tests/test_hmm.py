@@ -339,10 +339,21 @@ def test_states_without_a_way_out_keep_their_row():
     model.startprob_, model.transmat_ = np.array([1.0, 0.0]), np.array([[0.5, 0.5], [0.3, 0.7]])
     model.means_, model.covars_ = np.array([[0.0], [9.0]]), np.ones((2, 1))
     X = np.random.default_rng(0).standard_normal((4, 1))
-    with pytest.warns(EmptyComponentWarning, match="state"):
+    with pytest.warns(EmptyComponentWarning, match=r"Their rows of transmat_ keep their last"):
         fitted(model, X, lengths=[1, 1, 1, 1])
     np.testing.assert_array_equal(model.transmat_, [[0.5, 0.5], [0.3, 0.7]])
     assert np.isfinite(model.score(X))
+    model.set_params(transmat_prior=3.0)
+    with pytest.warns(
+        EmptyComponentWarning, match=r"rows of transmat_ are those of transmat_prior"
+    ):
+        fitted(model, X, lengths=[1, 1, 1, 1])
+    np.testing.assert_array_equal(model.transmat_, 0.5)
+    model.set_params(transmat_prior=[[1.0, 1.0], [1.0, 2.0]])
+    said = r"sequence\. Rows 0 of .* keep their last values\. Rows 1 of .* transmat_prior alone\.$"
+    with pytest.warns(EmptyComponentWarning, match=said):
+        fitted(model, X, lengths=[1, 1, 1, 1])
+    np.testing.assert_array_equal(model.transmat_, [[0.5, 0.5], [0.0, 1.0]])
 
 
 @pytest.mark.parametrize(

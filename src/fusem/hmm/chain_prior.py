@@ -24,11 +24,16 @@ def renewed(before: Array, counts: Array, prior: Any) -> Array:
     prior : float, array or None
         Parameters of the Dirichlet prior; None (or 1) for maximum likelihood.
     """
-    more = 0.0 if prior is None else np.asarray(prior, dtype=np.float64) - 1.0
-    raw = np.where(before > 0.0, np.maximum(counts + more, 0.0), 0.0)
+    raw = counted(before, counts, prior)
     total = raw.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(total > 0.0, raw / total, before)
+
+
+def counted(before: Array, counts: Array, prior: Any) -> Array:
+    """Counts with those of the prior, 0 for what is 0 before."""
+    more = 0.0 if prior is None else np.asarray(prior, dtype=np.float64) - 1.0
+    return np.asarray(np.where(before > 0.0, np.maximum(counts + more, 0.0), 0.0))
 
 
 def log_prior(probabilities: Array, prior: Any) -> float:

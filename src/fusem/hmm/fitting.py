@@ -53,6 +53,7 @@ class Fit:
         )  # fmt: skip
         self.layout = self.engine.layout(observations.lengths)
         self.unseen: Ints = np.empty(0, dtype=np.int64)
+        self.by_prior: NDArray[np.bool_] = np.empty(0, dtype=bool)  # of these: whose rows it gives
         self.held: list[int] = []
 
     def sweep(self, model: ChainModel) -> Array:
@@ -90,7 +91,9 @@ class Fit:
         if "t" in chosen:
             left = view.moves.sum(axis=1) > 0.0
             self.unseen = np.flatnonzero(~left & ~self.constraints.fixed)
-            moves = chain_prior.renewed(moves, view.moves, self.estimator.transmat_prior)
+            given = moves, view.moves, self.estimator.transmat_prior
+            self.by_prior = chain_prior.counted(*given).sum(axis=1)[self.unseen] > 0.0
+            moves = chain_prior.renewed(*given)
             moves = self.constraints.with_fixed(moves)
         if any(letter in chosen for letter in self.estimator._emissions):
             components, self.held = self.estimator._renew_emission(components, view.sums)
@@ -133,14 +136,25 @@ class Fit:
         if self.unseen.size and run.sweeps:
             warn(
                 EmptyComponentWarning,
-                f"No transition leads out of state(s) {', '.join(map(str, self.unseen))}: never visited, or "
-                "only at the end of a sequence. Their rows of transmat_ keep their last values.",
+                f"No transition leads out of state(s) {_numbered(self.unseen)}: never visited, or "
+                "only at the end of a sequence."
+                + self._rows_of_transmat(~self.by_prior, "keep their last values")
+                + self._rows_of_transmat(self.by_prior, "are those of transmat_prior alone"),
             )
         if self.held:
-            states = ", ".join(map(str, self.held))
+            states = _numbered(np.array(self.held))
             warn(
                 DegenerateComponentWarning,
                 f"The covariance of state(s) {states} would be singular: too few rows, or columns that are "
                 "constant or combinations of others there. It keeps its last value. Set covars_prior, use "
                 "fewer states, or another covariance_type.",
             )
+
+    def _rows_of_transmat(self, chosen: NDArray[np.bool_], what: str) -> str:
+        """What the rows of chosen states that are never left are."""
+        rows = "Their rows" if chosen.all() else f"Rows {_numbered(self.unseen[chosen])}"
+        return f" {rows} of transmat_ {what}." if chosen.any() else ""
+
+
+def _numbered(states: Ints) -> str:
+    return ", ".join(map(str, states))
