@@ -210,11 +210,6 @@ class HMM(BaseHMM):
     ) -> Any:
         family: Any = self._given_family
         if "e" not in self.init_params:
-            if not hasattr(self, "components_"):
-                raise ValueError(
-                    f"init_params={self.init_params!r} leaves components_ as they are, but they are not set: "
-                    "assign the family's parameters or add 'e' to init_params."
-                )
             return self._emission()
         if not hasattr(family, "estimate"):
             raise ValueError(

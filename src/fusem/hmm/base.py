@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import string
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -37,7 +38,7 @@ from fusem.hmm.monitor import is_own
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sampling import PathSampling
 from fusem.hmm.prior_values import MOVES, STATES, concentration
-from fusem.hmm.save import save
+from fusem.hmm.save import save, stored
 from fusem.hmm.transitions import Constraints, constraints_of, in_order
 from fusem.mixture.source import ONE_DIMENSION, column_names, rows_to_use
 
@@ -175,6 +176,7 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         on_iteration: Callable[[Sweep], None] | None = None,
     ) -> Any:
         self._validate_params()
+        self._check_letters()
         observations = Observations(X, lengths)
         weights = check_sequence_weights(sequence_weight, observations)
         observations.states = check_states(states, observations.n_rows, self.n_components)
@@ -192,6 +194,19 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
             run = fit.run(start, on_iteration)
         self._keep(run, fit, observations, names)
         return self
+
+    def _check_letters(self) -> None:
+        known = {**CHAIN, **self._emissions}
+        for name in ("params", "init_params"):
+            given = getattr(self, name)
+            unknown = sorted(set(given) - set(known))
+            # the whole alphabet is how hmmlearn's base class says "everything"
+            if unknown and not set(given) >= set(string.ascii_letters):
+                letters = ", ".join(f"{letter!r} ({what})" for letter, what in known.items())
+                raise ValueError(
+                    f"{name}={given!r} has {', '.join(map(repr, unknown))}, which {type(self).__name__} does "
+                    f"not know. Its letters are {letters}."
+                )
 
     def _constraints(self) -> Constraints:
         """What is not to be estimated of the transitions."""
@@ -221,6 +236,12 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         else:
             transitions = constraints.with_fixed(self._given("transmat_", (K, K)))
             constraints.check(transitions)
+        for letter, name in self._emissions.items():
+            if letter not in self.init_params and not hasattr(self, stored(self)[name]):
+                raise ValueError(
+                    f"init_params={self.init_params!r} leaves {name} as they are, but they are not set: "
+                    f"assign {name} or add {letter!r} to init_params."
+                )
         components = self._start_emission(observations, summary, rng, workers)
         return ChainModel(start, transitions, components)
 

@@ -18,6 +18,7 @@ from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.observations import PART, Observations, n_rows_of
 from fusem.hmm.path import Paths
 from fusem.hmm.transitions import Constraints
+from fusem.hmm.whole_numbers import whole_number
 
 Array = NDArray[np.float64]
 ALGORITHMS = ("viterbi", "map")
@@ -232,17 +233,16 @@ class Decoding:
             `n_samples` less than 1, or a state that there is not.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, not {n_samples}.")
-        if currstate is not None and not 0 <= currstate < self.n_components:
+        n_samples = whole_number("n_samples", n_samples, 1, "rows")
+        if currstate is not None and currstate not in range(self.n_components):
             raise ValueError(
-                f"currstate={currstate}: the model has states 0 to {self.n_components - 1}."
+                f"currstate={currstate!r}: the model has states 0 to {self.n_components - 1}."
             )
         model = self._model()
         rng = check_random_state(self.random_state if random_state is None else random_state)
         states = np.empty(n_samples, dtype=np.int64)
         below = np.cumsum(model.transitions, axis=1)
-        start = model.start if currstate is None else np.eye(self.n_components)[currstate]
+        start = model.start if currstate is None else np.eye(self.n_components)[int(currstate)]
         before = np.cumsum(start)
         last = self.n_components - 1
         for t, u in enumerate(rng.random_sample(n_samples)):

@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from fusem.em.workers import Workers
 from fusem.hmm.decoding import Decoding, has_missing
 from fusem.hmm.engine import ChainEngine
-from fusem.hmm.forecast import Forecast, check_steps
+from fusem.hmm.forecast import Forecast
 from fusem.hmm.sequence_filter import Filter, RowDensities, filtered, flat_chain
+from fusem.hmm.whole_numbers import whole_number
 
 Array = NDArray[np.float64]
 
@@ -106,9 +107,7 @@ class OnlineFilter:
 
     def __init__(self, model: Any, lag: int = 0) -> None:
         check_is_fitted(model)
-        if lag < 0 or int(lag) != lag:
-            raise ValueError(f"lag must be a whole number of rows ≥ 0, not {lag}.")
-        self._model, self.lag = model, int(lag)
+        self._model, self.lag = model, whole_number("lag", lag, 0, "rows")
         self._parameters = model._model()
         self._chain = flat_chain(self._parameters)
         self._d = model._n_columns(self._parameters.components)
@@ -198,7 +197,8 @@ class OnlineFilter:
         """
         if self.n_rows == 0:
             raise ValueError("There is no row yet to look ahead from: call update first.")
-        ahead: Forecast = self._model._ahead(self._parameters, self.proba[None], check_steps(steps))
+        steps = whole_number("steps", steps, 1, "rows")
+        ahead: Forecast = self._model._ahead(self._parameters, self.proba[None], steps)
         return ahead.of(0)
 
     def smoothed(self) -> Array:

@@ -11,6 +11,7 @@ from fusem.hmm.decoding import Decoding
 from fusem.hmm.engine import ChainModel
 from fusem.hmm.observations import is_list_of_sequences
 from fusem.hmm.sequence_filter import filtered, refuse_impossible
+from fusem.hmm.whole_numbers import whole_number
 
 Array = NDArray[np.float64]
 
@@ -41,13 +42,6 @@ class Forecast(NamedTuple):
             None if mean is None else mean[sequence],
             None if covariance is None else covariance[sequence],
         )
-
-
-def check_steps(steps: int) -> int:
-    """Rows to look ahead, checked."""
-    if steps < 1 or int(steps) != steps:
-        raise ValueError(f"steps must be a whole number of rows ≥ 1, not {steps}.")
-    return int(steps)
 
 
 class Forecasting(Decoding):
@@ -83,9 +77,9 @@ class Forecasting(Decoding):
         Raises
         ------
         ValueError
-            Where a sequence is impossible.
+            Where a sequence is impossible, steps that are no whole number.
         """
-        steps = check_steps(steps)
+        steps = whole_number("steps", steps, 1, "rows")
         model, observations, engine = self._ready(X, lengths, states)
         now = np.empty((len(observations.lengths), self.n_components))
 

@@ -20,7 +20,7 @@ from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
 from fusem.hmm.held import with_held
 from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
-from fusem.hmm.prior_values import STATES, prior_matrices, prior_values
+from fusem.hmm.prior_values import STATES, check_finite, prior_matrices, prior_values
 from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
@@ -193,6 +193,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
                 f"means_ must have shape (n_components, n_features) = ({self.n_components}, d), not "
                 f"{means.shape}."
             )
+        check_finite("means_", means)
         expected = self._family.covariance_shape(*means.shape)
         if covariances.shape != expected:
             raise ValueError(
@@ -228,7 +229,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
         workers: Workers,
     ) -> Any:
         K, d = self.n_components, observations.n_columns
-        if observations.n_rows < K:
+        if "m" in self.init_params and observations.n_rows < K:
             raise ValueError(
                 f"n_samples = {observations.n_rows} rows are fewer than n_components = {K} states."
             )

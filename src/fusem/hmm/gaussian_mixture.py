@@ -21,7 +21,7 @@ from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_mixture_prior import PartsPrior, log_prior, prior_of, renewed
 from fusem.hmm.held import with_held
 from fusem.hmm.observations import Observations, start_rows
-from fusem.hmm.prior_values import STATES, concentration
+from fusem.hmm.prior_values import STATES, check_finite, concentration
 from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
@@ -208,6 +208,7 @@ class GMMHMM(BaseHMM):
                 f"covars_ must have shape {expected} for covariance_type={self.covariance_type!r} with "
                 f"{M} Gaussians per state and {d} columns, not {covariances.shape}."
             )
+        check_finite("means_", means)
         if assigned:
             check_assigned(covariances, self.covariance_type)
         if self.covariance_type == "tied":
@@ -251,10 +252,15 @@ class GMMHMM(BaseHMM):
         workers: Workers,
     ) -> state_mixture.Params:
         K, M, d = self.n_components, self.n_mix, observations.n_columns
-        if observations.n_rows < K * M:
+        if "m" in self.init_params and observations.n_rows < K * M:
             raise ValueError(
                 f"n_samples = {observations.n_rows} rows are fewer than n_components · n_mix = {K * M} "
                 "Gaussians."
+            )
+        if "c" in self.init_params and observations.n_rows == 1:
+            raise ValueError(
+                "n_samples = 1: one row has no variance to start with. Give two rows or more, or set "
+                "covars_ and leave 'c' out of init_params."
             )
         rows = start_rows(observations) if set("mc") & set(self.init_params) else np.empty((0, d))
         weights = np.full((K, M), 1.0 / M) if "w" in self.init_params else self.weights_

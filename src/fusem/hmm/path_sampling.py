@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from fusem.hmm.decoding import Decoding
 from fusem.hmm.sequence_filter import filtered, flat_chain, refuse_impossible
+from fusem.hmm.whole_numbers import whole_number
 from fusem.kernels.chain_rows import draw_paths
 
 Array = NDArray[np.float64]
@@ -58,13 +59,12 @@ class PathSampling(Decoding):
         ValueError
             Where a sequence is impossible.
         """
-        if n_samples < 1 or int(n_samples) != n_samples:
-            raise ValueError(f"n_samples must be a whole number of paths ≥ 1, not {n_samples}.")
+        n_samples = whole_number("n_samples", n_samples, 1, "paths")
         model, observations, engine = self._ready(X, lengths, states)
         rng = check_random_state(self.random_state if random_state is None else random_state)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         chain, K = flat_chain(model), self.n_components
-        paths = np.empty((int(n_samples), observations.n_rows), dtype=np.int64)
+        paths = np.empty((n_samples, observations.n_rows), dtype=np.int64)
         draw, ends = draw_paths[np.float64], observations.ends
         kept: dict[int, list[Array]] = {}
 

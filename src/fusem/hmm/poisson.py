@@ -15,7 +15,7 @@ from fusem.hmm.base import BaseHMM
 from fusem.hmm.counts import check_counts
 from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
-from fusem.hmm.prior_values import STATES, prior_values
+from fusem.hmm.prior_values import STATES, check_finite, prior_values
 from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
@@ -124,11 +124,12 @@ class PoissonHMM(ColumnCount, BaseHMM):
 
     def _emission(self) -> poisson.Params:
         rates = np.asarray(self.lambdas_, dtype=np.float64)
-        if rates.ndim != 2 or len(rates) != self.n_components or not (rates >= 0.0).all():
+        if rates.ndim != 2 or len(rates) != self.n_components:
             raise ValueError(
                 f"lambdas_ must hold rates ≥ 0 of shape (n_components, n_features) = "
                 f"({self.n_components}, d), not {rates.shape}."
             )
+        check_finite("lambdas_", rates, 0.0)
         return poisson.Params(rates)
 
     def _set_emission(self, components: poisson.Params) -> None:

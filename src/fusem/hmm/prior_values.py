@@ -45,7 +45,7 @@ def prior_values(
         values = np.broadcast_to(given, shape)
     except ValueError as problem:
         raise ValueError(f"{accepted}; its shape is {given.shape}.") from problem
-    _check(name, given, given, least)
+    check_finite(name, given, least)
     return np.asarray(values)
 
 
@@ -53,7 +53,7 @@ def prior_matrices(name: str, value: Any, shape: tuple[int, ...], axes: tuple[st
     """The same of matrices, the last two axes, that are added to scatter: no variance is negative."""
     values = prior_values(name, value, shape, axes)
     diagonal = np.broadcast_to(np.eye(shape[-1], dtype=bool), shape)
-    _check(name, values, np.where(diagonal, values, 0.0), 0.0)
+    check_finite(name, np.where(diagonal, values, 0.0), 0.0)
     return values
 
 
@@ -64,11 +64,12 @@ def concentration(
     return None if value is None else prior_values(name, value, shape, axes, 0.0)
 
 
-def _check(name: str, given: Array, looked_at: Array, least: float) -> None:
-    wrong = np.argwhere(~(np.isfinite(looked_at) & (looked_at >= least)))
+def check_finite(name: str, values: Array, least: float = -np.inf) -> None:
+    """Raise where a number is not finite, or less than has a meaning: it is named."""
+    wrong = np.argwhere(~(np.isfinite(values) & (values >= least)))
     if not len(wrong):
         return
     index = tuple(int(i) for i in wrong[0])
     where = f"[{', '.join(map(str, index))}]" if index else ""
     meant = "finite" if least == -np.inf else f"finite and at least {least:g}"
-    raise ValueError(f"{name}{where} is {given[index]:g}: it must be {meant}.")
+    raise ValueError(f"{name}{where} is {values[index]:g}: it must be {meant}.")
