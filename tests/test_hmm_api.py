@@ -307,6 +307,33 @@ def test_a_monitor_that_is_none_is_refused():
         model.fit(ROWS)
 
 
+def test_the_start_that_ends_highest_is_kept():
+    kept = hmm.GaussianHMM(3, n_init=4, random_state=5, n_iter=50).fit(ROWS)
+    seeds = np.random.RandomState(5).randint(2**31, size=4)
+    each = [hmm.GaussianHMM(3, random_state=int(s), n_iter=50).fit(ROWS) for s in seeds]
+    ends = [model.history_["log_likelihood"][-1] for model in each]
+    assert len(set(ends)) > 1
+    assert kept.history_["log_likelihood"][-1] == max(ends)
+    assert_bit_identical(kept.means_, each[int(np.argmax(ends))].means_)
+
+
+def test_without_anything_drawn_there_is_one_start(monkeypatch):
+    starts = []
+    model = assembled("GaussianHMM", n_init=5, init_params="c", tol=1e9)
+    monkeypatch.setattr(model, "_tell_overwritten", lambda: None)
+    own = model._start
+    monkeypatch.setattr(model, "_start", lambda *given: starts.append(1) or own(*given))
+    model.fit(ROWS)
+    assert len(starts) == 1
+
+
+def test_the_first_error_is_raised_where_every_start_fails():
+    with pytest.raises(ValueError, match="n_samples = 2 rows are fewer than n_components = 3"):
+        hmm.GaussianHMM(3, n_init=3).fit(ROWS[:2])
+    with pytest.raises(ValueError, match="n_init"):
+        hmm.GaussianHMM(3, n_init=0).fit(ROWS)
+
+
 def test_not_fitted_and_too_few_rows():
     with pytest.raises(NotFittedError):
         hmm.GaussianHMM(2).predict(ROWS)

@@ -17,7 +17,6 @@ from tests.test_hmm import fitted
 MATRICES = ("full", "tied")
 # a block of four and of eleven states, and more than a leaf of sorted rows
 LENGTHS = {3: [1, 40, 4200, 2], 11: [100, 1, 560]}
-NO_PRIOR = Prior(0.0, 0.0, np.zeros((2, 2)), 0.0)
 
 
 def torn(covariance_type, n_states, lengths, rate=0.3):
@@ -74,8 +73,9 @@ def test_sums_equal_the_twin(covariance_type, n_states):
     wanted = scatter / counts[:, None, None]
     if covariance_type == "tied":
         wanted = scatter.sum(axis=0) / counts.sum()
+    nothing = Prior(np.zeros(2), np.zeros(n_states), np.zeros((2, 2)), 0.0)
     found = renewed(
-        given.family, given.model.components, statistic.sums, NO_PRIOR, means=True, covariances=True
+        given.family, given.model.components, statistic.sums, nothing, means=True, covariances=True
     )
     np.testing.assert_allclose(found[0], means, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(found[1], wanted, rtol=1e-9, atol=1e-11)

@@ -87,12 +87,21 @@ def fit(
     if family == "gaussian":
         settings["covariance_type"] = covariance or "diag"
     given = sequences_of(data, columns, na, None, lengths, sequence)
+    import fusem
     from fusem.cli.progress import sweep_lines
 
     value = "log-posterior" if family == "gaussian" else "log-likelihood"
     began = time.perf_counter()
     with sweep_lines(n_starts=restarts, quiet=quiet, json=as_json, value=value) as report:
-        model = _best(family, states, settings, given, restarts, seed, report)
+        model = getattr(fusem, FAMILIES[family])(
+            states, n_init=restarts, random_state=seed, **settings
+        )
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model._fit(given.rows, given.lengths, on_iteration=report)
+    for warning in said:
+        text = str(warning.message).replace("n_iter=", "--max-iter ").replace("tol=", "--tol ")
+        warnings.warn(text, warning.category, stacklevel=2)
     record = _result(model, data, given, time.perf_counter() - began)
     try:
         if output is not None:
@@ -100,54 +109,6 @@ def fit(
             record["model"] = str(output)
     finally:  # a full disk does not take the result of a long fit away
         _print_result(model, record, as_json)
-
-
-def _best(
-    family: str,
-    states: int,
-    settings: dict[str, Any],
-    given: Any,
-    restarts: int,
-    seed: int | None,
-    report: Any,
-) -> Any:
-    """Fit from every start, keep the one that ends highest, and warn of what it warns of.
-
-    A start that fails, such as by a state that shrinks to one row, is told and left out.
-    """
-    import numpy as np
-
-    import fusem
-
-    seeds = [seed] if restarts == 1 else np.random.RandomState(seed).randint(2**31, size=restarts)
-    best: Any = None
-    highest, warned, failed = -np.inf, [], []
-    for start, own in enumerate(seeds):
-        model = getattr(fusem, FAMILIES[family])(
-            states, random_state=None if own is None else int(own), **settings
-        )
-        try:
-            with warnings.catch_warnings(record=True) as said:
-                warnings.simplefilter("always")
-                model._fit(
-                    given.rows,
-                    given.lengths,
-                    on_iteration=lambda sweep, start=start: report(sweep._replace(start=start)),
-                )
-        except ValueError as error:
-            failed.append((start + 1, error))
-            continue
-        ended = model.history_["log_likelihood"][-1]
-        if best is None or ended > highest:
-            best, highest, warned = model, ended, said
-    if best is None:
-        raise failed[0][1]
-    for number, reason in failed:
-        warnings.warn(f"Start {number} failed: {reason}", RuntimeWarning, stacklevel=2)
-    for warning in warned:
-        text = str(warning.message).replace("n_iter=", "--max-iter ").replace("tol=", "--tol ")
-        warnings.warn(text, warning.category, stacklevel=2)
-    return best
 
 
 def _result(model: Any, data: str, given: Any, seconds: float) -> dict[str, Any]:

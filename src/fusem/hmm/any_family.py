@@ -67,6 +67,8 @@ class HMM(BaseHMM):
         ones. The last state is not left.
     transmat_fixed : array of shape (n_components, n_components), optional
         Rows of `transmat_` that are given and not estimated; NaN in the other rows.
+    n_init : int, default=1
+        Number of starts; that which ends highest is kept. One where nothing in `init_params` is drawn.
 
     Attributes
     ----------
@@ -114,6 +116,7 @@ class HMM(BaseHMM):
         n_jobs: int | None = -1,
         transmat_mask: Any = None,
         transmat_fixed: Any = None,
+        n_init: int = 1,
     ) -> None:
         self.n_components = n_components
         self.family = family
@@ -130,6 +133,7 @@ class HMM(BaseHMM):
         self.n_jobs = n_jobs
         self.transmat_mask = transmat_mask
         self.transmat_fixed = transmat_fixed
+        self.n_init = n_init
 
     @property
     def _given_family(self) -> Any:

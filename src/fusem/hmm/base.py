@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,11 +38,13 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.path_sampling import PathSampling
 from fusem.hmm.prior_values import MOVES, STATES, concentration
 from fusem.hmm.save import save, stored
+from fusem.hmm.starts import Report, best_of, seeds_of
 from fusem.hmm.transitions import Constraints, constraints_of, in_order
 from fusem.mixture.source import ONE_DIMENSION, column_names, rows_to_use
 
 Array = NDArray[np.float64]
 logger = logging.getLogger("fusem")
+SAME_AT_EVERY_START = set("cw")  # letters of init_params: covariances, weights of Gaussians
 CHAIN = {"s": "startprob_", "t": "transmat_"}
 
 
@@ -63,6 +64,7 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
     n_jobs: int | None
     transmat_mask: Any
     transmat_fixed: Any
+    n_init: int
 
     # letters of `params` and `init_params` to the attributes of the emissions
     _emissions: ClassVar[dict[str, str]]
@@ -78,6 +80,7 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         "init_params": [str],
         "implementation": [StrOptions({"log", "scaling"})],
         "n_jobs": [None, Integral],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
     }
 
     # ---- what an emission family adds ----
@@ -183,15 +186,22 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         names = column_names(X, observations.rows)
         with Workers(self.n_jobs) as workers:
             summary = summarise(observations.rows, None, workers)
-            start = self._start(observations, summary, workers)
-            self._check_priors(start.components)
-            check_possible(observations.states, observations, start)
-            family = self._family_of(start.components)
-            if summary.missing is not None:
-                refuse_missing(family)
-            self._check_values(observations, start.components, workers)
-            fit = Fit(self, family, observations, weights, summary, workers)
-            run = fit.run(start, on_iteration)
+            self._tell_overwritten()
+
+            def fit_from(rng: np.random.RandomState, report: Report) -> tuple[Fit, Run[ChainModel]]:
+                start = self._start(observations, summary, workers, rng)
+                self._check_priors(start.components)
+                check_possible(observations.states, observations, start)
+                family = self._family_of(start.components)
+                if summary.missing is not None:
+                    refuse_missing(family)
+                self._check_values(observations, start.components, workers)
+                fit = Fit(self, family, observations, weights, summary, workers)
+                return fit, fit.run(start, report)
+
+            drawn = set(self.init_params) - SAME_AT_EVERY_START
+            seeds = seeds_of(self.random_state, self.n_init if drawn else 1)
+            fit, run = best_of(seeds, fit_from, on_iteration)
         self._keep(run, fit, observations, names)
         return self
 
@@ -212,9 +222,7 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         """What is not to be estimated of the transitions."""
         return constraints_of(self.transmat_mask, self.transmat_fixed, self.n_components)
 
-    def _start(self, observations: Observations, summary: Summary, workers: Workers) -> ChainModel:
-        K, rng = self.n_components, check_random_state(self.random_state)
-        constraints, some_known = self._constraints(), observations.states is not None
+    def _tell_overwritten(self) -> None:
         for letter, name in {**CHAIN, **self._emissions}.items():
             if letter in self.init_params and hasattr(self, name):
                 logger.warning(
@@ -223,6 +231,16 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
                     name,
                     letter,
                 )
+
+    def _start(
+        self,
+        observations: Observations,
+        summary: Summary,
+        workers: Workers,
+        rng: np.random.RandomState,
+    ) -> ChainModel:
+        K, constraints = self.n_components, self._constraints()
+        some_known = observations.states is not None
         if "s" in self.init_params:
             start = rng.dirichlet(np.full(K, 1.0 / K))
             if constraints.forward_only:

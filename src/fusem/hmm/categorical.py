@@ -60,6 +60,8 @@ class CategoricalHMM(BaseHMM):
         ones. The last state is not left.
     transmat_fixed : array of shape (n_components, n_components), optional
         Rows of `transmat_` that are given and not estimated; NaN in the other rows.
+    n_init : int, default=1
+        Number of starts; that which ends highest is kept. One where nothing in `init_params` is drawn.
 
     Attributes
     ----------
@@ -108,6 +110,7 @@ class CategoricalHMM(BaseHMM):
         n_jobs: int | None = -1,
         transmat_mask: Any = None,
         transmat_fixed: Any = None,
+        n_init: int = 1,
     ) -> None:
         self.n_components = n_components
         self.startprob_prior = startprob_prior
@@ -125,6 +128,7 @@ class CategoricalHMM(BaseHMM):
         self.n_jobs = n_jobs
         self.transmat_mask = transmat_mask
         self.transmat_fixed = transmat_fixed
+        self.n_init = n_init
 
     def _family_of(self, components: categorical.Params) -> categorical.Categorical:
         return categorical.of(int(components.probabilities.shape[2]))

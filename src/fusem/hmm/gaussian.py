@@ -75,6 +75,8 @@ class GaussianHMM(ColumnCount, BaseHMM):
         ones. The last state is not left.
     transmat_fixed : array of shape (n_components, n_components), optional
         Rows of `transmat_` that are given and not estimated; NaN in the other rows.
+    n_init : int, default=1
+        Number of starts; that which ends highest is kept. One where nothing in `init_params` is drawn.
 
     Attributes
     ----------
@@ -136,6 +138,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
         n_jobs: int | None = -1,
         transmat_mask: Any = None,
         transmat_fixed: Any = None,
+        n_init: int = 1,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -157,6 +160,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
         self.n_jobs = n_jobs
         self.transmat_mask = transmat_mask
         self.transmat_fixed = transmat_fixed
+        self.n_init = n_init
 
     @property
     def _family(self) -> ModuleType:

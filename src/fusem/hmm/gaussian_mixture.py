@@ -79,6 +79,8 @@ class GMMHMM(BaseHMM):
         ones. The last state is not left.
     transmat_fixed : array of shape (n_components, n_components), optional
         Rows of `transmat_` that are given and not estimated; NaN in the other rows.
+    n_init : int, default=1
+        Number of starts; that which ends highest is kept. One where nothing in `init_params` is drawn.
 
     Attributes
     ----------
@@ -141,6 +143,7 @@ class GMMHMM(BaseHMM):
         n_jobs: int | None = -1,
         transmat_mask: Any = None,
         transmat_fixed: Any = None,
+        n_init: int = 1,
     ) -> None:
         self.n_components = n_components
         self.n_mix = n_mix
@@ -164,6 +167,7 @@ class GMMHMM(BaseHMM):
         self.n_jobs = n_jobs
         self.transmat_mask = transmat_mask
         self.transmat_fixed = transmat_fixed
+        self.n_init = n_init
 
     @property
     def n_features(self) -> int:

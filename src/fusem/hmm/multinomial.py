@@ -56,6 +56,8 @@ class MultinomialHMM(ColumnCount, BaseHMM):
         ones. The last state is not left.
     transmat_fixed : array of shape (n_components, n_components), optional
         Rows of `transmat_` that are given and not estimated; NaN in the other rows.
+    n_init : int, default=1
+        Number of starts; that which ends highest is kept. One where nothing in `init_params` is drawn.
 
     Attributes
     ----------
@@ -99,6 +101,7 @@ class MultinomialHMM(ColumnCount, BaseHMM):
         n_jobs: int | None = -1,
         transmat_mask: Any = None,
         transmat_fixed: Any = None,
+        n_init: int = 1,
     ) -> None:
         self.n_components = n_components
         self.n_trials = n_trials
@@ -115,6 +118,7 @@ class MultinomialHMM(ColumnCount, BaseHMM):
         self.n_jobs = n_jobs
         self.transmat_mask = transmat_mask
         self.transmat_fixed = transmat_fixed
+        self.n_init = n_init
 
     def _family_of(self, components: multinomial.Params) -> ModuleType:
         return multinomial
