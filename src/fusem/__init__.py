@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fusem.exceptions import FusemFileError as FusemFileError
     from fusem.exceptions import FusemWarning as FusemWarning
     from fusem.exceptions import HeaderWarning as HeaderWarning
+    from fusem.exceptions import ImpossibleSequenceWarning as ImpossibleSequenceWarning
     from fusem.exceptions import LikelihoodDecreaseWarning as LikelihoodDecreaseWarning
     from fusem.exceptions import MissingValuesWarning as MissingValuesWarning
     from fusem.exceptions import RegularizationWarning as RegularizationWarning
@@ -69,6 +70,7 @@ _PUBLIC: dict[str, tuple[str, str | None]] = {
     "GMMHMM": ("fusem.hmm.gaussian_mixture", "GMMHMM"),
     "HMM": ("fusem.hmm.any_family", "HMM"),
     "HeaderWarning": ("fusem.exceptions", "HeaderWarning"),
+    "ImpossibleSequenceWarning": ("fusem.exceptions", "ImpossibleSequenceWarning"),
     "LikelihoodDecreaseWarning": ("fusem.exceptions", "LikelihoodDecreaseWarning"),
     "MissingValuesWarning": ("fusem.exceptions", "MissingValuesWarning"),
     "MixtureStatistic": ("fusem.mixture.statistic", "MixtureStatistic"),
@@ -101,6 +103,7 @@ __all__ = [
     "GaussianHMM",
     "GaussianMixture",
     "HeaderWarning",
+    "ImpossibleSequenceWarning",
     "LikelihoodDecreaseWarning",
     "MissingValuesWarning",
     "MixtureStatistic",

@@ -18,6 +18,7 @@ __all__ = [
     "FusemFileError",
     "FusemWarning",
     "HeaderWarning",
+    "ImpossibleSequenceWarning",
     "LikelihoodDecreaseWarning",
     "MissingValuesWarning",
     "RegularizationWarning",
@@ -25,7 +26,7 @@ __all__ = [
 
 
 class FusemWarning(UserWarning):
-    """Base of all warnings: about a fit that finished but should be looked at, or about data read.
+    """Base of all warnings: about a fit or a result that should be looked at, or about data read.
 
     Examples
     --------
@@ -68,6 +69,10 @@ class FewRowsWarning(FusemWarning):
 
 class HeaderWarning(FusemWarning):
     """The first line of a CSV file is read as a row but may be names: it is all whole numbers."""
+
+
+class ImpossibleSequenceWarning(FusemWarning):
+    """A sequence has no density under a hidden Markov model: nothing can be said of its states."""
 
 
 class LikelihoodDecreaseWarning(FusemWarning):

@@ -14,6 +14,7 @@ from fusem.em.values import not_finite
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
+from fusem.hmm.impossible import impossible, zero_impossible
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.observations import PART, Observations, n_rows_of
 from fusem.hmm.path import Paths
@@ -127,11 +128,12 @@ class Decoding:
         Returns
         -------
         log_likelihood : float
-            Natural logarithm of the density.
+            Natural logarithm of the density; −inf where a sequence is impossible.
         posteriors : ndarray of shape (n_samples, n_components)
             As of `predict_proba`.
         """
-        evidence, proba, _ = self._smoothed(X, lengths, states)
+        evidence, proba, observations = self._smoothed(X, lengths, states)
+        zero_impossible(proba, "probabilities", evidence, observations)
         return float(evidence.sum()), proba
 
     def predict_proba(self, X: Any, lengths: Any = None, *, states: Any = None) -> NDArray[Any]:
@@ -149,9 +151,9 @@ class Decoding:
         Returns
         -------
         posteriors : ndarray of shape (n_samples, n_components)
-            Rows sum to 1.
+            Rows sum to 1; those of an impossible sequence are 0, with an `ImpossibleSequenceWarning`.
         """
-        return self._smoothed(X, lengths, states)[1]
+        return self.score_samples(X, lengths, states=states)[1]
 
     def predict(self, X: Any, lengths: Any = None, *, states: Any = None) -> NDArray[np.int64]:
         """Most probable states: of the whole path ("viterbi"), or row by row ("map").
@@ -168,7 +170,7 @@ class Decoding:
         Returns
         -------
         states : ndarray of shape (n_samples,), int64
-            State numbers, from 0.
+            State numbers, from 0; 0 in all of an impossible sequence, with an `ImpossibleSequenceWarning`.
         """
         return self.decode(X, lengths, states=states)[1]
 
@@ -191,19 +193,24 @@ class Decoding:
         Returns
         -------
         log_prob : float
-            Log-density of path and rows; for "map" the sum of the states' probabilities.
+            Log-density of path and rows; for "map" the sum of the states' probabilities. −inf where a
+            sequence is impossible.
         states : ndarray of shape (n_samples,), int64
-            State numbers, from 0.
+            State numbers, from 0; 0 in all of an impossible sequence, with an `ImpossibleSequenceWarning`.
         """
         algorithm = algorithm or self.algorithm
         if algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {ALGORITHMS}, not {algorithm!r}.")
         if algorithm == "map":
-            proba = self._smoothed(X, lengths, states)[1]
-            return float(proba.max(axis=1).sum()), proba.argmax(axis=1).astype(np.int64)
+            evidence, proba, observations = self._smoothed(X, lengths, states)
+            found = proba.argmax(axis=1).astype(np.int64)
+            zero_impossible(found, "states", evidence, observations)
+            possible = not impossible(evidence).size
+            return float(proba.max(axis=1).sum()) if possible else -np.inf, found
         model, observations, engine = self._ready(X, lengths, states)
         with Workers(self.n_jobs) as workers:
             paths = Paths(engine, model, observations, workers)
+        zero_impossible(paths.states, "states", paths.evidence, observations)
         return float(paths.evidence.sum()), paths.states
 
     def sample(

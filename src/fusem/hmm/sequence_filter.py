@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.impossible import impossible
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import NOTHING_KNOWN, Observations
 from fusem.kernels.chain import row_kernels
@@ -129,7 +130,7 @@ def filtered(
 
 def refuse_impossible(evidence: Array, observations: Observations) -> None:
     """Raise where a sequence is impossible, of which then nothing can be said."""
-    wrong = np.flatnonzero(~(evidence > -np.inf))
+    wrong = impossible(evidence)
     if wrong.size:
         number = int(wrong[0])
         end = int(observations.ends[number])
