@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from fusem import GaussianHMM, PoissonHMM
+from fusem import GaussianHMM, ImpossibleSequenceWarning, PoissonHMM
 from fusem.hmm.transitions import constraints_of
 from tests.chain_models import every_path, model, rows
 from tests.models import fit_quietly
@@ -151,6 +151,7 @@ def test_a_long_impossible_sequence_is_named():
     X = np.zeros((LONG + 1, 1))
     X[3000] = 1.0
     assert made.score(X, lengths=[1, LONG]) == -np.inf
-    assert np.isnan(made.predict_proba(X, [1, LONG])).sum() == 0
+    with pytest.warns(ImpossibleSequenceWarning, match=rf"Sequence 1 \(rows 1 to {LONG}\)"):
+        assert np.isnan(made.predict_proba(X, [1, LONG])).sum() == 0
     with pytest.raises(ValueError, match=rf"Sequence 1 \(rows 1 to {LONG}\) is impossible"):
         made.fit(X, lengths=[1, LONG])

@@ -23,8 +23,8 @@ LEAST_COUNT = 1e-5  # what scatter is divided by at least
 class Prior(NamedTuple):
     """Checked parameters of the priors; all 0 for maximum likelihood."""
 
-    means: Array  # (K, d)
-    means_weight: Array  # (K,)
+    means: Array | float  # (K, d)
+    means_weight: Array | float  # (K,)
     covariances: Array  # (K, d, d) for matrices, tied (d, d), (K, d) else
     covariances_weight: float  # that counts
 
@@ -74,7 +74,7 @@ def renewed(
     """
     counts, new, scatter = moments(family, params, sums)
     unseen = ~(counts > 0.0)
-    weight, centre = prior.means_weight, prior.means
+    weight, centre = np.broadcast_to(prior.means_weight, counts.shape), prior.means
     if means:
         chosen = weight[:, None] * centre + new * counts[:, None]
         chosen = chosen / known(weight + counts)[:, None]
