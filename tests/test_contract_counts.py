@@ -377,7 +377,7 @@ def test_codes_that_are_identifiers_are_refused():
         (-2.0, "Negative values in data.*-2 at row 5, column 'b'"),
         (1.5, "fraction.*1.5 at row 5, column 'b'"),
         (np.inf, "infinity.*row 5, column 'b'"),
-        (1e17, "row 5, column 'b'.*float64 does not hold"),
+        (1e17, "row 5, column 'b'.*float64 does not hold exactly. Divide"),
     ],
 )
 @by_case

@@ -159,3 +159,27 @@ def test_trace_of_a_hidden_markov_model(ax, X):
     plot.trace(fitted, ax=ax)
     assert ax.get_ylabel() == "log-likelihood, with priors"
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), fitted.history_["log_likelihood"])
+
+
+@pytest.mark.parametrize(
+    ("picture", "estimator", "message"),
+    [
+        (
+            "density",
+            fusem.PoissonMixture,
+            "draws Gaussian mixtures, not PoissonMixture.*plot.trace",
+        ),
+        ("ellipses", fusem.CategoricalMixture, "draws Gaussian mixtures, not CategoricalMixture"),
+        (
+            "responsibilities",
+            fusem.GaussianHMM,
+            "not GaussianHMM. Of this model there are plot.states",
+        ),
+        ("states", fusem.PoissonMixture, "draws hidden Markov models, not PoissonMixture"),
+        ("transitions", fusem.GaussianMixture, "not GaussianMixture.*plot.ellipses"),
+    ],
+)
+def test_a_picture_of_another_model_is_refused(picture, estimator, message):
+    given = () if picture == "transitions" else (np.zeros((5, 1)),)
+    with pytest.raises(TypeError, match=message):
+        getattr(fusem.plot, picture)(estimator(2), *given)

@@ -177,9 +177,9 @@ def _read_lengths(given: str) -> Any:
                 f"--lengths {given}: neither numbers separated by commas nor a file of them."
             )
         text = path.read_text(encoding="utf-8")
-    words = text.replace(",", " ").split()
-    if not words or not all(word.isdecimal() for word in words):
-        wrong = next((word for word in words if not word.isdecimal()), "nothing")
+    words = [word for part in text.split(",") for word in part.split() or ["nothing"]]
+    wrong = next((word for word in words if not word.isdecimal()), None)
+    if wrong is not None:
         raise click.UsageError(f"--lengths {given}: holds {wrong}, not whole numbers of rows.")
     return np.array(list(map(int, words)))
 

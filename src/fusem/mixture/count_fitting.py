@@ -103,9 +103,10 @@ class Values:
                 f"a whole number from 0 on. {REMEDY[what]}"
             )
         if self.limits is None:
+            remedy = "Convert to float64 or divide" if self.rows.dtype == np.float32 else "Divide"
             return ValueError(
                 f"Input {label} has the count {value:.17g} at {place}, which {self.rows.dtype} does not hold "
-                "exactly. Convert to float64 or divide by a common unit."
+                f"exactly. {remedy} by a common unit."
             )
         M = int(self.limits[column])
         return ValueError(

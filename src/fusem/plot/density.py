@@ -17,7 +17,14 @@ from fusem.plot.style import (
     prepared_axes,
     quiet_legend,
 )
-from fusem.plot.view import Marginal, column_index, column_label, marginal, sampled_rows
+from fusem.plot.view import (
+    Marginal,
+    check_mixture,
+    column_index,
+    column_label,
+    marginal,
+    sampled_rows,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,6 +85,8 @@ def density(
         When matplotlib is not installed.
     ValueError
         When the model has no such column.
+    TypeError
+        When the model is no Gaussian mixture.
 
     Examples
     --------
@@ -90,6 +99,7 @@ def density(
     >>> ax.get_ylabel()
     'density'
     """
+    check_mixture(model, "density")
     ax = prepared_axes(ax)
     index = column_index(model, column)
     along = marginal(model, (index,))

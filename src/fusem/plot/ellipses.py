@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from fusem.data.open import open_rows
 from fusem.plot.limits import Limits, limits, with_beyond
 from fusem.plot.style import INK, component_colors, dress, prepared_axes
-from fusem.plot.view import Marginal, column_index, column_label, marginal, sampled_rows
+from fusem.plot.view import (
+    Marginal,
+    check_mixture,
+    column_index,
+    column_label,
+    marginal,
+    sampled_rows,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,6 +84,7 @@ def ellipses(
     >>> len(ax.patches)  # two components, one and two sigma
     4
     """
+    check_mixture(model, "ellipses")
     if model.means_.shape[1] < 2:
         raise ValueError("ellipses needs a model of two columns or more; draw this one by density.")
     first, second = (column_index(model, column) for column in columns)

@@ -9,7 +9,7 @@ import numpy as np
 from fusem.data.open import open_rows
 from fusem.plot.limits import with_missing
 from fusem.plot.style import component_colors, component_labels, dress, prepared_axes, quiet_legend
-from fusem.plot.view import column_label, sampled_rows
+from fusem.plot.view import check_mixture, column_label, sampled_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,6 +61,7 @@ def responsibilities(
     >>> ax.get_ylabel()
     'responsibility γ(x)'
     """
+    check_mixture(model, "responsibilities")
     n_columns = model.means_.shape[1]
     if n_columns != 1:
         raise ValueError(

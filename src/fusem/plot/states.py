@@ -16,7 +16,7 @@ from fusem.plot.style import (
     dress,
     prepared_axes,
 )
-from fusem.plot.view import column_index, column_label, width
+from fusem.plot.view import check_chain, column_index, column_label, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,6 +99,7 @@ def states(
     >>> ax.get_xlabel()
     'row'
     """
+    check_chain(model, "states")
     chosen = _chosen(model, columns)
     observations = model._observe(X, lengths, width(model))
     first, last = (0, observations.n_rows) if rows is None else _checked(rows, observations.n_rows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusem.plot.style import INK, MUTED, component_colors, dress, prepared_axes
+from fusem.plot.view import check_chain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +54,7 @@ def transitions(model: Any, *, title: str | None = None, ax: Axes | None = None)
     >>> [text.get_text() for text in ax.texts]
     ['0.90', '0.10', '0.050', '0.95']
     """
+    check_chain(model, "transitions")
     moves = np.asarray(model._model().transitions)
     K = len(moves)
     side = min(9.0, 2.6 + 0.55 * K)

@@ -21,6 +21,31 @@ class Marginal(NamedTuple):
     covariances: Array
 
 
+def check_mixture(model: Any, picture: str) -> None:
+    """Raise where a picture of Gaussian components is asked of another model."""
+    if not (hasattr(model, "covariance_type") and hasattr(model, "weights_init")):
+        raise TypeError(
+            f"plot.{picture} draws Gaussian mixtures, not {type(model).__name__}. {alternative(model)}"
+        )
+
+
+def check_chain(model: Any, picture: str) -> None:
+    """Raise where a picture of states is asked of a model without."""
+    if not hasattr(model, "transmat_prior"):
+        raise TypeError(
+            f"plot.{picture} draws hidden Markov models, not {type(model).__name__}. {alternative(model)}"
+        )
+
+
+def alternative(model: Any) -> str:
+    """Pictures that there are of a model."""
+    if hasattr(model, "transmat_prior"):
+        return "Of this model there are plot.states, plot.transitions and plot.trace."
+    if hasattr(model, "covariance_type"):
+        return "Of this model there are plot.density, plot.ellipses and plot.trace, among others."
+    return "Of this model there is plot.trace."
+
+
 def marginal(model: Any, columns: tuple[int, ...]) -> Marginal:
     """Marginalise a fitted Gaussian mixture onto some columns, for every covariance type."""
     means = np.asarray(model.means_, dtype=np.float64)
