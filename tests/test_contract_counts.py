@@ -265,8 +265,30 @@ def test_starts_with_missing_values(case, init_params):
 def test_the_total_of_a_row_must_be_known():
     X = np.ones((20, 3))
     X[4, 1] = np.nan
-    with pytest.raises(ValueError, match=r"NaN at row 4, column 1.*PoissonMixture"):
+    with pytest.raises(ValueError, match=r"NaN at row 4, column 1.*Poisson counts"):
         fusem.MultinomialMixture(2).fit(X)
+
+
+@by_dtype
+def test_a_row_of_a_multinomial_may_be_missing(dtype):
+    case = next(case for case in COUNT_CASES if case.family == "multinomial")
+    X = case.data(1500, dtype=dtype)
+    with_blank = np.insert(X, [0, 700, 700, 1500], np.nan, axis=0)
+    model, expected = count_stepped(case, X, 3), count_stepped(case, X, 3)
+    with pytest.warns(fusem.MissingValuesWarning, match="4 of 1,?504 rows"):
+        model = count_stepped(case, with_blank, 3)
+    assert_close_counts(case, model, count_parameters(case, expected), BOUND[dtype])
+    assert model.lower_bound_ == pytest.approx(expected.lower_bound_, rel=BOUND[dtype])
+    np.testing.assert_array_equal(model.score_samples(with_blank)[[0, 701, 702, 1503]], 0.0)
+    np.testing.assert_allclose(model.predict_proba(with_blank)[701], model.weights_, rtol=1e-6)
+    with pytest.warns(fusem.MissingValuesWarning):
+        by_hand = count_stepped(case, with_blank, 2)
+    parts = [by_hand.statistics(part) for part in (with_blank[:9], with_blank[9:])]
+    assert by_hand.update(sum(parts)) == pytest.approx(expected.lower_bound_, rel=BOUND[dtype])
+    for init_params in INITS:
+        started = fusem.MultinomialMixture(3, init_params=init_params, random_state=0, max_iter=20)
+        with pytest.warns(fusem.MissingValuesWarning):
+            assert_never_falls(fit_quietly(started, with_blank).lower_bounds_)
 
 
 # ---- what a mixture is: files, copies, samples, a fit that goes on ----

@@ -205,6 +205,6 @@ def test_the_object_has_what_the_module_has():
         name
         for name, part in vars(poisson).items()
         if getattr(part, "__module__", None) == poisson.__name__ and name in vars(multinomial)
-    } - {"Stats"}
+    } - {"Stats", "log_density_missing", "accumulate_missing"}  # which are found in its kernels
     assert {"log_density", "accumulate", "maximize", "estimate", "sample"} <= defined
     assert [name for name in sorted(defined) if not hasattr(family, name)] == []

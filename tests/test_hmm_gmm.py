@@ -15,7 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from fusem import GMMHMM, GaussianHMM
 from fusem.exceptions import DegenerateComponentWarning
 from tests.chain_paths import step_by_step
+from tests.comparison import assert_bit_identical
 from tests.models import fit_quietly
+from tests.reference import Parameters
+from tests.reference_hmm import best_path
+from tests.reference_missing import expectation
 
 PEER = json.loads((Path(__file__).parent / "data" / "hmmlearn_gmm.json").read_text())
 K, M, D = 2, 3, 2
@@ -66,15 +70,28 @@ def part_logs(made, X):
     return logs + np.log(made.weights_)
 
 
+def expected_rows(made, X):
+    """Rows as each Gaussian expects them (n, K, M, d), and the covariances of what they miss."""
+    rows, spread = np.empty((len(X), K, M, D)), np.empty((len(X), K, M, D, D))
+    for k, m in np.ndindex(K, M):
+        one = Parameters(np.ones(1), made.means_[[k], m], matrices(made)[[k], m])
+        part = expectation(X, one, "full")
+        rows[:, k, m], spread[:, k, m] = part.rows[:, 0], part.covariances[:, 0]
+    return rows, spread
+
+
 def maximum(made, X):
     """Log-likelihood, weights, means, covariances of one exact step of EM."""
     logs = part_logs(made, X)
     evidence, gamma, _ = step_by_step(made.startprob_, made.transmat_, logsumexp(logs, axis=2))
     shares = gamma[..., None] * np.exp(logs - logsumexp(logs, axis=2, keepdims=True))
+    shares = shares[~np.isnan(X).all(axis=1)]
+    filled, spread = expected_rows(made, X[~np.isnan(X).all(axis=1)])
     counts = shares.sum(axis=0)
-    means = np.einsum("tkm,ti->kmi", shares, X) / counts[..., None]
-    off = X[:, None, None] - means
-    scatter = np.einsum("tkm,tkmi,tkmj->kmij", shares, off, off)
+    means = np.einsum("tkm,tkmi->kmi", shares, filled) / counts[..., None]
+    off = filled - means
+    second = off[..., :, None] * off[..., None, :] + spread
+    scatter = np.einsum("tkm,tkmij->kmij", shares, second)
     each = scatter / counts[..., None, None]
     covariance = {
         "full": each,
@@ -144,14 +161,42 @@ def test_one_part_is_a_gaussian_state():
     assert one.bic(X) == pytest.approx(own.bic(X), rel=1e-12)
 
 
-def test_missing_values_are_left_out():
-    X = rows(60)
+def torn(n):
+    """Rows with holes, some without any value."""
+    X = rows(n)
     X[np.random.default_rng(1).random(X.shape) < 0.3] = np.nan
-    made = model(init_params="", n_iter=15, tol=0.0)
+    X[[0, 5, 6, n - 1]] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_of_missing_values_the_rest_counts(kind):
+    X, made = torn(60), model(kind, init_params="", n_iter=15, tol=0.0)
     assert made.score(X) == pytest.approx(maximum(made, X)[0], rel=1e-12)
+    logs = logsumexp(part_logs(made, X), axis=2)
+    np.testing.assert_array_equal(made.predict(X), best_path(START, MOVES, logs)[1])
     assert (np.diff(fit_quietly(made, X).monitor_.history) > -1e-9).all()
-    with pytest.raises(ValueError, match="missing values"):
-        model("full").score(X)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_a_step_with_holes_is_the_maximum(kind):
+    X, made = torn(60), model(kind, init_params="", n_iter=1, tol=0.0)
+    evidence, weights, means, covariance = maximum(made, X)
+    fitted = fit_quietly(made, X)
+    assert fitted.monitor_.history[0] == pytest.approx(evidence, rel=1e-12)
+    np.testing.assert_allclose(fitted.weights_, weights, rtol=1e-9)
+    np.testing.assert_allclose(fitted.means_, means, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(fitted.covars_, covariance, rtol=1e-9, atol=1e-11)
+
+
+def test_threads_and_float32_with_holes():
+    X = torn(3000)
+    one, two = (fit_quietly(model("full", init_params="", n_jobs=n), X) for n in (1, 2))
+    assert_bit_identical(one.means_, two.means_)
+    assert_bit_identical(one.covars_, two.covars_)
+    single = fit_quietly(model("full", init_params=""), X.astype(np.float32))
+    np.testing.assert_allclose(single.means_, one.means_, atol=1e-3)
+    assert single.score(X.astype(np.float32)) == pytest.approx(one.score(X), rel=1e-6)
 
 
 def test_float32_rows():

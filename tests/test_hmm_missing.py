@@ -8,7 +8,7 @@ import pytest
 from fusem import hmm
 from fusem.hmm.gaussian_prior import Prior, renewed
 from tests.comparison import assert_bit_identical
-from tests.hmms import chain, run
+from tests.hmms import chain, densities, run
 from tests.reference import Parameters
 from tests.reference_hmm import best_path, smoothed
 from tests.reference_missing import expectation
@@ -185,6 +185,26 @@ def test_a_start_needs_no_complete_row():
     counts = np.where(np.isnan(given.X), np.nan, np.round(np.abs(given.X)))
     rates = fitted(hmm.PoissonHMM(2, random_state=0), counts).lambdas_
     assert (rates > 0.0).all()
+
+
+def test_a_step_of_counts_may_be_missing():
+    given = chain("multinomial", 3, [40, 2, 300], d=4)
+    given.X[[0, 7, 8, 40, 41, 341]] = np.nan
+    logs = np.zeros((len(given.X), 3))
+    seen = ~np.isnan(given.X).any(axis=1)
+    logs[seen] = densities(given._replace(X=given.X[seen]))
+    twins = [
+        smoothed(given.model.start, given.model.transitions, x) for x in by_sequence(given, logs)
+    ]
+    statistic, _ = run(given)
+    gamma = np.vstack([twin[1] for twin in twins])
+    assert statistic.log_likelihood == pytest.approx(sum(twin[0] for twin in twins), rel=1e-12)
+    np.testing.assert_allclose(statistic.moves, sum(twin[2] for twin in twins), rtol=1e-10)
+    sums = statistic.sums[3:].reshape(3, 4)  # after the weights of the states
+    np.testing.assert_allclose(sums, gamma[seen].T @ given.X[seen], rtol=1e-10)
+    model = hmm.MultinomialHMM(3, random_state=0, n_iter=10, tol=0.0)
+    history = fitted(model, given.X, given.lengths).history_["log_likelihood"]
+    assert np.diff(history).min() > -1e-9
 
 
 def test_a_column_without_any_value_is_named():

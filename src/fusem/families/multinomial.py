@@ -2,7 +2,7 @@
 
 Density      log p(x) = log n! − Σ_j log x_j! + Σ_j x_j log p_j, n = Σ_j x_j given. A probability may be 0.
 Statistics   N = Σ r, S = Σ r x.
-Update       p ← S / Σ_j S_j.
+Update       p ← S / Σ_j S_j. A row without any value says nothing; one with some has no known total.
 Per row and component: about 4 d operations; per row d logarithms, looked up; 8 d bytes of the row.
 Source: Nigam, McCallum, Thrun, Mitchell 2000, Machine Learning 39, with counts for words.
 """
@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.families.gaussian import Array, Blocks, parts
-from fusem.kernels.counts import FLOOR, IMPOSSIBLE, common, log_factorials, rule_out
+from fusem.kernels.counts import (
+    FLOOR,
+    IMPOSSIBLE,
+    common,
+    known_common,
+    known_linear_forms,
+    known_linear_sums,
+    log_factorials,
+    rule_out,
+)
 from fusem.kernels.linear import linear_forms, linear_sums
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
@@ -98,7 +107,35 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     linear_sums(x, resp, operands.origin, stats, start, sums, d, n_components, tile, stride)
 
 
-kernels = mixture_kernels(NAME, log_density, accumulate, sums_read_scratch=False)
+@helper
+def log_density_missing(x, operands, log_weights, logp, scratch, d, tile, stride):
+    known_common(
+        x, operands.centre_slope, operands.centre, operands.factorials, True, scratch, d, tile
+    )
+    known_linear_forms(
+        x, scratch, 0, operands.slope, log_weights, operands.constant, logp, d, tile, stride
+    )
+    if operands.floor > -np.inf:
+        rule_out(logp, operands.floor, log_weights.size, tile, stride)
+
+
+@helper
+def accumulate_missing(
+    x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride
+):
+    sums = start + n_components
+    known_linear_sums(x, resp, operands.origin, stats, start, sums, d, n_components, tile, stride)
+
+
+kernels = mixture_kernels(
+    NAME,
+    log_density,
+    accumulate,
+    log_density_missing,
+    accumulate_missing,
+    masked=True,
+    sums_read_scratch=False,
+)
 
 
 def maximize(params: Params, flat: Array, reg: Array | None = None) -> Params:

@@ -73,22 +73,55 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     )
 
 
+def base_log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
+    """The Gaussian family's tile kernel, of rows sorted by pattern."""
+
+
+def base_accumulate_missing(
+    x, m, w, resp, logp, operands, stats, start, d, n_components, tile, stride
+):
+    """The Gaussian family's tile kernel, of rows sorted by pattern."""
+
+
+def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
+    """`log_density` of rows sorted by pattern."""
+    parts = m.space.scratch[operands.columns * stride :]
+    shares = parts[operands.log_parts.size * stride :]
+    base_log_density_missing(
+        x, m, operands.parts, operands.log_parts, parts, d, tile, stride
+    )  # fmt: skip
+    sum_parts(parts, shares, logp, log_weights, operands.n_parts, tile, stride)
+
+
+def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_components, tile, stride):
+    """`accumulate` of rows sorted by pattern."""
+    each = operands.log_parts.size
+    parts = m.space.scratch[operands.columns * stride :]
+    shares = parts[each * stride :]
+    split_shares(resp, shares, w, n_components, operands.n_parts, tile, stride)
+    base_accumulate_missing(
+        x, m, w, shares, parts, operands.parts, stats, start, d, each, tile, stride
+    )
+
+
 @cache
 def kernels_of(base: ModuleType) -> MixtureKernels:
     """Kernels of states with parts of a Gaussian family."""
     tile, masked = base.kernels.tile, base.kernels.masked
-    density, sums = tile.log_density, tile.accumulate
-    missing: dict[str, Any] = {}
+    other, more = tile.log_density_missing, tile.accumulate_missing
     if masked:
-        other, more = tile.log_density_missing, tile.accumulate_missing
-        missing["log_density_missing"] = bind(log_density, base_log_density=other)
-        missing["accumulate_missing"] = bind(accumulate, base_accumulate=more)
+        other = bind(log_density, base_log_density=other)
+        more = bind(accumulate, base_accumulate=more)
+    else:
+        other = bind(log_density_missing, base_log_density_missing=other)
+        more = bind(accumulate_missing, base_accumulate_missing=more)
     return mixture_kernels(
         f"{PREFIX}_{base.NAME}",
-        bind(log_density, base_log_density=density),
-        bind(accumulate, base_accumulate=sums),
+        bind(log_density, base_log_density=tile.log_density),
+        bind(accumulate, base_accumulate=tile.accumulate),
+        other,
+        more,
         masked=masked,
-        **missing,
     )
 
 
@@ -116,6 +149,11 @@ class StateMixture:
         """Columns of scratch per tile: the Gaussian family's, densities and shares of the parts."""
         each = n_components * self.n_parts
         return int(self.base.tile_columns(each, d)) + 2 * each
+
+    def missing_needs(self, n_components: int, d: int) -> tuple[int, int]:
+        """Covariances there are; columns of scratch per tile of rows with missing values."""
+        needs: tuple[int, int] = self.base.missing_needs(n_components * self.n_parts, d)
+        return needs
 
     def operands(self, params: Params, dtype: DTypeLike) -> StateMixtureOperands:
         """What the kernels read."""

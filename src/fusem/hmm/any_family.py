@@ -203,7 +203,7 @@ class HMM(BaseHMM):
         if isinstance(family, categorical.Categorical):
             check_codes(observations, family.n_codes, workers)
         elif family in (poisson, multinomial):
-            check_counts(observations, workers, missing=family is poisson)
+            check_counts(observations, workers, one_by_one=family is poisson)
 
     def _start_emission(
         self,

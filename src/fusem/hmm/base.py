@@ -68,7 +68,6 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
 
     # letters of `params` and `init_params` to the attributes of the emissions
     _emissions: ClassVar[dict[str, str]]
-    _takes_missing = True
     _chain_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "algorithm": [StrOptions({"viterbi", "map"})],
@@ -325,7 +324,7 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self._takes_missing
+        tags.input_tags.allow_nan = True
         # of scikit-learn's words for what an estimator takes, the two that make whole numbers ≥ 0
         tags.input_tags.categorical = tags.input_tags.positive_only = self._drawn is np.int64
         return tags

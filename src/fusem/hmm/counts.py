@@ -10,9 +10,9 @@ from fusem.mixture.categorical import check_size
 from fusem.mixture.count_fitting import Values
 
 
-def check_counts(observations: Observations, workers: Workers, missing: bool = True) -> None:
-    """Refuse what is no whole number ≥ 0, or not there where nothing may be missing."""
-    _check(observations, Values(observations.rows, "count", None, missing), workers)
+def check_counts(observations: Observations, workers: Workers, one_by_one: bool = True) -> None:
+    """Refuse what is no whole number ≥ 0, or missing where only whole rows may be."""
+    _check(observations, Values(observations.rows, "count", None, one_by_one), workers)
 
 
 def check_codes(observations: Observations, n_codes: int, workers: Workers) -> None:

@@ -82,7 +82,6 @@ class MultinomialHMM(ColumnCount, BaseHMM):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseHMM._chain_constraints}
     _emissions: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
     _drawn: ClassVar[type] = np.int64
-    _takes_missing = False
 
     def __init__(
         self,
@@ -120,6 +119,11 @@ class MultinomialHMM(ColumnCount, BaseHMM):
         self.transmat_fixed = transmat_fixed
         self.n_init = n_init
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = False  # it says that any value may be missing
+        return tags
+
     def _family_of(self, components: multinomial.Params) -> ModuleType:
         return multinomial
 
@@ -135,7 +139,7 @@ class MultinomialHMM(ColumnCount, BaseHMM):
     def _check_values(
         self, observations: Observations, components: multinomial.Params, workers: Workers
     ) -> None:
-        check_counts(observations, workers, missing=False)
+        check_counts(observations, workers, one_by_one=False)
 
     def _start_emission(
         self,

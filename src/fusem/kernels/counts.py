@@ -83,6 +83,19 @@ def known_term(row, slope, intercept, table):
 
 
 @helper
+def count(row):
+    """What a column adds to the total of a row."""
+    return double(row)
+
+
+@helper
+def known_count(row):
+    """`count`, 0 where it is missing."""
+    value = double(row)
+    return where_known(value, value, filled(0.0, value))
+
+
+@helper
 def common(
     x,  # IN  (d columns) tile of counts
     slopes,  # IN  (d) float64
@@ -100,7 +113,7 @@ def common(
         for j in range(d):
             row = load_wide(x, r * d + j * strip)
             value = add(value, term(row, element(slopes, j), element(intercepts, j), table))
-            total = add(total, double(row))
+            total = add(total, count(row))
         if totals:
             value = add(value, log_factorial(total, table))
         store(out, r, value)
@@ -136,7 +149,7 @@ def where_missing(x, value, other):
     return where_known(x, other, value)
 
 
-known_common = bind(common.py_func, term=known_term)
+known_common = bind(common.py_func, term=known_term, count=known_count)
 known_linear_forms = bind(linear_forms.py_func, load_wide=known_load_wide)
 known_linear_sums = bind(linear_sums.py_func, load=known_load, load_wide=known_load_wide)
 add_seen = bind(add_masses.py_func, where_known=where_missing)

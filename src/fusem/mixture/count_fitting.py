@@ -38,7 +38,7 @@ class CountSettings(NamedTuple):
 
 
 class Values:
-    """Which values are legal: whole numbers from 0 on, below a limit; NaN where values may be missing.
+    """Which values are legal: whole numbers from 0 on, below a limit; NaN where they are missing.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Values:
     limits : array of shape (d,), optional
         How many codes each column has.
     missing : bool
-        Whether values may be missing.
+        Whether values may be missing one by one; else only all of a row.
     """
 
     def __init__(
@@ -79,7 +79,9 @@ class Values:
         with np.errstate(invalid="ignore"):
             legal = (X >= 0.0) & (self.largest.astype(X.dtype) >= X) & (np.trunc(X) == X)
         holes = np.isnan(X)
-        wrong = ~legal if not self.missing else ~(legal | holes)
+        if not self.missing:
+            holes &= holes.all(axis=1, keepdims=True)
+        wrong = ~(legal | holes)
         if wrong.any():
             wrong = X < 0.0 if (X < 0.0).any() else wrong
             row, column = (int(index) for index in np.argwhere(wrong)[0])
@@ -94,7 +96,8 @@ class Values:
         if np.isnan(value):
             return ValueError(
                 f"Input {label} contains NaN at {place}: the total of a row with a missing count is not "
-                "known. Drop such rows, or use PoissonMixture, which takes them."
+                "known. Drop such rows, make all of their counts NaN, or use Poisson counts, which may be "
+                "missing one by one."
             )
         if value < 0.0 or value != np.trunc(value):
             kind = "Negative values in data" if value < 0.0 else "A fraction"

@@ -43,7 +43,7 @@ class CountMixture(BaseMixture):
 
     _fitting: ClassVar[type[Fit]] = CountFit
     _what: ClassVar[str] = "count"  # what a value of a row is called
-    _takes_missing: ClassVar[bool] = True
+    _missing_one_by_one: ClassVar[bool] = True
 
     n_components: int
     tol: float
@@ -57,7 +57,7 @@ class CountMixture(BaseMixture):
         """Refuse rates or probabilities that are none."""
 
     def _values(self, rows: Rows, limits: NDArray[np.int64] | None = None) -> Values:
-        return Values(rows, self._what, limits, self._takes_missing)
+        return Values(rows, self._what, limits, self._missing_one_by_one)
 
     def _check(self, rows: Rows) -> Check | None:
         return self._values(rows).check
@@ -125,7 +125,7 @@ class CountMixture(BaseMixture):
     def _sums(
         self, engine: Engine, model: Model, rows: Rows, weights: Rows | None, workers: Workers
     ) -> Array | None:
-        return engine.statistic(model, rows, weights, workers, missing=self._takes_missing)
+        return engine.statistic(model, rows, weights, workers, missing=True)
 
     def _not_finite(self, rows: Rows) -> ValueError:
         return first_infinite(rows) or ValueError(

@@ -74,8 +74,8 @@ class MultinomialMixture(CountMixture):
 
     Notes
     -----
-    Rows hold whole numbers from 0 on, in any dtype; `fit` looks at all of them first. A missing value is an
-    error: the total is not known then.
+    Rows hold whole numbers from 0 on, in any dtype; `fit` looks at all of them first. A row may be missing,
+    NaN in all columns. In some of them it is an error: the total is not known then.
 
     References
     ----------
@@ -100,7 +100,7 @@ class MultinomialMixture(CountMixture):
         "probabilities_init": ["array-like", None],
     }
     _components_name: ClassVar[str] = "probabilities_"
-    _takes_missing: ClassVar[bool] = False
+    _missing_one_by_one: ClassVar[bool] = False
     probabilities_: Any
 
     def __init__(
@@ -162,5 +162,6 @@ class MultinomialMixture(CountMixture):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        # of missing values the tag says that there may be any
         tags.input_tags.positive_only, tags.input_tags.allow_nan = True, False
         return tags
