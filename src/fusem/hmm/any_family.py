@@ -198,12 +198,15 @@ class HMM(BaseHMM):
     def _set_emission(self, components: Any) -> None:
         self.components_ = components
 
-    def _check_values(self, observations: Observations, components: Any, workers: Workers) -> None:
+    def _check_values(
+        self, observations: Observations, components: Any, workers: Workers
+    ) -> bool | None:
         family = self._family_of(components)
         if isinstance(family, categorical.Categorical):
-            check_codes(observations, family.n_codes, workers)
-        elif family in (poisson, multinomial):
-            check_counts(observations, workers, one_by_one=family is poisson)
+            return check_codes(observations, family.n_codes, workers)
+        if family in (poisson, multinomial):
+            return check_counts(observations, workers, one_by_one=family is poisson)
+        return None
 
     def _start_emission(
         self,

@@ -114,8 +114,11 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
     def _log_prior(self, components: Any) -> float:
         """Log-density of the emissions' prior, but for a constant."""
 
-    def _check_values(self, observations: Observations, components: Any, workers: Workers) -> None:
-        """Raise where the emissions cannot have made a value."""
+    def _check_values(
+        self, observations: Observations, components: Any, workers: Workers
+    ) -> bool | None:
+        """Raise where the emissions cannot have made a value; whether any is missing, if looked for."""
+        return None
 
     def _check_priors(self, components: Any) -> None:
         """Raise where the parameters of a prior are none."""

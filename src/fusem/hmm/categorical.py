@@ -144,13 +144,13 @@ class CategoricalHMM(BaseHMM):
 
     def _check_values(
         self, observations: Observations, components: categorical.Params, workers: Workers
-    ) -> None:
+    ) -> bool:
         if observations.n_columns != 1:
             raise ValueError(
                 f"X has {observations.n_columns} columns: symbols are one column of codes. Use "
                 "MultinomialHMM for counts of symbols."
             )
-        check_codes(observations, components.probabilities.shape[2], workers)
+        return check_codes(observations, components.probabilities.shape[2], workers)
 
     def _start_emission(
         self,

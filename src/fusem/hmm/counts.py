@@ -10,15 +10,15 @@ from fusem.mixture.categorical import check_size
 from fusem.mixture.count_fitting import Values
 
 
-def check_counts(observations: Observations, workers: Workers, one_by_one: bool = True) -> None:
-    """Refuse what is no whole number ≥ 0, or missing where only whole rows may be."""
-    _check(observations, Values(observations.rows, "count", None, one_by_one), workers)
+def check_counts(observations: Observations, workers: Workers, one_by_one: bool = True) -> bool:
+    """Refuse what is no whole number ≥ 0, or missing where only whole rows may be; whether any is missing."""
+    return _check(observations, Values(observations.rows, "count", None, one_by_one), workers)
 
 
-def check_codes(observations: Observations, n_codes: int, workers: Workers) -> None:
-    """Refuse what is no whole number from 0 to n_codes − 1."""
+def check_codes(observations: Observations, n_codes: int, workers: Workers) -> bool:
+    """Refuse what is no whole number from 0 to n_codes − 1; whether any is missing."""
     limits = np.full(observations.n_columns, n_codes, dtype=np.int64)
-    _check(observations, Values(observations.rows, "code", limits, True), workers)
+    return _check(observations, Values(observations.rows, "code", limits, True), workers)
 
 
 def number_of_codes(observations: Observations, n_states: int, workers: Workers) -> int:
@@ -29,10 +29,14 @@ def number_of_codes(observations: Observations, n_states: int, workers: Workers)
     return int(limits.max())
 
 
-def _check(observations: Observations, values: Values, workers: Workers) -> None:
+def _check(observations: Observations, values: Values, workers: Workers) -> bool:
     values.check(0, observations.part(0, 0))  # compiles in this thread
 
+    missing = []
+
     def work(first: int) -> None:
-        values.check(first, observations.part(first, first + PART))
+        if values.check(first, observations.part(first, first + PART)):
+            missing.append(first)
 
     workers.run(iter(range(0, observations.n_rows, PART)), work)
+    return bool(missing)

@@ -23,7 +23,7 @@ from fusem.hmm.whole_numbers import whole_number
 
 Array = NDArray[np.float64]
 ALGORITHMS = ("viterbi", "map")
-MANY_ROWS = 1_000_000  # values of fewer are checked sooner than a thread wakes
+ALONE = Workers(1)  # the caller's thread
 
 
 class Decoding:
@@ -48,7 +48,7 @@ class Decoding:
     @abstractmethod
     def _check_values(
         self, observations: Observations, components: Any, workers: Workers
-    ) -> None: ...
+    ) -> bool | None: ...
 
     @abstractmethod
     def _n_columns(self, components: Any) -> int: ...
@@ -57,33 +57,40 @@ class Decoding:
     def _constraints(self) -> Constraints: ...
 
     def _ready(
-        self, X: Any, lengths: Any, states: Any = None
+        self, X: Any, lengths: Any, states: Any = None, workers: Workers = ALONE
     ) -> tuple[ChainModel, Observations, ChainEngine]:
         check_is_fitted(self)
         model = self._model()
         d = self._n_columns(model.components)
         observations = self._observe(X, lengths, d)
         family = self._family_of(model.components)
-        missing = has_missing(observations, family)
-        with Workers(self.n_jobs if observations.n_rows >= MANY_ROWS else 1) as workers:
-            self._check_values(observations, model.components, workers)
+        missing = self._has_missing(observations, model, workers)
         observations.states = check_states(states, observations.n_rows, self.n_components)
         check_possible(observations.states, observations, model)
         given = family, self.n_components, d, observations.dtype, missing
         return model, observations, ChainEngine(*given)
 
+    def _has_missing(self, observations: Observations, model: ChainModel, workers: Workers) -> bool:
+        """Whether values are missing; an error for those that the emissions cannot have made."""
+        missing = self._check_values(observations, model.components, workers)
+        if missing is None:
+            missing = has_missing(observations, workers)
+        if missing:
+            refuse_missing(self._family_of(model.components))
+        return missing
+
     def _smoothed(
         self, X: Any, lengths: Any, states: Any = None
     ) -> tuple[Array, NDArray[Any], Observations]:
         """Log-likelihood of every sequence, probabilities of the states at every row."""
-        model, observations, engine = self._ready(X, lengths, states)
-        layout = engine.layout(observations.lengths)
-        proba = np.empty((observations.n_rows, self.n_components), dtype=observations.dtype)
-
-        def put(first: int, part: NDArray[Any]) -> None:
-            proba[first : first + len(part)] = part
-
         with Workers(self.n_jobs) as workers:
+            model, observations, engine = self._ready(X, lengths, states, workers)
+            layout = engine.layout(observations.lengths)
+            proba = np.empty((observations.n_rows, self.n_components), dtype=observations.dtype)
+
+            def put(first: int, part: NDArray[Any]) -> None:
+                proba[first : first + len(part)] = part
+
             ones = np.ones(len(observations.lengths))
             given = engine, model, observations, layout, ones, workers
             _, pieces = swept(*given, put)
@@ -207,8 +214,8 @@ class Decoding:
             zero_impossible(found, "states", evidence, observations)
             possible = not impossible(evidence).size
             return float(proba.max(axis=1).sum()) if possible else -np.inf, found
-        model, observations, engine = self._ready(X, lengths, states)
         with Workers(self.n_jobs) as workers:
+            model, observations, engine = self._ready(X, lengths, states, workers)
             paths = Paths(engine, model, observations, workers)
         zero_impossible(paths.states, "states", paths.evidence, observations)
         return float(paths.evidence.sum()), paths.states
@@ -325,19 +332,20 @@ def positional(y: Any, lengths: Any, X: Any) -> Any:
     return given if given.size and ones else None
 
 
-def has_missing(observations: Observations, family: Any) -> bool:
-    """Whether any value is NaN; an error where the family does not take such rows, and for infinity."""
-    missing = False
-    for first in range(0, observations.n_rows, PART):
-        X = observations.part(first, min(first + PART, observations.n_rows))
+def has_missing(observations: Observations, workers: Workers) -> bool:
+    """Whether any value is NaN; an error for infinity."""
+    found = []
+
+    def work(first: int) -> None:
+        X = observations.part(first, first + PART)
         if np.isfinite(X).all():
-            continue
+            return
         if np.isinf(X).any():
             raise not_finite(observations.rows)
-        missing = True
-    if missing:
-        refuse_missing(family)
-    return missing
+        found.append(first)
+
+    workers.run(iter(range(0, observations.n_rows, PART)), work)
+    return bool(found)
 
 
 def refuse_missing(family: Any) -> None:

@@ -22,7 +22,7 @@ from fusem.kernels.chain import Emission
 from fusem.kernels.missing import missing_space
 from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.states import Chain, ChainSpace, width_of
-from fusem.kernels.tile import aligned, levels_of, workspace
+from fusem.kernels.tile import aligned, carved, levels_of, workspace
 from fusem.kernels.transpose import GROUP
 
 Array = NDArray[np.float64]
@@ -172,24 +172,26 @@ class ChainEngine:
             given = n_matrices, columns, self.family.statistic_size(K, self.d), self.dtype, False
             missing = missing_space(tile, self.d, K, *given)
             steps += len(tile.w)  # a tile on its way between the order of patterns and that of time
-        shares = aligned(rounded * stride, np.float64)
         each = (steps + 1) * W + GROUP
-        gamma = aligned(each, np.float64)
+        sizes = rounded * stride, *3 * (each,), steps + len(tile.w), steps, *3 * (W * W,), 1
+        shares, factor, alpha, gamma, top, weight, moves, ways, beta, alarm = carved(
+            *((size, np.float64) for size in sizes)
+        )
         return ChainSpace(
             tile=tile,
             shares=shares,
             shares_at=shares.ctypes.data,
             logp_at=tile.logp.ctypes.data,
-            factor=aligned(each, np.float64),
-            alpha=aligned(each, np.float64),
+            factor=factor,
+            alpha=alpha,
             gamma=gamma,
             gamma_at=gamma.ctypes.data + W * gamma.itemsize,
-            top=aligned(steps + len(tile.w), np.float64),
-            weight=aligned(steps, np.float64),
-            beta=aligned(W, np.float64),
-            moves=aligned(W * W, np.float64),
-            ways=aligned(W * W, np.float64),
-            alarm=aligned(1, np.float64),
+            top=top,
+            weight=weight,
+            beta=beta,
+            moves=moves,
+            ways=ways,
+            alarm=alarm,
             known=NOTHING_KNOWN,
             missing=missing,
             number=0,

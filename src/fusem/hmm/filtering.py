@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from fusem.em.workers import Workers
-from fusem.hmm.decoding import Decoding, has_missing
+from fusem.hmm.decoding import ALONE, Decoding
 from fusem.hmm.engine import ChainEngine
 from fusem.hmm.forecast import Forecast
 from fusem.hmm.sequence_filter import Filter, RowDensities, filtered, flat_chain
@@ -174,9 +173,7 @@ class OnlineFilter:
 
     def _checked_densities(self, X: Array) -> Array:
         observations = self._model._observe(X, None, self._d)
-        missing = has_missing(observations, self._family)
-        with Workers(1) as workers:
-            self._model._check_values(observations, self._parameters.components, workers)
+        missing = self._model._has_missing(observations, self._parameters, ALONE)
         if missing not in self._densities:
             given = self._family, self._model.n_components, self._d, X.dtype, missing
             self._densities[missing] = RowDensities(ChainEngine(*given), self._parameters)

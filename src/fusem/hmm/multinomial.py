@@ -138,8 +138,8 @@ class MultinomialHMM(ColumnCount, BaseHMM):
 
     def _check_values(
         self, observations: Observations, components: multinomial.Params, workers: Workers
-    ) -> None:
-        check_counts(observations, workers, one_by_one=False)
+    ) -> bool:
+        return check_counts(observations, workers, one_by_one=False)
 
     def _start_emission(
         self,

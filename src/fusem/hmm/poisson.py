@@ -141,8 +141,8 @@ class PoissonHMM(ColumnCount, BaseHMM):
 
     def _check_values(
         self, observations: Observations, components: poisson.Params, workers: Workers
-    ) -> None:
-        check_counts(observations, workers)
+    ) -> bool:
+        return check_counts(observations, workers)
 
     def _start_emission(
         self,

@@ -9,6 +9,7 @@ tile, so that components do not fall on the same cache sets.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +59,17 @@ def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
     return raw[start : start + max(size, 1) * itemsize].view(dtype)
 
 
+def carved(*wanted: tuple[int, DTypeLike]) -> list[NDArray[Any]]:
+    """`aligned` arrays of so many elements each, in one piece of memory: to map many takes longer."""
+    sizes = [max(size, 1) * np.dtype(dtype).itemsize for size, dtype in wanted]
+    begins = [0, *accumulate(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)]
+    raw = aligned(begins[-1], np.uint8).data
+    return [
+        np.frombuffer(raw, dtype, max(size, 1), begin)
+        for begin, (size, dtype) in zip(begins, wanted, strict=False)
+    ]
+
+
 def tile_rows(columns: int, dtype: DTypeLike) -> int:
     """Rows per tile for so many columns of tile and scratch; depends on nothing of the machine."""
     rows, taken = COLUMN // np.dtype(dtype).itemsize, columns * COLUMN
@@ -84,12 +96,14 @@ def workspace(
     rows = tile_rows(d + 2 * n_components + family_columns, dtype)
     stride = rows + PADDING
     return Workspace(
-        x=aligned(d * stride, dtype),
-        w=aligned(rows, np.float64),
-        logp=aligned(n_components * stride, logp_dtype),
-        resp=aligned(n_components * stride, dtype),
-        scratch=aligned(family_columns * stride, dtype),
-        tree=aligned((levels - 1) * size, np.float64),
+        *carved(
+            (d * stride, dtype),  # x
+            (rows, np.float64),  # w
+            (n_components * stride, logp_dtype),  # logp
+            (n_components * stride, dtype),  # resp
+            (family_columns * stride, dtype),  # scratch
+            ((levels - 1) * size, np.float64),  # tree
+        )
     )
 
 
