@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 STRETCHES = 8  # that a long source is at least cut into
 # Paths take some tens of rows to meet, each from all states: few of a stretch of so many rows per state.
 LEAST_ROWS = 128
+# Rows of a stretch times lanes of its states: about 0.2 ms, long against the 50 µs of Python a stretch takes.
+LEAST_WORK = 1 << 16
 TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
 LEAST_KEPT = 64 << 20  # bytes of origins; more only where the path itself takes as much
@@ -59,7 +61,7 @@ class Paths(Traversal):
     ) -> None:
         layout, W, n_rows = engine.layout(observations.lengths), engine.width, observations.n_rows
         super().__init__(engine, model, observations, layout, workers, logarithms=True)
-        rows = max(LEAST_ROWS * W, n_rows // STRETCHES)
+        rows = max(LEAST_ROWS * W, LEAST_WORK // W, n_rows // STRETCHES)
         self._rows = min(rows, MOST_ROWS, MOST_MOVES // W**2)
         self._can_meet = self._rows >= LEAST_ROWS * W and comes_back(model.transitions)
         self._evidence = np.zeros(len(layout.opens))
