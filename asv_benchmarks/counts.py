@@ -12,7 +12,7 @@ import fusem
 from asv_benchmarks.cases import Array, profile_name
 from asv_benchmarks.mixins import REPEAT
 
-ROWS = {"smoke": 2_000, "small": 100_000, "large": 2_000_000}
+ROWS = {"quick": 2_000, "full": 100_000, "large": 2_000_000}
 FAMILIES = ("PoissonMixture", "CategoricalMixture", "MultinomialMixture")
 COLUMNS, COMPONENTS = 8, 4
 

@@ -1,7 +1,7 @@
 """Hidden Markov models: one iteration of Baum–Welch and the best path, beside hmmlearn's.
 
-``python -m asv_benchmarks.hmm`` prints nanoseconds per time step and ratios, alternately in one process
-(hmmlearn 0.3.3 must be installed; some minutes, the machine to itself).
+``python -m asv_benchmarks.hmm`` prints rows of RESULTS.md, timed alternately in one process (hmmlearn 0.3.3
+must be installed; some minutes, the machine to itself).
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import argparse
 import importlib
 import logging
 import os
-import statistics
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 import fusem
+from asv_benchmarks import report
 from asv_benchmarks.cases import Array, profile_name
 from asv_benchmarks.mixins import REPEAT
+from asv_benchmarks.results import ChainTimes
 
-STEPS = {"smoke": 2_000, "small": 50_000, "large": 200_000}
+STEPS = {"quick": 2_000, "full": 50_000, "large": 200_000}
 ROUNDS = 5
 ITERATIONS = 5  # of ours in one measurement; hmmlearn does one
 
@@ -126,13 +127,17 @@ class Chain:
         self.model.predict(self.X, self.lengths)
 
 
-def spread(values: Sequence[float]) -> str:
-    """Median and range."""
-    return f"{statistics.median(values):7.1f} ({min(values):.1f}-{max(values):.1f})"
+def compared(quick: bool, only: str = "") -> Iterator[ChainTimes]:
+    """EM and best paths of all cases whose label contains a word."""
+    os.environ.pop("OPENBLAS_CORETYPE", None)
+    logging.disable(logging.WARNING)
+    for case in CASES:
+        if only in case.label:
+            yield from compare(case, STEPS["quick" if quick else "large"], 2 if quick else ROUNDS)
 
 
-def compare(case: Case, steps: int, rounds: int) -> None:
-    """Print one line for EM and one for the best path."""
+def compare(case: Case, steps: int, rounds: int) -> Iterator[ChainTimes]:
+    """EM, then the best path."""
     peer = importlib.import_module("hmmlearn.hmm")
     X, lengths, start = rows(case, steps)
     n = len(X)
@@ -156,15 +161,7 @@ def compare(case: Case, steps: int, rounds: int) -> None:
                 for how in ("log", "scaling")
             ]
             taken.append([call(fusem, *iterations, **never), *peers])
-        ours, default, scaling = zip(*taken, strict=True)
-        ratios = [
-            spread([t / o for t, o in zip(of, ours, strict=True)]) for of in (default, scaling)
-        ]
-        print(
-            f"{case.label:48s} {what:8s} {spread(ours)} ns per step; hmmlearn {spread(default)}, ratio "
-            f"{ratios[0]}; scaling {spread(scaling)}, ratio {ratios[1]}",
-            flush=True,
-        )
+        yield ChainTimes(case.label, what, *map(list, zip(*taken, strict=True)))
 
 
 def main() -> None:
@@ -173,11 +170,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few rows, to see that it works")
     parser.add_argument("--only", default="", help="cases whose label contains this")
     given = parser.parse_args()
-    os.environ.pop("OPENBLAS_CORETYPE", None)
-    logging.disable(logging.WARNING)
-    for case in CASES:
-        if given.only in case.label:
-            compare(case, STEPS["smoke" if given.quick else "large"], 2 if given.quick else ROUNDS)
+    for chain in compared(given.quick, given.only):
+        print(report.chain_row(chain), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Rows with missing values: one E-step and one imputation beside those of complete rows.
 
-``python -m asv_benchmarks.missing`` prints the ratios at a million rows, and a whole imputation beside
-scikit-learn's `IterativeImputer` (about a minute, the machine to itself).
+``python -m asv_benchmarks.missing`` prints rows of RESULTS.md: ratios at a million rows, and a whole
+imputation beside scikit-learn's `IterativeImputer` (some minutes, the machine to itself).
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 import fusem
+from asv_benchmarks import report
 from asv_benchmarks.cases import COVARIANCES, DTYPES, Array, Case, blobs, profile_name, start
 from asv_benchmarks.libraries import Fusem
 from asv_benchmarks.mixins import REPEAT
+from asv_benchmarks.results import Holes, Imputers
 
 RATE = 0.1  # of values that are missing
 PATTERNS = ("random", "recurring")  # every value by chance; sixteen patterns of such values
 RECURRING = 16
-SHAPES = {"smoke": (2_000, 4, 3), "small": (20_000, 8, 4), "large": (1_000_000, 8, 4)}
+SHAPES = {"quick": (2_000, 4, 3), "full": (20_000, 8, 4), "large": (1_000_000, 8, 4)}
 ROUNDS = 7
 
 
@@ -76,12 +78,13 @@ def alternately(calls: list[Callable[[], Any]]) -> Array:
     return taken
 
 
-def spread(ratios: Array) -> str:
-    """Median and range of ratios."""
-    return f"{statistics.median(ratios):5.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+def compared(quick: bool) -> Iterator[Holes]:
+    """All covariance types in both dtypes."""
+    for dtype in DTYPES:
+        yield from sweeps(SHAPES["quick" if quick else "large"], dtype)
 
 
-def sweeps(shape: tuple[int, int, int], dtype: str) -> None:
+def sweeps(shape: tuple[int, int, int], dtype: str) -> Iterator[Holes]:
     """One EM iteration of a fit, and one imputation against the responsibilities of complete rows."""
     for covariance in COVARIANCES:
         case = Case(covariance, *shape)
@@ -94,12 +97,15 @@ def sweeps(shape: tuple[int, int, int], dtype: str) -> None:
         passes = alternately(
             [partial(model.predict_proba, X), *(partial(model.impute, T) for T in tables)]
         )
-        ns = statistics.median(taken[:, 0]) / shape[0] * 1e9
-        line = [f"{covariance:10s} {dtype} {ns:6.1f} ns per complete row"]
-        for number, pattern in enumerate(PATTERNS, start=1):
-            line.append(f"{pattern}: sweep {spread(taken[:, number] / taken[:, 0])}")
-            line.append(f"imputation {spread(passes[:, number] / passes[:, 0])}")
-        print("; ".join(line), flush=True)
+        complete = statistics.median(taken[:, 0]) / shape[0] * 1e9
+        ratios = [
+            {
+                pattern: (seconds[:, number] / seconds[:, 0]).tolist()
+                for number, pattern in enumerate(PATTERNS, start=1)
+            }
+            for seconds in (taken, passes)
+        ]
+        yield Holes(covariance, dtype, complete, *ratios)
 
 
 def sweep_of(model: Any, X: Array) -> Callable[[], float]:
@@ -123,7 +129,7 @@ def sweep_of(model: Any, X: Array) -> Callable[[], float]:
     return seconds
 
 
-def imputers(n_rows: int, n_columns: int = 10, rate: float = 0.2) -> None:
+def imputers(n_rows: int, n_columns: int = 10, rate: float = 0.2) -> Imputers:
     """A whole `fit_transform` of both, and how likely the true values are."""
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer
@@ -143,19 +149,15 @@ def imputers(n_rows: int, n_columns: int = 10, rate: float = 0.2) -> None:
         middle = time.perf_counter()
         other = theirs.fit_transform(table)
         taken.append((middle - begin, time.perf_counter() - middle))
-    seconds = np.array(taken)
-    print(
-        f"fit_transform {n_rows} x {n_columns}, {rate:.0%} missing: IterativeImputer over EMImputer "
-        f"{spread(seconds[:, 1] / seconds[:, 0])}, {np.median(seconds[:, 0]):.3f} s here"
-    )
     mean, within = ours.mixture_.predict_missing(table[:20_000])
-    mse = [float(np.mean((filled - X)[holes] ** 2)) for filled in (mine, other)]
-    print(f"mean squared error of missing values: {mse[0]:.4f} here, {mse[1]:.4f} there")
-    for name, densities in (
-        ("here", log_densities(mean, within, X[:20_000], holes[:20_000])),
-        ("there", drawn_log_densities(theirs, table[:20_000], X[:20_000], holes[:20_000])),
-    ):
-        print(f"log-density of a true value, {name}: {densities:.4f}")
+    some = X[:20_000], holes[:20_000]
+    densities = (
+        log_densities(mean, within, *some),
+        drawn_log_densities(theirs, table[:20_000], *some),
+    )
+    mine, other = (float(np.mean((filled - X)[holes] ** 2)) for filled in (mine, other))
+    here, there = (list(column) for column in zip(*taken, strict=True))
+    return Imputers((n_rows, n_columns), rate, here, there, (mine, other), densities)
 
 
 def log_densities(mean: Array, covariances: Array, X: Array, holes: Array) -> float:
@@ -183,9 +185,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rows, to see that it works")
     quick = parser.parse_args().quick
-    for dtype in DTYPES:
-        sweeps(SHAPES["smoke" if quick else "large"], dtype)
-    imputers(1_000 if quick else 100_000)
+    for holes in compared(quick):
+        print(report.holes_row(holes), flush=True)
+    print(report.imputers_text(imputers(1_000 if quick else 100_000)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import numpy as np
+
+import fusem
 from asv_benchmarks import ceilings, memory
 from asv_benchmarks.cases import DTYPES, Array, Case, Start, blobs, by_label, profile, start
 from asv_benchmarks.libraries import Fusem
@@ -98,6 +101,10 @@ class Predict(Estimator):
 
     def time_score(self, label: str, dtype: str) -> None:
         self.subject.model.score(self.X)
+
+    def time_profile_loglik(self, label: str, dtype: str) -> None:
+        grid = np.linspace(-1.0, 1.0, 20)
+        fusem.profile_loglik(self.subject.model, self.X, "means[0, 0]", grid)
 
     def time_sample(self, label: str, dtype: str) -> None:
         self.subject.model.sample(len(self.X))

@@ -1,6 +1,6 @@
-"""fusem beside scikit-learn and oneDAL: one EM iteration, memory, and rows from a file in chunks.
+"""fusem beside scikit-learn, oneDAL and hmmlearn: EM iterations, memory, chunks of a file, missing values.
 
-``python -m asv_benchmarks.peers`` writes `asv_benchmarks/RESULTS.md` (many minutes, the machine to
+``python -m asv_benchmarks.peers`` writes `asv_benchmarks/RESULTS.md` (some twenty minutes, the machine to
 itself); ``--quick`` runs every step on a thousandth of the rows, to see that it works.
 """
 
@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ import sklearn.mixture  # noqa: F401 (its OpenMP and BLAS must be loaded to be h
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from asv_benchmarks import memory, report
+from asv_benchmarks import hmm, memory, missing, report
 from asv_benchmarks.cases import DTYPES, PROFILES, Array, Case, blobs, start
 from asv_benchmarks.libraries import THREADS, Fusem, ScikitLearn
 from asv_benchmarks.onedal import OneDal
-from asv_benchmarks.results import Iteration, Rivals, Throughput
+from asv_benchmarks.results import ChainTimes, Holes, Imputers, Iteration, Rivals, Throughput
 
 # These choose an OpenBLAS kernel by hand, often a slow one; scikit-learn is to run at its best.
 OPENBLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -150,7 +151,9 @@ def undo_openblas_choice() -> None:
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m asv_benchmarks.peers")
     parser.add_argument("--quick", action="store_true", help="a thousandth of the rows")
-    parser.add_argument("--only", default="*", help="pattern of case labels, e.g. 'full-*'")
+    parser.add_argument(
+        "--only", default="*", help="pattern of cases, e.g. 'full-*': mixtures alone"
+    )
     parser.add_argument("--repetitions", type=int, default=0, help="pairs (5; 3 where rows > 2e6)")
     parser.add_argument("--onedal", help="a Python that has daal4py (see onedal.py)")
     parser.add_argument("--output", type=Path, default=report.PATH, help="file to write")
@@ -165,6 +168,26 @@ def against_onedal(chosen: argparse.Namespace) -> list[Rivals]:
         measured.append(rivals(case, onedal, chosen.repetitions or ROUNDS))
         print(report.rivals_row(measured[-1]), flush=True)
     onedal.close()
+    return measured
+
+
+def with_holes(chosen: argparse.Namespace) -> tuple[list[Holes], Imputers | None]:
+    if chosen.only != "*":
+        return [], None
+    measured = []
+    for one in missing.compared(chosen.quick):
+        measured.append(one)
+        print(report.holes_row(one), flush=True)
+    return measured, missing.imputers(1_000 if chosen.quick else 100_000)
+
+
+def against_hmmlearn(chosen: argparse.Namespace) -> list[ChainTimes]:
+    if chosen.only != "*" or find_spec("hmmlearn") is None:
+        return []
+    measured = []
+    for chain in hmm.compared(chosen.quick):
+        measured.append(chain)
+        print(report.chain_row(chain), flush=True)
     return measured
 
 
@@ -187,6 +210,8 @@ def main() -> None:
         iterations,
         fights,
         throughputs,
+        *with_holes(chosen),
+        against_hmmlearn(chosen),
         rounds=chosen.repetitions or ROUNDS,
         early=EARLY,
         late=LATE,

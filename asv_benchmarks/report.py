@@ -15,7 +15,7 @@ from statistics import geometric_mean, median
 from threadpoolctl import threadpool_info
 
 from asv_benchmarks.cases import DTYPES
-from asv_benchmarks.results import Iteration, Rivals, Throughput
+from asv_benchmarks.results import ChainTimes, Holes, Imputers, Iteration, Rivals, Throughput
 
 PATH = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("fusem", "numba", "numpy", "scipy", "scikit-learn")
@@ -29,6 +29,17 @@ ITERATION_HEAD = """\
 RIVALS_HEAD = """\
 | case | oneDAL | fusem | ratio | oneDAL float32 | fusem float32 | ratio | fusem, float64 to float32 |
 |---|--:|--:|--:|--:|--:|--:|--:|
+"""
+
+CHAIN_HEAD = """\
+| case | | hmmlearn | fusem | ratio | hmmlearn, scaling | ratio |
+|---|---|--:|--:|--:|--:|--:|
+"""
+
+HOLES_HEAD = """\
+| covariance | dtype | complete row | sweep, random | sweep, recurring | imputation, random |\
+ imputation, recurring |
+|---|---|--:|--:|--:|--:|--:|
 """
 
 TEXT = """\
@@ -77,6 +88,24 @@ process of its own, on the same rows; – where it has no such covariance or end
 One `model.statistics` call over the same rows, median; the percentage is the median of repetitions
 that took turns. The file is in the operating system's cache. `.npy file`: its path is given.
 `function of chunks`: a function whose iterator copies {chunk_rows} rows at a time out of the file.
+
+## Missing values
+
+{holes}
+
+Rows of which a tenth of the values is missing, by chance or in 16 recurring patterns, against complete ones.
+*complete row*: nanoseconds of one EM iteration per complete row. The others are ratios to it, and of
+`impute` to `predict_proba` of complete rows, taken in turns: median, smallest–largest.
+
+{imputers}
+
+## Hidden Markov models, against hmmlearn
+
+{chains}
+
+Nanoseconds per time step, medians; one iteration of Baum–Welch, or one `predict`; two threads for fusem,
+hmmlearn has none. Ratios round by round: median, smallest–largest. hmmlearn 0.3.3 has two implementations,
+"log", its default, and "scaling".
 """
 
 
@@ -135,6 +164,47 @@ def rivals_table(measured: Sequence[Rivals]) -> str:
     return f"{table}\n\nGeometric means of the ratios: {' and '.join(means)}."
 
 
+def chain_row(measured: ChainTimes) -> str:
+    """Return the table row of one case against hmmlearn."""
+    cells = [
+        measured.label,
+        measured.what,
+        number(median(measured.log)),
+        number(median(measured.fusem)),
+        spread(measured.ratios(measured.log)),
+        number(median(measured.scaling)),
+        spread(measured.ratios(measured.scaling)),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def holes_row(measured: Holes) -> str:
+    """Return the table row of one covariance type and dtype."""
+    cells = [measured.covariance, measured.dtype, number(measured.complete)]
+    for ratios in (measured.sweeps, measured.imputations):
+        cells += [spread(ratios[pattern]) for pattern in ("random", "recurring")]
+    return f"| {' | '.join(cells)} |"
+
+
+def imputers_text(measured: Imputers | None) -> str:
+    """Return what there is to say of whole imputations."""
+    if measured is None:
+        return "Imputers were not compared."
+    n, d = measured.shape
+    return (
+        f"`fit_transform` of {n:,} × {d} rows, {measured.rate:.0%} of the values missing: `EMImputer` "
+        f"{number(median(measured.fusem))} s, scikit-learn's `IterativeImputer` "
+        f"{number(median(measured.scikit_learn))} s, ratio {spread(measured.ratios())}. Mean squared error "
+        f"of the true values {measured.errors[0]:.3f} and {measured.errors[1]:.3f}, mean log-density "
+        f"{measured.densities[0]:.3f} and {measured.densities[1]:.3f}."
+    )
+
+
+def table(head: str, rows: Sequence[str]) -> str:
+    """Return a table, or say that there is none."""
+    return head + "\n".join(rows) if rows else "Not measured."
+
+
 def throughput_table(measured: Sequence[Throughput]) -> str:
     """Return the table of sources, a row per case."""
     if not measured:
@@ -153,6 +223,9 @@ def text(
     iterations: Sequence[Iteration],
     rivals: Sequence[Rivals],
     throughputs: Sequence[Throughput],
+    holes: Sequence[Holes],
+    imputers: Imputers | None,
+    chains: Sequence[ChainTimes],
     **constants: object,
 ) -> str:
     """Return the whole file."""
@@ -163,7 +236,10 @@ def text(
         machine=machine(),
         packages=", ".join([f"Python {platform.python_version()}", *map(versioned, PACKAGES)]),
         blas="; ".join(sorted(set(map(described, threadpool_info())))),
-        iterations=ITERATION_HEAD + "\n".join(map(iteration_row, iterations)),
+        iterations=table(ITERATION_HEAD, list(map(iteration_row, iterations))),
+        holes=table(HOLES_HEAD, list(map(holes_row, holes))),
+        imputers=imputers_text(imputers),
+        chains=table(CHAIN_HEAD, list(map(chain_row, chains))),
         throughputs=throughput_table(throughputs),
         **constants,
     )

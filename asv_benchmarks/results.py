@@ -87,3 +87,73 @@ class Throughput(NamedTuple):
         """Return the median of a source's speed relative to memory, pair by pair."""
         memory = next(iter(self.seconds.values()))
         return median(a / b for a, b in zip(memory, self.seconds[source], strict=True))
+
+
+class ChainTimes(NamedTuple):
+    """One iteration of Baum–Welch, or one best path, of fusem and of hmmlearn.
+
+    Attributes
+    ----------
+    label, what : str
+        The case, and which of the two.
+    fusem, log, scaling : list of float
+        Nanoseconds per time step of each round; hmmlearn's default implementation and its other one.
+    """
+
+    label: str
+    what: str
+    fusem: list[float]
+    log: list[float]
+    scaling: list[float]
+
+    def ratios(self, peer: list[float]) -> list[float]:
+        """Return hmmlearn's time over fusem's, round by round."""
+        return [theirs / ours for ours, theirs in zip(self.fusem, peer, strict=True)]
+
+
+class Holes(NamedTuple):
+    """Rows with missing values against complete ones, by pattern of the missing values.
+
+    Attributes
+    ----------
+    covariance, dtype : str
+        Of the mixture and the rows.
+    complete : float
+        Nanoseconds per complete row of one EM iteration.
+    sweeps, imputations : dict of str to list of float
+        Seconds over those of complete rows in each round: of one EM iteration, and of `impute` over
+        `predict_proba`.
+    """
+
+    covariance: str
+    dtype: str
+    complete: float
+    sweeps: dict[str, list[float]]
+    imputations: dict[str, list[float]]
+
+
+class Imputers(NamedTuple):
+    """A whole `fit_transform` of fusem's imputer and of scikit-learn's, and what they make of the holes.
+
+    Attributes
+    ----------
+    shape : tuple
+        Rows and columns.
+    rate : float
+        Share of missing values.
+    fusem, scikit_learn : list of float
+        Seconds of each round.
+    errors, densities : tuple of float
+        Mean squared error, and mean log-density of the true values: fusem's, scikit-learn's.
+    """
+
+    shape: tuple[int, int]
+    rate: float
+    fusem: list[float]
+    scikit_learn: list[float]
+    errors: tuple[float, float]
+    densities: tuple[float, float]
+
+    def ratios(self) -> list[float]:
+        """Return scikit-learn's time over fusem's, round by round."""
+        return [theirs / ours for ours, theirs in zip(self.fusem, self.scikit_learn, strict=True)]

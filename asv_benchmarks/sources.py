@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,9 +15,10 @@ from asv_benchmarks.cases import Array, Case, blobs, profile_name, start
 from asv_benchmarks.libraries import Fusem
 from asv_benchmarks.mixins import REPEAT
 
-ROWS = {"smoke": 2_000, "small": 100_000, "large": 5_000_000}
+ROWS = {"quick": 2_000, "full": 100_000, "large": 5_000_000}
 CHUNK = 10_000
-SOURCES = ("array", "columns", "npy", "chunks", "frame", "parquet", "csv")
+FILES = ("npy", "parquet", "csv")
+SOURCES = ("array", "columns", "chunks", "frame", *FILES)
 
 
 class Sources:
@@ -28,20 +28,26 @@ class Sources:
     params: ClassVar[tuple[str, ...]] = SOURCES
     repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
-    def setup(self, source: str) -> None:
-        case = Case("diag", ROWS[profile_name()], 8, 4)
-        X = blobs(case)
-        self.folder = tempfile.TemporaryDirectory()
-        self.subject = Fusem(case, start(case, X), 1)
-        self.source = as_source(X, source, Path(self.folder.name))
+    def setup_cache(self) -> Path:
+        """Write the files, once for all sources, where asv keeps what benchmarks share."""
+        folder = Path.cwd()
+        for source in FILES:
+            write(blobs(case()), source, folder)
+        return folder
+
+    def setup(self, folder: Path, source: str) -> None:
+        X = blobs(case())
+        self.subject = Fusem(case(), start(case(), X), 1)
+        self.source = as_source(X, source, folder)
         self.subject.fit(self.source)
         self.subject.model.statistics(self.source)
 
-    def teardown(self, source: str) -> None:
-        self.folder.cleanup()
-
-    def time_statistics(self, source: str) -> None:
+    def time_statistics(self, folder: Path, source: str) -> None:
         self.subject.model.statistics(self.source)
+
+
+def case() -> Case:
+    return Case("diag", ROWS[profile_name()], 8, 4)
 
 
 def as_source(X: Array, source: str, folder: Path) -> Any:
@@ -51,21 +57,26 @@ def as_source(X: Array, source: str, folder: Path) -> Any:
         for first in range(0, len(X), CHUNK):
             yield X[first : first + CHUNK]
 
+    if source in FILES:
+        return folder / f"table.{source}"
+    made: dict[str, Callable[[Array], Any]] = {
+        "columns": np.asfortranarray,
+        "chunks": lambda _: chunks,
+        "frame": frame,
+    }
+    return made[source](X) if source in made else X
+
+
+def frame(X: Array) -> pd.DataFrame:
+    return pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])])
+
+
+def write(X: Array, source: str, folder: Path) -> None:
+    """The rows as a file of some kind."""
     path = folder / f"table.{source}"
-    names = [f"c{j}" for j in range(X.shape[1])]
-    if source == "columns":
-        return np.asfortranarray(X)
     if source == "npy":
         np.save(path, X)
-        return path
-    if source == "chunks":
-        return chunks
-    if source == "frame":
-        return pd.DataFrame(X, columns=names)
-    if source == "parquet":
-        pq.write_table(pa.table(dict(zip(names, X.T, strict=True))), path)
-        return path
-    if source == "csv":
-        pd.DataFrame(X, columns=names).to_csv(path, index=False)
-        return path
-    return X
+    elif source == "parquet":
+        pq.write_table(pa.Table.from_pandas(frame(X), preserve_index=False), path)
+    else:
+        frame(X).to_csv(path, index=False)

@@ -187,6 +187,15 @@ SUITE = """
             self.calls = [number, letter]
         def time_it(self, number, letter):
             assert self.calls == [number, letter]
+
+    class Cached:
+        params = [3, 4]
+        made = []
+        def setup_cache(self):
+            self.made.append(7)
+            return sum(self.made)
+        def time_cached(self, cache, number):
+            assert cache == 7 and number in (3, 4)
 """
 
 
@@ -206,6 +215,8 @@ def test_benchmarks_are_found_as_asv_finds_them(suite):
         "some_suite.Suite.time_it(2, a)",
         "some_suite.Suite.time_never(1, a)",
         "some_suite.Suite.time_never(2, a)",
+        "some_suite.Cached.time_cached(3)",
+        "some_suite.Cached.time_cached(4)",
     ]
     for name in timer.names():
         assert timer.prepare(name) >= 0.0

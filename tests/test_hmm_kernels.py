@@ -8,7 +8,8 @@ import pytest
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainModel
 from fusem.hmm.forward_backward import Pass, swept
-from fusem.hmm.layout import check_lengths, layout_of
+from fusem.hmm.layout import check_lengths, layout_of, steps_per_block
+from fusem.kernels.states import width_of
 from tests.comparison import assert_bit_identical
 from tests.hmms import GAUSSIANS, chain, densities, engine_and, expected, run
 from tests.reference_hmm import all_paths, smoothed
@@ -39,6 +40,18 @@ def test_sums_equal_the_twin(n_states):
     statistic, work = run(given, weights)
     assert not work.alarm
     check_statistic(given, weights, statistic, work)
+
+
+def test_sequences_as_long_as_blocks():
+    steps = steps_per_block(width_of(11))
+    lengths = [steps - 1, steps, steps + 1, 2 * steps, 2 * steps + 1, 1, steps]
+    given = chain("gaussian_diag", 11, lengths)
+    weights = np.linspace(0.5, 2.0, len(lengths))
+    check_statistic(given, weights, *run(given, weights))
+    ends = np.cumsum(lengths)
+    for begin, end in zip([0, *ends], ends, strict=False):
+        alone = given._replace(X=given.X[begin:end], lengths=np.array([end - begin]))
+        check_statistic(alone, np.ones(1), *run(alone))
 
 
 @pytest.mark.parametrize("family", [*GAUSSIANS[1:], "poisson", "categorical", "multinomial"])

@@ -9,9 +9,11 @@ import pytest
 
 import fusem
 from tests.cases import CASES, DTYPES
+from tests.hmms import chain
 from tests.models import fit_quietly, model_at, stepped
 from tests.processes import run
 from tests.sources import cut, generator_function
+from tests.test_hmm import assembled
 
 by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
@@ -99,6 +101,17 @@ def test_answers_take_their_own_size(case, tmp_path):
     assert peak(lambda: model.predict_proba(X, out=tmp_path / "proba.npy")) < slack
     out = np.empty((N, K))
     assert peak(lambda: model.predict_proba(cut(X, [5000]), out=out)) < slack
+
+
+def test_the_likelihood_of_sequences_takes_no_array_of_rows_times_states():
+    given = chain("gaussian_diag", K, [N // 2, N // 4, N // 4])
+    model = assembled(given)
+    model.score(given.X[:2000])
+    evidence, proba = model.score_samples(given.X, given.lengths)
+    assert proba.nbytes == FORBIDDEN
+    assert model.score(given.X, lengths=given.lengths) == pytest.approx(evidence, rel=1e-13)
+    assert peak(lambda: model.score(given.X, lengths=given.lengths)) < FORBIDDEN / 4
+    assert peak(lambda: model.bic(given.X, given.lengths)) < FORBIDDEN / 4
 
 
 RESIDENT = """

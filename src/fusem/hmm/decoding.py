@@ -79,6 +79,16 @@ class Decoding:
             refuse_missing(self._family_of(model.components))
         return missing
 
+    def _evidence(self, X: Any, lengths: Any, states: Any = None) -> tuple[Array, Observations]:
+        """Log-likelihood of every sequence."""
+        with Workers(self.n_jobs) as workers:
+            model, observations, engine = self._ready(X, lengths, states, workers)
+            layout = engine.layout(observations.lengths)
+            ones = np.ones(len(observations.lengths))
+            given = engine, model, observations, layout, ones, workers
+            _, pieces = swept(*given, sums=False)
+        return layout.of_sequences(pieces), observations
+
     def _smoothed(
         self, X: Any, lengths: Any, states: Any = None
     ) -> tuple[Array, NDArray[Any], Observations]:
@@ -115,8 +125,16 @@ class Decoding:
         log_likelihood : float
             Natural logarithm of the density; −inf where a sequence is impossible. With `states` the density
             of rows and known states together.
+
+        Raises
+        ------
+        ValueError
+            Another number of columns, lengths that do not sum to the rows, infinity, values that the
+            emissions cannot have, known states that are none.
+        sklearn.exceptions.NotFittedError
+            No parameters yet, neither fitted nor assigned.
         """
-        return float(self._smoothed(X, positional(y, lengths, X), states)[0].sum())
+        return float(self._evidence(X, positional(y, lengths, X), states)[0].sum())
 
     def score_samples(
         self, X: Any, lengths: Any = None, *, states: Any = None
@@ -138,6 +156,25 @@ class Decoding:
             Natural logarithm of the density; −inf where a sequence is impossible.
         posteriors : ndarray of shape (n_samples, n_components)
             As of `predict_proba`.
+
+        Raises
+        ------
+        ValueError
+            Another number of columns, lengths that do not sum to the rows, infinity, values that the
+            emissions cannot have, known states that are none.
+        sklearn.exceptions.NotFittedError
+            No parameters yet, neither fitted nor assigned.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fusem import PoissonHMM
+        >>> model = PoissonHMM(2)
+        >>> model.startprob_, model.transmat_ = [0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]]
+        >>> model.lambdas_ = [[1.0], [9.0]]
+        >>> log_likelihood, posteriors = model.score_samples([[0], [2], [8]])
+        >>> posteriors.round(2).tolist()
+        [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
         """
         evidence, proba, observations = self._smoothed(X, lengths, states)
         zero_impossible(proba, "probabilities", evidence, observations)
@@ -159,6 +196,14 @@ class Decoding:
         -------
         posteriors : ndarray of shape (n_samples, n_components)
             Rows sum to 1; those of an impossible sequence are 0, with an `ImpossibleSequenceWarning`.
+
+        Raises
+        ------
+        ValueError
+            Another number of columns, lengths that do not sum to the rows, infinity, values that the
+            emissions cannot have, known states that are none.
+        sklearn.exceptions.NotFittedError
+            No parameters yet, neither fitted nor assigned.
         """
         return self.score_samples(X, lengths, states=states)[1]
 
@@ -178,6 +223,14 @@ class Decoding:
         -------
         states : ndarray of shape (n_samples,), int64
             State numbers, from 0; 0 in all of an impossible sequence, with an `ImpossibleSequenceWarning`.
+
+        Raises
+        ------
+        ValueError
+            Another number of columns, lengths that do not sum to the rows, infinity, values that the
+            emissions cannot have, known states that are none.
+        sklearn.exceptions.NotFittedError
+            No parameters yet, neither fitted nor assigned.
         """
         return self.decode(X, lengths, states=states)[1]
 
@@ -204,6 +257,27 @@ class Decoding:
             sequence is impossible.
         states : ndarray of shape (n_samples,), int64
             State numbers, from 0; 0 in all of an impossible sequence, with an `ImpossibleSequenceWarning`.
+
+        Raises
+        ------
+        ValueError
+            Another number of columns, lengths that do not sum to the rows, infinity, values that the
+            emissions cannot have, known states that are none, an unknown algorithm.
+        sklearn.exceptions.NotFittedError
+            No parameters yet, neither fitted nor assigned.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fusem import PoissonHMM
+        >>> model = PoissonHMM(2)
+        >>> model.startprob_, model.transmat_ = [0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]]
+        >>> model.lambdas_ = [[1.0], [9.0]]
+        >>> log_prob, states = model.decode([[0], [2], [8], [11], [1]])
+        >>> states.tolist()
+        [0, 0, 1, 1, 0]
+        >>> round(log_prob, 2)
+        -13.56
         """
         algorithm = algorithm or self.algorithm
         if algorithm not in ALGORITHMS:
@@ -290,6 +364,14 @@ class Decoding:
         -------
         aic : float
             −2 log-likelihood + 2 · number of free parameters.
+
+        Raises
+        ------
+        ValueError
+            Another number of columns, lengths that do not sum to the rows, infinity, values that the
+            emissions cannot have.
+        sklearn.exceptions.NotFittedError
+            No parameters yet, neither fitted nor assigned.
         """
         return -2.0 * self.score(X, lengths=lengths) + 2.0 * self._n_parameters()
 
@@ -307,8 +389,16 @@ class Decoding:
         -------
         bic : float
             −2 log-likelihood + number of free parameters · log(n_samples).
+
+        Raises
+        ------
+        ValueError
+            Another number of columns, lengths that do not sum to the rows, infinity, values that the
+            emissions cannot have.
+        sklearn.exceptions.NotFittedError
+            No parameters yet, neither fitted nor assigned.
         """
-        evidence, _, observations = self._smoothed(X, lengths)
+        evidence, observations = self._evidence(X, lengths)
         penalty = self._n_parameters() * float(np.log(observations.n_rows))
         return -2.0 * float(evidence.sum()) + penalty
 

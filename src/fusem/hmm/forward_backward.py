@@ -98,8 +98,10 @@ class Pass(Traversal):
         tasks = ((way, first, last) for first, last in self.layout.long for way in (forth, back))
         self.workers.run(tasks, lambda task: task[0](*task[1:]))
 
-    def segments(self, tree: Tree, consume: Consumer | None, firsts: Iterable[int]) -> list[int]:
-        """Add segments, by their first blocks, to a tree of statistics, or give them to `consume`.
+    def segments(
+        self, tree: Tree | None, consume: Consumer | None, firsts: Iterable[int]
+    ) -> list[int]:
+        """Add segments, by their first blocks, to a tree, or give them to `consume`, or neither.
 
         Returns those that gave an alarm; they are not added.
         """
@@ -115,9 +117,9 @@ class Pass(Traversal):
             last = min(first + self.unit, layout.n_blocks)
             X, known, given = self.given(first, last)
             proba, out = no_proba, NOTHING
-            if consume is None:
+            if tree is not None:
                 out = tree.blank()
-            else:
+            elif consume is not None:
                 proba = np.empty((len(X), engine.n_states), dtype=engine.dtype)
             with engine.space(self.logarithms, known) as space:
                 kernel(
@@ -128,9 +130,9 @@ class Pass(Traversal):
                 alarm = bool(space.alarm[0])
             if alarm:
                 doubtful.append(first)
-            elif consume is None:
+            elif tree is not None:
                 tree.add(first // self.unit, out)
-            else:
+            elif consume is not None:
                 consume(layout.rows(first, last)[0], proba)
 
         self.workers.run(iter(firsts), work)
@@ -145,6 +147,7 @@ def swept(
     weights: Array,
     workers: Workers,
     consume: Consumer | None = None,
+    sums: bool = True,
 ) -> tuple[Array | None, Array]:
     """The statistic of all sequences and the log-likelihood of every piece.
 
@@ -158,9 +161,12 @@ def swept(
     consume : function, optional
         ``consume(first_row, proba)`` is given the probabilities of the states of every segment, in any order
         and from any thread; then there is no statistic.
+    sums : bool
+        Whether there is to be a statistic.
     """
     given = engine, model, observations, layout, weights, workers
-    tree, work = Tree(engine.size), Pass(*given)
+    sums &= consume is None
+    tree, work = Tree(engine.size) if sums else None, Pass(*given)
     firsts = range(0, layout.n_blocks, work.unit)
     work.messages()
     doubtful = list(firsts) if work.alarm else work.segments(tree, consume, firsts)
@@ -168,10 +174,10 @@ def swept(
         again = Pass(*given, logarithms=True)
         long = {block // work.unit for first, last in layout.long for block in range(first, last)}
         if any(first // work.unit in long for first in doubtful):
-            tree, doubtful = Tree(engine.size), list(firsts)
+            tree, doubtful = Tree(engine.size) if sums else None, list(firsts)
             again.messages()
         again.segments(tree, consume, doubtful)
         for first in doubtful:
             begin, end = layout.blocks[[first, min(first + work.unit, layout.n_blocks)]]
             work.evidence[begin:end] = again.evidence[begin:end]
-    return tree.total() if consume is None else None, work.evidence
+    return None if tree is None else tree.total(), work.evidence

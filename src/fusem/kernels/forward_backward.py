@@ -197,7 +197,10 @@ def sweep(
     proba,  # OUT (rows · K) probabilities of the states, or empty
     out,  # OUT header, starts (K), moves (K · K), the family's sums; or empty
 ):
-    """Add up a segment of blocks, merged in a binary tree, or write the probabilities of its rows."""
+    """Add up a segment of blocks, merged in a binary tree, or write the probabilities of its rows.
+
+    Without either only `evidence` is found.
+    """
     tree, size, n_states, width = m.tile.tree, out.size, log_weights.size, chain.start.size
     nodes, origin = 0, pieces[blocks[0]]
     starts, moves = HEADER, HEADER + n_states
@@ -217,6 +220,8 @@ def sweep(
             a, b = pieces[piece] - origin - row, pieces[piece + 1] - origin - row
             evidence[piece] = run_forward(m, chain, a, b, opens[piece], width)
             loglik += weights[piece] * evidence[piece] if weights[piece] > 0.0 else 0.0
+        if size == 0 and proba.size == 0:
+            continue
         for piece in range(last - 1, begin - 1, -1):
             a, b = pieces[piece] - origin - row, pieces[piece + 1] - origin - row
             run_backward(m, chain, a, b, opens[piece], closes[piece], weights[piece], width)

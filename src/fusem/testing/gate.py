@@ -78,14 +78,15 @@ def compared(
             break
 
         def say(what: str, number: int = number, count: int = len(names)) -> None:
-            print(
-                f"\rgeneration {number + 1}, {count} benchmarks, {what} ", end="", file=sys.stderr
-            )
+            if sys.stderr.isatty():
+                line = f"\rgeneration {number + 1}, {count} benchmarks, {what} "
+                print(line, end="", file=sys.stderr, flush=True)
 
         share = settings.seconds / GENERATIONS * len(names) / len(recording)
         for name, taken in generation(builds, source, modules, names, share, say).items():
             recording[name].append(taken)
-    print(file=sys.stderr)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     return recording, left_out
 
 

@@ -1,8 +1,8 @@
 """A process that times benchmarks of one build when it is told to: one line of JSON in, one out.
 
 Benchmarks are written as for airspeed velocity (asv): functions and methods called ``time_…``, with its
-attributes ``params`` and ``setup``; ``setup_cache`` is not understood. This file imports nothing of fusem,
-which may be the build that is timed.
+attributes ``params``, ``setup`` and ``setup_cache``. This file imports nothing of fusem, which may be the
+build that is timed.
 """
 
 from __future__ import annotations
@@ -31,14 +31,26 @@ class Benchmark(NamedTuple):
     attribute: str
     parameters: tuple[Any, ...]
 
-    def prepared(self) -> Callable[[], Any]:
-        """Set up, and bound to its parameters."""
+    def prepared(self, caches: dict[int, Any]) -> Callable[[], Any]:
+        """Set up, and bound to its parameters.
+
+        Parameters
+        ----------
+        caches : dict of int to object
+            What each owner's ``setup_cache`` has made in this process; it comes before the parameters.
+        """
         owner = self.owner() if inspect.isclass(self.owner) else self.owner
+        given = self.parameters
+        if hasattr(owner, "setup_cache"):
+            if id(self.owner) not in caches:
+                caches[id(self.owner)] = owner.setup_cache()
+            made = caches[id(self.owner)]
+            given = given if made is None else (made, *given)
         setup = getattr(owner, "setup", None)
         if setup is not None:
-            setup(*self.parameters)
+            setup(*given)
         function = getattr(owner, self.attribute)
-        return lambda: function(*self.parameters)
+        return lambda: function(*given)
 
 
 def benchmarks_in(modules: list[str]) -> dict[str, Benchmark]:
@@ -102,6 +114,7 @@ class Timer:
     def __init__(self, modules: list[str]) -> None:
         self.benchmarks: dict[str, Benchmark] = benchmarks_in(modules)
         self.ready: dict[str, Callable[[], Any]] = {}
+        self.caches: dict[int, Any] = {}
 
     def names(self) -> list[str]:
         """All there are."""
@@ -110,7 +123,7 @@ class Timer:
     def prepare(self, name: str) -> float:
         """Set up and call twice: the first call may compile; seconds of the second."""
         if name not in self.ready:
-            self.ready[name] = self.benchmarks[name].prepared()
+            self.ready[name] = self.benchmarks[name].prepared(self.caches)
             self.ready[name]()
             gc.collect()
             gc.freeze()  # what is there to stay need not be looked through again
