@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("hmm")
     np.save(path / "table.npy", ROWS)
     np.save(path / "counts.npy", np.arange(100)[:, None] // 50 * 3)
-    np.save(path / "numbered.npy", np.column_stack([np.repeat([7, 8, 7], LENGTHS), ROWS]))
+    np.save(path / "numbered.npy", np.column_stack([np.repeat([7, 8, 9], LENGTHS), ROWS]))
     np.save(path / "lengths.npy", np.array(LENGTHS))
     (path / "lengths.txt").write_text("40\n1, 59\n")
     table = pd.DataFrame(ROWS, columns=["a", "b"])
@@ -239,6 +239,23 @@ def test_a_warning_is_one_line_in_the_words_of_the_options(folder):
     assert done.code == 0
     (line,) = [line for line in done.err if not line.startswith("fusem compiles")]
     assert line.startswith("fusem: warning: EM did not converge in --max-iter 2 iterations")
+
+
+@pytest.mark.parametrize("name", ["mixed.csv", "mixed.npy"])
+def test_a_sequence_that_comes_back_is_named(tmp_path, name):
+    ids = np.repeat([0, 1, 2, 1, 0], [30, 20, 30, 10, 10])
+    table = np.stack([ids, np.random.default_rng(0).normal(size=100)], axis=1)
+    for what, rows in (("mixed", table), ("sorted", table[np.argsort(ids, kind="stable")])):
+        np.save(tmp_path / f"{what}.npy", rows)
+        np.savetxt(tmp_path / f"{what}.csv", rows, "%.3f", ",", header="id,x", comments="")
+    column = "id" if name.endswith("csv") else "0"
+    given = "-k", 2, "--seed", 0, "--sequence", column
+    done = fusem_command("hmm", "fit", tmp_path / name, *given, "--json")
+    (line,) = [line for line in done.err if "again, after other values" in line]
+    assert f"in row 80 column {column} is 1" in line
+    assert json.loads(done.out)["sequences"] == 5
+    sorted_ = fusem_command("hmm", "fit", tmp_path / name.replace("mixed", "sorted"), *given)
+    assert not [line for line in sorted_.err if "again" in line]
 
 
 @pytest.mark.parametrize(

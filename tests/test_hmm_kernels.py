@@ -207,5 +207,8 @@ def test_lengths_that_are_none_are_refused():
     ):
         with pytest.raises(ValueError, match=said):
             check_lengths(lengths, 7)
+    for lengths in (None, [], [3]):
+        with pytest.raises(ValueError, match="0 sample"):
+            check_lengths(lengths, 0)
     assert check_lengths(None, 7).tolist() == [7]
     assert check_lengths([3.0, 4.0], 7).tolist() == [3, 4]

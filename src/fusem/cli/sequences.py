@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,6 +11,7 @@ import click
 
 from fusem.cli.source import as_options, source_of
 
+MOST_SEEN = 100_000  # sequences whose values are remembered, to notice one that comes back
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -99,18 +101,48 @@ def _runs(data: str, sequence: str, rows: Any) -> Any:
     """How many rows follow each other with the same value."""
     import numpy as np
 
-    ends, n_rows, last = [], 0, None
-    for differs, first, final in _pieces(data, sequence, rows):
+    begins: list[Any] = []
+    n_rows, last, seen = 0, None, Seen(data, sequence)
+    for differs, value_at in _pieces(data, sequence, rows):
         new = np.flatnonzero(differs) + 1
-        if n_rows and first != last:
-            ends.append(np.array([n_rows]))
-        ends.append(new + n_rows)
-        n_rows, last = n_rows + len(differs) + 1, final
-    return np.diff(np.concatenate([[0], *ends, [n_rows]]))
+        if n_rows == 0 or value_at(0) != last:
+            new = np.concatenate([[0], new])
+        seen.look(new, n_rows, value_at)
+        begins.append(new + n_rows)
+        last = value_at(len(differs))
+        n_rows += len(differs) + 1
+    return np.diff(np.concatenate([*begins, [n_rows]]))
 
 
-def _pieces(data: str, sequence: str, rows: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """Piece by piece: whether each value differs from that before it; the first one, the last one."""
+class Seen:
+    """Notices a value that comes back after others: rows of one sequence that are apart."""
+
+    def __init__(self, data: str, sequence: str) -> None:
+        self.data, self.sequence = data, sequence
+        self._values: set[Any] = set()
+        self._told = False
+
+    def look(self, begins: Any, n_rows: int, value_at: Callable[[int], Any]) -> None:
+        """Look at the values that sequences begin with, of a piece of rows that has `n_rows` before it."""
+        from fusem.exceptions import FusemWarning, warn
+
+        for row in begins.tolist():
+            if self._told or len(self._values) >= MOST_SEEN:
+                return
+            value = value_at(row)
+            if value in self._values:
+                self._told = True
+                warn(
+                    FusemWarning,
+                    f"{self.data}: in row {n_rows + row} column {self.sequence} is {value} again, after "
+                    "other values: these rows are a sequence of their own. If they are not, sort the table "
+                    "by the column, and within it by time.",
+                )
+            self._values.add(value)
+
+
+def _pieces(data: str, sequence: str, rows: Any) -> Iterator[tuple[Any, Callable[[int], Any]]]:
+    """Piece by piece: whether each value differs from that before it, and what the values are."""
     import fusem
 
     whole = rows.whole()
@@ -124,7 +156,7 @@ def _pieces(data: str, sequence: str, rows: Any) -> Iterator[tuple[Any, Any, Any
             if len(block):
                 _refuse_missing(block[:, 0] != block[:, 0], n_rows, data, sequence)
                 values = block[:, 0]
-                yield values[1:] != values[:-1], values[0], values[-1]
+                yield values[1:] != values[:-1], values.item
             n_rows += len(block)
         return
     import pyarrow.compute as pc
@@ -145,8 +177,12 @@ def _pieces(data: str, sequence: str, rows: Any) -> Iterator[tuple[Any, Any, Any
                 empty = pc.or_(empty, pc.is_in(column, value_set=_array(whole.nulls)))
             _refuse_missing(empty.to_numpy(zero_copy_only=False), n_rows, data, sequence)
             differs = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
-            yield differs.to_numpy(zero_copy_only=False), column[0], column[-1]
+            yield differs.to_numpy(zero_copy_only=False), partial(_cell, column)
         n_rows += len(column)
+
+
+def _cell(column: Any, row: int) -> Any:
+    return column[row].as_py()
 
 
 def _array(words: frozenset[str]) -> Any:

@@ -238,14 +238,11 @@ class HMM(BaseHMM):
     def _reg(self, d: int) -> Array:
         return np.full(d, float(self.reg_covar))
 
-    def _renew_emission(self, components: Any, sums: Array) -> tuple[Any, list[int]]:
+    def _renew_emission(self, components: Any, sums: Array, prior: Any) -> tuple[Any, list[int]]:
         if "e" not in self.params:
             return components, []
         d = self._n_columns(components)
         return self._family_of(components).maximize(components, sums, self._reg(d)), []
-
-    def _log_prior(self, components: Any) -> float:
-        return 0.0
 
     def _n_columns(self, components: Any) -> int:
         return int(components[0].shape[1])

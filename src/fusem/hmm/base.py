@@ -107,12 +107,16 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         """Parameters to begin with, for the letters of `init_params`; the others from the attributes."""
 
     @abstractmethod
-    def _renew_emission(self, components: Any, sums: Array) -> tuple[Any, list[int]]:
+    def _renew_emission(self, components: Any, sums: Array, prior: Any) -> tuple[Any, list[int]]:
         """The M-step of the emissions, for the letters of `params`; states that keep some of theirs."""
 
-    @abstractmethod
-    def _log_prior(self, components: Any) -> float:
+    def _prior(self, components: Any) -> Any:
+        """The emissions' prior, its parameters checked; None where there is none."""
+        return None
+
+    def _log_prior(self, components: Any, prior: Any) -> float:
         """Log-density of the emissions' prior, but for a constant."""
+        return 0.0
 
     def _check_values(
         self, observations: Observations, components: Any, workers: Workers
@@ -120,8 +124,8 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
         """Raise where the emissions cannot have made a value; whether any is missing, if looked for."""
         return None
 
-    def _check_priors(self, components: Any) -> None:
-        """Raise where the parameters of a prior are none."""
+    def _check_priors(self) -> None:
+        """Raise where the parameters of the chain's priors are none."""
         K = self.n_components
         concentration("startprob_prior", self.startprob_prior, (K,), STATES)
         concentration("transmat_prior", self.transmat_prior, (K, K), MOVES)
@@ -192,13 +196,14 @@ class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
 
             def fit_from(rng: np.random.RandomState, report: Report) -> tuple[Fit, Run[ChainModel]]:
                 start = self._start(observations, summary, workers, rng)
-                self._check_priors(start.components)
+                self._check_priors()
+                prior = self._prior(start.components)
                 check_possible(observations.states, observations, start)
                 family = self._family_of(start.components)
                 if summary.missing is not None:
                     refuse_missing(family)
                 self._check_values(observations, start.components, workers)
-                fit = Fit(self, family, observations, weights, summary, workers)
+                fit = Fit(self, family, prior, observations, weights, summary, workers)
                 return fit, fit.run(start, report)
 
             drawn = set(self.init_params) - SAME_AT_EVERY_START

@@ -174,21 +174,16 @@ class CategoricalHMM(BaseHMM):
         given = concentration("emissionprob_prior", self.emissionprob_prior, (K, symbols), axes)
         return None if given is None else given[:, None]
 
-    def _check_priors(self, components: categorical.Params) -> None:
-        super()._check_priors(components)
-        self._prior(components)
-
     def _renew_emission(
-        self, components: categorical.Params, sums: Array
+        self, components: categorical.Params, sums: Array, prior: Array | None
     ) -> tuple[categorical.Params, list[int]]:
         if "e" not in self.params:
             return components, []
         codes = self._family_of(components).stats_of(sums, self.n_components, 1).codes
-        before, prior = components.probabilities, self._prior(components)
-        return categorical.Params(chain_prior.renewed(before, codes, prior)), []
+        return categorical.Params(chain_prior.renewed(components.probabilities, codes, prior)), []
 
-    def _log_prior(self, components: categorical.Params) -> float:
-        return chain_prior.log_prior(components.probabilities, self._prior(components))
+    def _log_prior(self, components: categorical.Params, prior: Array | None) -> float:
+        return chain_prior.log_prior(components.probabilities, prior)
 
     def _n_columns(self, components: categorical.Params) -> int:
         return 1

@@ -154,7 +154,7 @@ class Decoding:
         -------
         log_likelihood : float
             Natural logarithm of the density; −inf where a sequence is impossible.
-        posteriors : ndarray of shape (n_samples, n_components)
+        posteriors : ndarray of shape (n_samples, n_components), float64 or float32
             As of `predict_proba`.
 
         Raises
@@ -194,8 +194,9 @@ class Decoding:
 
         Returns
         -------
-        posteriors : ndarray of shape (n_samples, n_components)
-            Rows sum to 1; those of an impossible sequence are 0, with an `ImpossibleSequenceWarning`.
+        posteriors : ndarray of shape (n_samples, n_components), float64 or float32
+            In the dtype of the rows. They sum to 1; those of an impossible sequence are 0, with an
+            `ImpossibleSequenceWarning`.
 
         Raises
         ------

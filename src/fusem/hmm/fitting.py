@@ -39,12 +39,14 @@ class Fit:
         self,
         estimator: BaseHMM,
         family: Any,
+        prior: Any,
         observations: Observations,
         weights: Array,
         summary: Summary,
         workers: Workers,
     ) -> None:
-        self.estimator, self.observations, self.weights = estimator, observations, weights
+        self.estimator, self.prior = estimator, prior
+        self.observations, self.weights = observations, weights
         self.workers, self.constraints = workers, estimator._constraints()
         self.monitor = monitor_of(estimator)
         self.engine = ChainEngine(
@@ -91,21 +93,22 @@ class Fit:
         if "t" in chosen:
             left = view.moves.sum(axis=1) > 0.0
             self.unseen = np.flatnonzero(~left & ~self.constraints.fixed)
-            given = moves, view.moves, self.estimator.transmat_prior
-            self.by_prior = chain_prior.counted(*given).sum(axis=1)[self.unseen] > 0.0
-            moves = chain_prior.renewed(*given)
+            counts = moves, view.moves, self.estimator.transmat_prior
+            self.by_prior = chain_prior.counted(*counts).sum(axis=1)[self.unseen] > 0.0
+            moves = chain_prior.renewed(*counts)
             moves = self.constraints.with_fixed(moves)
         if any(letter in chosen for letter in self.estimator._emissions):
-            components, self.held = self.estimator._renew_emission(components, view.sums)
+            given = components, view.sums, self.prior
+            components, self.held = self.estimator._renew_emission(*given)
         return ChainModel(start, moves, components)
 
     def objective(self, model: ChainModel, statistic: Array) -> float:
         """Log-likelihood of all sequences, and log-density of the priors."""
         self.monitor.report(float(statistic[0]))
         e = self.estimator
-        prior = chain_prior.log_prior(model.start, e.startprob_prior)
-        prior += chain_prior.log_prior(model.transitions, e.transmat_prior)
-        return float(statistic[0]) + prior + e._log_prior(model.components)
+        chain = chain_prior.log_prior(model.start, e.startprob_prior)
+        chain += chain_prior.log_prior(model.transitions, e.transmat_prior)
+        return float(statistic[0]) + chain + e._log_prior(model.components, self.prior)
 
     def run(
         self, model: ChainModel, on_iteration: Callable[[Sweep], None] | None = None

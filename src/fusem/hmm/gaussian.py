@@ -259,9 +259,9 @@ class GaussianHMM(ColumnCount, BaseHMM):
             covariances = self._covars_
         return self._components(means, covariances, assigned="c" not in self.init_params)
 
-    def _prior(self, d: int) -> Prior:
+    def _prior(self, components: Any) -> Prior:
         """The priors, checked and broadcast to K states with d columns."""
-        K, columns = self.n_components, "n_features"
+        (K, d), columns = components.means.shape, "n_features"
         weight = 0.0 if self.means_weight is None else self.means_weight
         if np.ndim(weight) == 2 and np.shape(weight)[1] == 1:  # as hmmlearn's broadcasts
             weight = np.asarray(weight)[:, 0]
@@ -280,20 +280,15 @@ class GaussianHMM(ColumnCount, BaseHMM):
             covariances = prior_values("covars_prior", self.covars_prior, shape, names, 0.0)
         return Prior(means, means_weight, covariances, max(degrees - (d if matrices else 1), 0.0))
 
-    def _check_priors(self, components: Any) -> None:
-        super()._check_priors(components)
-        self._prior(components.means.shape[1])
-
-    def _renew_emission(self, components: Any, sums: Array) -> tuple[Any, list[int]]:
-        prior = self._prior(components.means.shape[1])
+    def _renew_emission(self, components: Any, sums: Array, prior: Prior) -> tuple[Any, list[int]]:
         chosen = "m" in self.params, "c" in self.params
         means, covariances = renewed(self._family, components, sums, prior, *chosen)
         if self.covariance_type == "tied":
             return self._components(means, covariances), []
         return with_held(self._family, means, covariances, components.covariances)
 
-    def _log_prior(self, components: Any) -> float:
-        return log_prior(self._family, components, self._prior(components.means.shape[1]))
+    def _log_prior(self, components: Any, prior: Prior) -> float:
+        return log_prior(self._family, components, prior)
 
     def _n_columns(self, components: Any) -> int:
         return int(components.means.shape[1])

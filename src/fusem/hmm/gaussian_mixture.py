@@ -287,23 +287,17 @@ class GMMHMM(BaseHMM):
         return self._checked(weights, means, covariances, assigned="c" not in self.init_params)
 
     def _prior(self, components: state_mixture.Params) -> PartsPrior:
-        shape = (*components.weights.shape, self._n_columns(components))
-        given = self.means_prior, self.means_weight, self.covars_prior, self.covars_weight
-        return prior_of(self.covariance_type, shape, *given)
-
-    def _check_priors(self, components: state_mixture.Params) -> None:
-        super()._check_priors(components)
         shape = components.weights.shape
         concentration("weights_prior", self.weights_prior, shape, (*STATES, "n_mix"))
-        self._prior(components)
+        given = self.means_prior, self.means_weight, self.covars_prior, self.covars_weight
+        return prior_of(self.covariance_type, (*shape, self._n_columns(components)), *given)
 
     def _renew_emission(
-        self, components: state_mixture.Params, sums: Array
+        self, components: state_mixture.Params, sums: Array, prior: PartsPrior
     ) -> tuple[state_mixture.Params, list[int]]:
         chosen = "m" in self.params, "c" in self.params
         counts, means, covariances = renewed(
-            self._family_of(components), self.covariance_type, components, sums,
-            self._prior(components), *chosen,
+            self._family_of(components), self.covariance_type, components, sums, prior, *chosen,
         )  # fmt: skip
         weights = components.weights
         if "w" in self.params:
@@ -316,10 +310,10 @@ class GMMHMM(BaseHMM):
         parts, held = with_held(self._family_of(components).base, *given)
         return state_mixture.Params(weights, parts), sorted({part // M for part in held})
 
-    def _log_prior(self, components: state_mixture.Params) -> float:
+    def _log_prior(self, components: state_mixture.Params, prior: PartsPrior) -> float:
         given = self._family_of(components), self.covariance_type, components
         value = chain_prior.log_prior(components.weights, self.weights_prior)
-        return value + log_prior(*given, self._prior(components))
+        return value + log_prior(*given, prior)
 
     def _n_columns(self, components: state_mixture.Params) -> int:
         return int(components.parts.means.shape[1])

@@ -81,6 +81,8 @@ def layout_of(lengths: Ints, steps: int) -> Layout:
 
 def check_lengths(lengths: Any, n_rows: int) -> Ints:
     """Lengths of the sequences as integers; an error that says what is wrong with them."""
+    if n_rows == 0:
+        raise ValueError("Found array with 0 sample(s), no rows, while a minimum of 1 is required.")
     if lengths is None:
         given = np.array([n_rows])
     else:

@@ -155,12 +155,9 @@ class MultinomialHMM(ColumnCount, BaseHMM):
         return multinomial.Params(shares / shares.sum(axis=1, keepdims=True))
 
     def _renew_emission(
-        self, components: multinomial.Params, sums: Array
+        self, components: multinomial.Params, sums: Array, prior: None
     ) -> tuple[multinomial.Params, list[int]]:
         return multinomial.maximize(components, sums) if "e" in self.params else components, []
-
-    def _log_prior(self, components: multinomial.Params) -> float:
-        return 0.0
 
     def _n_columns(self, components: multinomial.Params) -> int:
         return int(components.probabilities.shape[1])

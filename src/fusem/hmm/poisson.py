@@ -169,24 +169,20 @@ class PoissonHMM(ColumnCount, BaseHMM):
             prior_values("lambdas_weight", self.lambdas_weight, shape, axes, 0.0),
         )
 
-    def _check_priors(self, components: poisson.Params) -> None:
-        super()._check_priors(components)
-        self._prior(components)
-
     def _renew_emission(
-        self, components: poisson.Params, sums: Array
+        self, components: poisson.Params, sums: Array, prior: tuple[Array, Array]
     ) -> tuple[poisson.Params, list[int]]:
         if "l" not in self.params:
             return components, []
         stats = poisson.stats_of(sums, *components.rates.shape)
-        counts, weight = self._prior(components)
+        counts, weight = prior
         total, rows = stats.sums + counts, stats.observed + weight
         seen = rows > 0.0
         rates = np.where(seen, total / np.where(seen, rows, 1.0), components.rates)
         return poisson.Params(rates), []
 
-    def _log_prior(self, components: poisson.Params) -> float:
-        rates, (counts, weight) = components.rates, self._prior(components)
+    def _log_prior(self, components: poisson.Params, prior: tuple[Array, Array]) -> float:
+        rates, (counts, weight) = components.rates, prior
         some = counts > 0.0
         with np.errstate(divide="ignore"):
             value = (counts[some] * np.log(rates[some])).sum()

@@ -59,7 +59,7 @@ def states(
 
     Parameters
     ----------
-    model : GaussianHMM, PoissonHMM, CategoricalHMM or MultinomialHMM
+    model : GaussianHMM, GMMHMM, PoissonHMM, CategoricalHMM, MultinomialHMM or HMM
         A fitted model.
     X : data of shape (n_rows, n_columns), or a list of such sequences
         Whatever `predict` takes.

@@ -27,7 +27,7 @@ def transitions(model: Any, *, title: str | None = None, ax: Axes | None = None)
 
     Parameters
     ----------
-    model : GaussianHMM, PoissonHMM, CategoricalHMM or MultinomialHMM
+    model : GaussianHMM, GMMHMM, PoissonHMM, CategoricalHMM, MultinomialHMM or HMM
         A fitted model.
     title : str, optional
         Title of the axes.
