@@ -189,14 +189,11 @@ def test_a_step_with_holes_is_the_maximum(kind):
     np.testing.assert_allclose(fitted.covars_, covariance, rtol=1e-9, atol=1e-11)
 
 
-def test_threads_and_float32_with_holes():
+def test_threads_change_no_bit_with_holes():
     X = torn(3000)
     one, two = (fit_quietly(model("full", init_params="", n_jobs=n), X) for n in (1, 2))
     assert_bit_identical(one.means_, two.means_)
     assert_bit_identical(one.covars_, two.covars_)
-    single = fit_quietly(model("full", init_params=""), X.astype(np.float32))
-    np.testing.assert_allclose(single.means_, one.means_, atol=1e-3)
-    assert single.score(X.astype(np.float32)) == pytest.approx(one.score(X), rel=1e-6)
 
 
 def test_float32_rows():

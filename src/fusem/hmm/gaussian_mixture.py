@@ -33,7 +33,7 @@ class GMMHMM(BaseHMM):
     A drop-in for ``hmmlearn.hmm.GMMHMM``, with two differences in its results: covariances are taken about
     the means of the same step (hmmlearn: about those of the step before), and without a prior a spherical
     variance is that of maximum likelihood for any `n_mix`. Where means are not estimated, or covariances
-    not, steps are the same.
+    not, steps are the same. Missing values (NaN) are summed over: what a row has counts.
 
     Parameters
     ----------

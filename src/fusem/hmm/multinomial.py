@@ -23,7 +23,8 @@ Array = NDArray[np.float64]
 class MultinomialHMM(ColumnCount, BaseHMM):
     """Hidden Markov model of counts of symbols: every row distributes its total over the columns.
 
-    A drop-in for ``hmmlearn.hmm.MultinomialHMM``.
+    A drop-in for ``hmmlearn.hmm.MultinomialHMM``. A row may be missing, NaN in all columns; in some of them
+    it is an error, since the total is not known then.
 
     Parameters
     ----------
