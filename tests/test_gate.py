@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from fusem.testing import gate, table, verdict
+from fusem.testing.builds import Build
+from fusem.testing.rounds import failing, names_of
 from fusem.testing.verdict import Verdict, judged
 from fusem.testing.worker import Timer, benchmarks_in, foreign_modules
 
@@ -138,7 +140,8 @@ FAST = V._replace(name="c", ratio=0.5, low=0.4, high=0.6, outcome="faster")
 
 
 def test_the_table_begins_with_what_is_slower():
-    text = table.table("main", "topic", [FAST, V], {"d": "Traceback\nValueError: no"}, 0.1)
+    new = {"d": "Traceback\nValueError: no"}
+    text = table.table("main", "topic", [FAST, V], new, {}, 0.1)
     lines = text.splitlines()
     assert lines[0] == "### Speed of topic against main"
     assert "1 slower, 1 faster" in lines[2]
@@ -146,7 +149,10 @@ def test_the_table_begins_with_what_is_slower():
         lines[6] == "| `a.time_b(1)` | 12.3 ms | 20 ms | 1.630 (1.600–1.660) | 1.010 | **slower** |"
     )
     assert lines[7].startswith("| `c` |")
-    assert lines[-1] == "- `d`: ValueError: no"
+    assert lines[-2:] == ["Not compared, since they do not run in main:", "- `d`: ValueError: no"]
+    broken = table.table("main", "topic", [FAST], {}, {"e": "KeyError: 1"}, 0.1).splitlines()
+    assert broken[2] == "**1 run in main, but not in topic**: see below."
+    assert broken[-1] == "- `e`: KeyError: 1"
 
 
 def test_a_changelog_gets_what_changed():
@@ -221,6 +227,49 @@ def test_benchmarks_are_found_as_asv_finds_them(suite):
     for name in timer.names():
         assert timer.prepare(name) >= 0.0
         assert timer.time(name, 3) >= 0.0
+
+
+ENDS = """
+import os
+def time_first(): ...
+def time_ends():
+    os._exit(3)
+def time_raises():
+    raise KeyError("no")
+def time_last(): ...
+"""
+
+
+def test_what_ends_its_process_is_told_and_the_others_go_on(tmp_path):
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "ends.py").write_text(ENDS)
+    (tmp_path / "needs.py").write_text("import not_there\ndef time_it(): ...\n")
+    build = Build("here", tmp_path, tmp_path / "installed")
+    names = [f"ends.time_{name}" for name in ("first", "ends", "raises", "last")]
+    reasons = failing(build, tmp_path, ["ends", "needs"], [*names, "needs.time_it"])
+    assert sorted(reasons) == ["ends.time_ends", "ends.time_raises", "needs.time_it"]
+    assert "the process ended" in reasons["ends.time_ends"]
+    assert "not_there" in reasons["needs.time_it"]
+    with pytest.raises(gate.Failed, match="not_there"):
+        names_of(build, tmp_path, ["ends", "needs"])
+
+
+def test_what_breaks_is_not_taken_for_slower(tmp_path, monkeypatch):
+    def wrong(*_):
+        raise OSError("disk")
+
+    monkeypatch.setattr(gate, "build", wrong)
+    assert gate.main(["a", "b", "--repository", str(tmp_path)]) == 2
+
+
+def test_a_benchmark_that_head_breaks_does_not_pass(tmp_path, monkeypatch, capsys):
+    taken = [np.ones((6, 3)) * np.array([1.0, 1.0, 1.0])]
+    left_out = gate.LeftOut({}, {"a.time_b": "KeyError: no"})
+    monkeypatch.setattr(gate, "build", lambda *_: Build("c", tmp_path, tmp_path))
+    monkeypatch.setattr(gate, "settings_of", lambda _: gate.Settings(["a"]))
+    monkeypatch.setattr(gate, "compared", lambda *_: ({"a.time_c": taken * 4}, left_out))
+    assert gate.main(["base", "head"]) == 2
+    assert "**1 run in base, but not in head**" in capsys.readouterr().out
 
 
 def test_a_module_without_benchmarks_is_refused(suite):

@@ -18,6 +18,7 @@ from fusem.exceptions import DegenerateComponentWarning, EmptyComponentWarning
 from fusem.hmm.observations import Observations
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, expected
+from tests.reference_hmm import smoothed
 from tests.traced import traced_peak
 
 DATA = json.loads((Path(__file__).parent / "data" / "hmm.json").read_text())
@@ -266,6 +267,39 @@ def test_rows_a_hundred_thousand_deviations_away(covariance_type):
     assert np.isfinite(model.score(X))
     assert np.isfinite(model.predict_proba(X)).all()
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
+
+
+def hindered(start, moves, means):
+    """A model with transitions that are impossible, and variances of 1."""
+    model = GaussianHMM(len(start))
+    model.startprob_, model.transmat_ = np.array(start), np.array(moves, dtype=float)
+    model.means_, model.covars_ = np.array(means)[:, None], np.ones((len(start), 1))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("start", "moves", "means", "X"),
+    [
+        ([1.0, 0.0], np.eye(2), [0.0, 100.0], [100.0, 100.0, 100.0]),
+        ([0.5, 0.5], np.eye(2), [0.0, 10.0], [20.5, -9.0, -9.0, -9.0]),
+        (
+            [1.0, 0.0, 0.0],
+            [[0.9, 0.1, 0.0], [0.0, 0.9, 0.1], [0.0, 0.0, 1.0]],
+            [0.0, 5.0, 10.0],
+            [0.0, 0.0, 40.0, 0.0, 0.0, 5.0, 5.0, 10.0],
+        ),
+    ],
+)
+def test_what_few_paths_allow_is_not_lost_to_rounding(start, moves, means, X):
+    """The state that is possible has a density that is nothing beside those of the others."""
+    model, X = hindered(start, moves, means), np.array(X)[:, None]
+    logs = -0.5 * (X - model.means_.T) ** 2 - 0.5 * np.log(2.0 * np.pi)
+    expected = smoothed(model.startprob_, model.transmat_, logs)[0]
+    assert model.score(X) == pytest.approx(expected, rel=1e-12)
+    assert model.score_samples(X)[0] == pytest.approx(expected, rel=1e-12)
+    assert model.bic(X) == pytest.approx(
+        -2.0 * expected + model._n_parameters() * np.log(len(X)), rel=1e-12
+    )
 
 
 def test_a_million_steps_do_not_underflow():

@@ -15,7 +15,7 @@ from tests.reference_missing import expectation
 from tests.test_hmm import fitted
 
 MATRICES = ("full", "tied")
-# a block of four and of eleven states, and more than a leaf of sorted rows
+# blocks of four and of eleven states, and longer sequences
 LENGTHS = {3: [1, 40, 4200, 2], 11: [100, 1, 560]}
 
 
@@ -79,6 +79,24 @@ def test_sums_equal_the_twin(covariance_type, n_states):
     )
     np.testing.assert_allclose(found[0], means, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(found[1], wanted, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("n_empty", [1, 20, 400])
+def test_a_block_of_more_than_a_leaf_of_sorted_rows(n_empty):
+    """Two sequences in a block: more places in the order are taken, and filled up, than a leaf has rows."""
+    given = chain("gaussian_full", 3, [2500, 2500], d=3)
+    rng = np.random.default_rng(0)
+    given.X[np.arange(5000), rng.integers(3, size=5000)] = np.nan
+    given.X[rng.permutation(5000)[:n_empty]] = np.nan
+    given.X[rng.permutation(5000)[:10]] = 1.0
+    together = model_of(given, "full")
+    parts = by_sequence(given, given.X)
+    alone = sum(together.score(part) for part in parts)
+    assert together.score(given.X, lengths=given.lengths) == pytest.approx(alone, rel=1e-12)
+    proba = np.vstack([together.predict_proba(part) for part in parts])
+    np.testing.assert_allclose(together.predict_proba(given.X, given.lengths), proba, atol=1e-12)
+    path = np.concatenate([together.predict(part) for part in parts])
+    np.testing.assert_array_equal(together.predict(given.X, given.lengths), path)
 
 
 @pytest.mark.parametrize("covariance_type", MATRICES)

@@ -11,7 +11,7 @@ import click
 
 from fusem.cli.source import as_options, source_of
 
-MOST_SEEN = 100_000  # sequences whose values are remembered, to notice one that comes back
+MOST_SEEN = 100_000  # sequences that are looked at for values that come back: memory is bounded
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -181,8 +181,8 @@ def _pieces(data: str, sequence: str, rows: Any) -> Iterator[tuple[Any, Callable
         n_rows += len(column)
 
 
-def _cell(column: Any, row: int) -> Any:
-    return column[row].as_py()
+def _cell(column: Any, row: int) -> str:
+    return str(column[row])
 
 
 def _array(words: frozenset[str]) -> Any:

@@ -26,6 +26,7 @@ from fusem.exceptions import (
     warn,
 )
 from fusem.hmm import chain_prior
+from fusem.hmm.criteria import Criteria
 from fusem.hmm.decoding import positional, refuse_missing
 from fusem.hmm.engine import ChainModel
 from fusem.hmm.filtering import Filtering
@@ -48,7 +49,7 @@ SAME_AT_EVERY_START = set("cw")  # letters of init_params: covariances, weights 
 CHAIN = {"s": "startprob_", "t": "transmat_"}
 
 
-class BaseHMM(Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
+class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstimator):
     """Hidden Markov model with K states and emissions of one family, fitted by Baum–Welch."""
 
     n_components: int

@@ -12,7 +12,8 @@ class ConvergenceMonitor:
     """Log-likelihoods of a fit, iteration by iteration.
 
     One of a class derived from this, or of hmmlearn's, that is assigned to `monitor_` before `fit` is told
-    every iteration, and its property `converged` says when to stop. Of several starts it keeps the last.
+    every iteration, and its property `converged` says when to stop. Of several starts it keeps the last,
+    and what it was told by a fit that failed.
 
     Attributes
     ----------

@@ -121,7 +121,7 @@ class Paths(Traversal):
             while waiting:
                 earlier = waiting.pop()
                 self._keep(earlier)
-                self.workers.run(iter(earlier), lambda s: self._climb(s, self._before[s.number]))
+                self.workers.run(iter(earlier), lambda s: self._climb(s, self._entrance(s.number)))
                 self._trace(earlier)
 
     def _slabs(self, stretches: list[Stretch]) -> Iterator[list[Stretch]]:
@@ -159,6 +159,19 @@ class Paths(Traversal):
                 *given, layout.opens, layout.closes, *self.parameters, space, before,
                 self._head[number], self._ends[number], self._evidence, self._last_state, origins,
             )  # fmt: skip
+
+    def _entrance(self, number: int) -> Array:
+        """Best log-probabilities of the row before, of the one state alone where that is known.
+
+        Another one may be as good, but the stretch before ends in this one.
+        """
+        before: Array = self._before[number]
+        entry = self._entry[number]
+        if entry < 0:
+            return before
+        alone = np.full(len(before), -np.inf)
+        alone[entry] = before[entry]
+        return alone
 
     def _connect(self, slab: list[Stretch]) -> None:
         """What came before each stretch: where paths have met that adds one number to all that follows."""

@@ -12,7 +12,7 @@ import math
 from fusem.kernels.chain_linear import factors
 from fusem.kernels.forward_backward import posterior_of
 from fusem.kernels.missing_sweep import begin_leaf, find_groups
-from fusem.kernels.patterns import LEAF
+from fusem.kernels.patterns import LEAF, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.tile import PADDING, gather_rows
 from fusem.kernels.transpose import GROUP
@@ -92,10 +92,11 @@ def block_factors(
             )  # fmt: skip
             put_factors(m, row, order, at, n, stage, n_states, stride, width, begin + row)
         empty = count - complete - (end - first)
-        for at in range(LEAF + tile, LEAF + tile + empty, tile):
+        begin_empty = place_of_empty(tile)
+        for at in range(begin_empty, begin_empty + empty, tile):
             for i in range(n_states * stride):
                 logp[i] = 0.0
-            n = min(tile, LEAF + tile + empty - at)
+            n = min(tile, begin_empty + empty - at)
             put_factors(m, row, order, at, n, stage, n_states, stride, width, begin + row)
 
 

@@ -199,7 +199,8 @@ def sweep(
 ):
     """Add up a segment of blocks, merged in a binary tree, or write the probabilities of its rows.
 
-    Without either only `evidence` is found.
+    Without either `evidence` is found, and whether there is an alarm: what is lost forth shows on the way
+    back.
     """
     tree, size, n_states, width = m.tile.tree, out.size, log_weights.size, chain.start.size
     nodes, origin = 0, pieces[blocks[0]]
@@ -220,8 +221,6 @@ def sweep(
             a, b = pieces[piece] - origin - row, pieces[piece + 1] - origin - row
             evidence[piece] = run_forward(m, chain, a, b, opens[piece], width)
             loglik += weights[piece] * evidence[piece] if weights[piece] > 0.0 else 0.0
-        if size == 0 and proba.size == 0:
-            continue
         for piece in range(last - 1, begin - 1, -1):
             a, b = pieces[piece] - origin - row, pieces[piece + 1] - origin - row
             run_backward(m, chain, a, b, opens[piece], closes[piece], weights[piece], width)

@@ -143,6 +143,12 @@ def forget_patterns(p, d):
 
 
 @helper
+def place_of_empty(tile):
+    """Place of the first row without any value: after all others, and what fills up their last tiles."""
+    return LEAF + 2 * tile
+
+
+@helper
 def sort_rows(p, count, tile):
     """Sort the leaf's rows by pattern.
 
@@ -160,7 +166,6 @@ def sort_rows(p, count, tile):
             groups += 1
     complete = p.counts[COMPLETE]
     first = (complete + tile - 1) // tile * tile
-    end = LEAF + tile  # rows without any value come after all that is read
     place, some = first, 0
     for g in range(groups):
         number = p.group[g]
@@ -168,7 +173,7 @@ def sort_rows(p, count, tile):
         if number == COMPLETE:
             p.counts[number] = 0
         elif number == EMPTY:
-            p.counts[number] = end
+            p.counts[number] = place_of_empty(tile)
         else:
             p.counts[number] = place
             p.group[some], p.begin[some] = number, place

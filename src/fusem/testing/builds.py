@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,10 @@ THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR
 
 class Failed(RuntimeError):
     """A commit cannot be built, or a benchmark does not run."""
+
+
+class Ended(Failed):
+    """A benchmark ended its process."""
 
 
 class Build(NamedTuple):
@@ -82,7 +87,10 @@ class Side:
 
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        assert self._process.stdout is not None
+        with suppress(OSError):  # it may have ended
+            self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait()
 
     def ask(self, method: str, *arguments: Any) -> Any:
@@ -95,11 +103,15 @@ class Side:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([method, *arguments]) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        line = ""
+        with suppress(OSError):
+            self._process.stdin.write(json.dumps([method, *arguments]) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
         if not line:
-            raise Failed(f"The process of {self.build.commit} ended (see above).")
+            raise Ended(
+                f"{self.build.commit}: the process ended in {method} {arguments} (see above)."
+            )
         answer = json.loads(line)
         if "error" in answer:
             raise Failed(f"{self.build.commit}: {method} {arguments}:\n{answer['error']}")

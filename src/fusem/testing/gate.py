@@ -7,7 +7,8 @@ What is timed stands in the ``pyproject.toml`` of HEAD::
     seconds = 240  # optional: to measure for
     limit = 0.10  # optional: slowdown that fails
 
-Exit code 0: nothing is slower; 1: something is; 2: the comparison was not possible.
+Exit code 0: nothing is slower; 1: something is; 2: the comparison was not possible, or a benchmark that BASE
+runs does not run in HEAD.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import sys
 import tempfile
 import tomllib
+import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +26,7 @@ import numpy as np
 
 from fusem.testing import table
 from fusem.testing.builds import Build, Failed, build
-from fusem.testing.rounds import generation, names_of, runnable
+from fusem.testing.rounds import failing, generation, names_of
 from fusem.testing.verdict import LIMIT, Array, Verdict, judged
 
 GENERATIONS = 4  # that the time is shared by
@@ -61,14 +63,22 @@ def settings_of(source: Path) -> Settings:
     return Settings(**given)
 
 
+class LeftOut(NamedTuple):
+    """Why benchmarks do not run, by name."""
+
+    new: dict[str, str]  # in BASE
+    broken: dict[str, str]  # in HEAD, though they do in BASE
+
+
 def compared(
     builds: tuple[Build, Build], settings: Settings, only: str
-) -> tuple[dict[str, list[Array]], dict[str, str]]:
+) -> tuple[dict[str, list[Array]], LeftOut]:
     """Seconds of all benchmarks, and why some are left out."""
     source, modules = builds[1].source, settings.benchmarks
     names = [name for name in names_of(builds[1], source, modules) if only in name]
-    left_out = runnable(builds, source, modules, names)
-    names = [name for name in names if name not in left_out]
+    new, broken = (failing(build, source, modules, names) for build in builds)
+    left_out = LeftOut(new, {name: why for name, why in broken.items() if name not in new})
+    names = [name for name in names if name not in {**new, **broken}]
     recording: dict[str, list[Array]] = {name: [] for name in names}
     for number in range(GENERATIONS + AGAIN):
         if number >= GENERATIONS:
@@ -124,11 +134,14 @@ def main(arguments: list[str] | None = None) -> int:
     except Failed as problem:
         print(problem, file=sys.stderr)
         return 2
+    except Exception:  # noqa: BLE001 - whatever it is, nothing was found to be slower
+        traceback.print_exc()
+        return 2
     if not recording:
         print(f"No benchmark runs in both. {left_out}", file=sys.stderr)
         return 2
     verdicts = judged(recording, settings.limit)
-    text = table.table(given.base, given.head, verdicts, left_out, settings.limit)
+    text = table.table(given.base, given.head, verdicts, *left_out, settings.limit)
     print(text)
     if given.output:
         written(given.output, text)
@@ -137,7 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given.record:
         parts = {f"{name}#{g}": t for name, taken in recording.items() for g, t in enumerate(taken)}
         np.savez_compressed(given.record, allow_pickle=False, **parts)
-    return int(any(v.outcome == "slower" for v in verdicts))
+    if any(v.outcome == "slower" for v in verdicts):
+        return 1
+    return 2 if left_out.broken else 0
 
 
 def written(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.testing.builds import Build, Failed, Side
+from fusem.testing.builds import Build, Ended, Failed, Side
 
 Array = NDArray[np.float64]
 SECONDS = 0.02  # of one timing: long against the clock and a thread's wake-up
@@ -27,18 +27,21 @@ def names_of(build: Build, source: Path, modules: list[str]) -> list[str]:
     return found
 
 
-def runnable(
-    builds: tuple[Build, Build], source: Path, modules: list[str], names: list[str]
-) -> dict[str, str]:
-    """Why a benchmark does not run in both builds, by name; also compiles what there is to compile."""
+def failing(build: Build, source: Path, modules: list[str], names: list[str]) -> dict[str, str]:
+    """Why a benchmark does not run in a build, by name; also compiles what there is to compile."""
     reasons: dict[str, str] = {}
-    for build in builds:
+    left = list(names)
+    while left:
         with Side(build, source, modules) as side:
-            for name in names:
+            while left:
+                name = left.pop(0)
                 try:
                     side.ask("prepare", name)
+                except Ended as problem:
+                    reasons[name] = str(problem)
+                    break  # the others are asked in a new process
                 except Failed as problem:
-                    reasons.setdefault(name, str(problem))
+                    reasons[name] = str(problem)
     return reasons
 
 

@@ -32,7 +32,8 @@ def table(
     base: str,
     head: str,
     verdicts: Sequence[Verdict],
-    left_out: Mapping[str, str],
+    new: Mapping[str, str],
+    broken: Mapping[str, str],
     limit: float,
 ) -> str:
     """The whole comment: what was found, every benchmark, those that could not be compared."""
@@ -46,9 +47,15 @@ def table(
         "",
         HEAD + "\n".join(map(row, sorted(verdicts, key=lambda v: ORDER.index(v.outcome)))),
     ]
-    if left_out:
-        lines += ["", "Not compared, since they do not run in both:"]
-        for name, reason in left_out.items():
+    if broken:
+        lines[2:2] = [f"**{len(broken)} run in {base}, but not in {head}**: see below.", ""]
+    for title, reasons in (
+        (f"Not compared, since they do not run in {head} any more:", broken),
+        (f"Not compared, since they do not run in {base}:", new),
+    ):
+        if reasons:
+            lines += ["", title]
+        for name, reason in reasons.items():
             lines.append(f"- `{name}`: {reason.strip().splitlines()[-1]}")
     return "\n".join(lines) + "\n"
 

@@ -138,7 +138,7 @@ def verdict(
         outcome = "slower"
     elif value <= -limit and -value > sure * error:
         outcome = "faster"
-    elif missed < 1.5 * limit:
+    elif abs(value) < limit and missed < 1.5 * limit:
         outcome = "no change"
     else:
         outcome = "too noisy to tell"

@@ -112,16 +112,27 @@ class Timer:
     """Benchmarks of some modules, set up when first asked for."""
 
     def __init__(self, modules: list[str]) -> None:
-        self.benchmarks: dict[str, Benchmark] = benchmarks_in(modules)
+        self.benchmarks: dict[str, Benchmark] = {}
+        self.problems: dict[str, Exception] = {}  # of modules that cannot be imported
+        for module in modules:
+            try:
+                self.benchmarks.update(benchmarks_in([module]))
+            except Exception as problem:  # noqa: BLE001 - told when its benchmarks are asked for
+                self.problems[module] = problem
         self.ready: dict[str, Callable[[], Any]] = {}
         self.caches: dict[int, Any] = {}
 
     def names(self) -> list[str]:
         """All there are."""
+        for problem in self.problems.values():
+            raise problem
         return list(self.benchmarks)
 
     def prepare(self, name: str) -> float:
         """Set up and call twice: the first call may compile; seconds of the second."""
+        for module, problem in self.problems.items():
+            if name.startswith(f"{module}."):
+                raise problem
         if name not in self.ready:
             self.ready[name] = self.benchmarks[name].prepared(self.caches)
             self.ready[name]()
@@ -164,9 +175,10 @@ def main() -> None:
         method, *arguments = json.loads(line)
         try:
             if timer is None:
-                timer = Timer(modules)
+                made = Timer(modules)
                 if wrong := foreign_modules(folder):
                     raise ImportError(f"the build does not hide what is installed: {wrong}")
+                timer = made
             answer = {"value": getattr(timer, method)(*arguments)}
         except Exception:  # noqa: BLE001 - whatever a benchmark raises is reported
             answer = {"error": traceback.format_exc()}
