@@ -109,12 +109,6 @@ def test_threads_change_no_bit(covariance_type):
             assert_bit_identical(one, other)
 
 
-def test_logarithms_give_the_same():
-    given = torn("tied", 3, [600, 2])
-    for one, other in zip(run(given)[0], run(given, logarithms=True)[0], strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
-
-
 def model_of(given, covariance_type, **more):
     """The estimator at the drawn parameters."""
     model = hmm.GaussianHMM(
