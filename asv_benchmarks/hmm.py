@@ -120,6 +120,9 @@ class Chain:
     def time_fit(self, label: str) -> None:
         seconds(lambda: self.fitted.fit(self.X, lengths=self.lengths))
 
+    def time_score(self, label: str) -> None:
+        self.model.score(self.X, lengths=self.lengths)
+
     def time_predict_proba(self, label: str) -> None:
         self.model.predict_proba(self.X, self.lengths)
 

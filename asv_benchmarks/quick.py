@@ -135,3 +135,6 @@ class Chain:
 
     def time_predict(self, label: str) -> None:
         self.model.predict(self.X, self.lengths)
+
+    def time_score(self, label: str) -> None:
+        self.model.score(self.X, lengths=self.lengths)
