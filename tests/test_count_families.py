@@ -179,7 +179,7 @@ def test_values_are_looked_at_wherever_they_stand(dtype, row):
     X = np.random.default_rng(0).integers(0, 9, size=(20_001, 3)).astype(dtype)
     X[row, 1] = 12.0
     with Workers(2) as workers:
-        values = Values(open_rows(X), "count", None, missing=True)
+        values = Values(open_rows(X), "count", None, one_by_one=True)
         np.testing.assert_array_equal(values.largest_codes(workers), [8, 12, 8])
         X[row, 1], X[1:, 2] = np.nan, np.nan
         np.testing.assert_array_equal(values.largest_codes(workers)[:2], [8, 8])

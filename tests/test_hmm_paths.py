@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from fusem.em.workers import Workers
+from fusem.families import categorical
 from fusem.hmm import path
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, densities
+from tests.reference import CountParameters
 from tests.reference_hmm import all_paths, best_path
 
 LONG = [2, 20_000, 1, 5_000, 30, 9_000]
@@ -81,32 +83,78 @@ def test_a_wrong_path_is_seen():
         check(given, paths)
 
 
-@pytest.mark.parametrize(
-    ("n_states", "kept"), [(2, 1 << 26), (4, 1 << 26), (6, 1 << 26), (9, 1 << 26), (9, 0)]
-)
-def test_of_equal_paths_one_is_taken_throughout(n_states, kept, monkeypatch):
+def alike(n_states):
+    """A chain whose states look the same, in two halves that hardly ever change into each other."""
     given = chain("gaussian_diag", n_states, LONG)
     rng = np.random.default_rng(2)
     moves = np.full((n_states, n_states), 1.0)
     moves[: n_states // 2, n_states // 2 :] = moves[n_states // 2 :, : n_states // 2] = 1e-300
     moves[0, -1] = moves[-1, 0] = 0.0
     moves /= moves.sum(axis=1, keepdims=True)
-    alike = given.emission._replace(
+    emission = given.emission._replace(
         means=np.zeros((n_states, 2)), covariances=np.ones((n_states, 2))
     )
-    components = given.family.from_covariances(alike.means, alike.covariances)
+    components = given.family.from_covariances(emission.means, emission.covariances)
     model = ChainModel(np.full(n_states, 1.0 / n_states), moves, components)
-    given = given._replace(model=model, emission=alike, X=rng.normal(size=given.X.shape))
-    cut_short(monkeypatch)
-    monkeypatch.setattr(path, "LEAST_KEPT", kept)
-    paths = best(given)
+    return given._replace(model=model, emission=emission, X=rng.normal(size=given.X.shape))
+
+
+def check_values(given, paths):
+    """Paths are as probable as is said of them."""
     with np.errstate(divide="ignore"):
-        start, log_moves = np.log(model.start), np.log(moves)
+        start, log_moves = np.log(given.model.start), np.log(given.model.transitions)
     parts = by_sequence(given, densities(given)), by_sequence(given, paths.states)
     for value, logs, states in zip(paths.evidence, *parts, strict=True):
         of_path = start[states[0]] + log_moves[states[:-1], states[1:]].sum()
         of_path += logs[np.arange(len(states)), states].sum()
         np.testing.assert_allclose(of_path, value, rtol=1e-11)
+
+
+@pytest.mark.parametrize("n_states", [2, 4, 6, 9])
+def test_of_equal_paths_one_is_taken_throughout(n_states, monkeypatch):
+    given = alike(n_states)
+    cut_short(monkeypatch)
+    check_values(given, best(given))
+
+
+def seldom_seen(n_states):
+    """A chain of symbols that tell the state, and between them many that do not: when it changes is open."""
+    given = chain("categorical", n_states, [6000], d=1)
+    chances = np.full((n_states, 1, n_states + 1), 0.01)
+    chances[np.arange(n_states), 0, np.arange(n_states)] = 0.4
+    chances[:, 0, -1] = 1.0 - 0.01 * (n_states - 1) - 0.4
+    moves = np.full((n_states, n_states), 0.1 / (n_states - 1))
+    np.fill_diagonal(moves, 0.9)
+    family = categorical.of(n_states + 1)
+    model = ChainModel(np.full(n_states, 1.0 / n_states), moves, categorical.Params(chances))
+    X = np.full((6000, 1), float(n_states))
+    told = np.random.default_rng(0).integers(n_states, size=60)
+    for i in range(5):
+        X[i::100, 0] = told
+    emission = CountParameters(np.ones(n_states) / n_states, chances)
+    return given._replace(family=family, model=model, emission=emission, X=X)
+
+
+@pytest.mark.parametrize("n_states", [10, 16])
+def test_what_is_done_again_is_entered_as_before(n_states, monkeypatch):
+    """Of equal ways into a stretch any may have been chosen; its origins, found again later, lead to that."""
+    given = seldom_seen(n_states)
+    cut_short(monkeypatch)
+    monkeypatch.setattr(path, "LEAST_KEPT", 0)
+    connect, chosen = Paths._connect, []
+
+    def choose_the_last(self, slab):
+        connect(self, slab)
+        for stretch in slab:
+            if self._entry[stretch.number] >= 0:
+                ways = self._before[stretch.number] + self._head[stretch.number]
+                ties = np.flatnonzero(ways >= ways.max() - 1e-9)
+                chosen.append(len(ties))
+                self._entry[stretch.number] = ties[-1]
+
+    monkeypatch.setattr(Paths, "_connect", choose_the_last)
+    check_values(given, best(given))
+    assert max(chosen) > 1
 
 
 SLOW = 1e-6  # probability of a move in a chain whose paths meet late

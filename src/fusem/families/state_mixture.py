@@ -87,9 +87,7 @@ def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     """`log_density` of rows sorted by pattern."""
     parts = m.space.scratch[operands.columns * stride :]
     shares = parts[operands.log_parts.size * stride :]
-    base_log_density_missing(
-        x, m, operands.parts, operands.log_parts, parts, d, tile, stride
-    )  # fmt: skip
+    base_log_density_missing(x, m, operands.parts, operands.log_parts, parts, d, tile, stride)
     sum_parts(parts, shares, logp, log_weights, operands.n_parts, tile, stride)
 
 

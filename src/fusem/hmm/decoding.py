@@ -79,32 +79,23 @@ class Decoding:
             refuse_missing(self._family_of(model.components))
         return missing
 
-    def _evidence(self, X: Any, lengths: Any, states: Any = None) -> tuple[Array, Observations]:
-        """Log-likelihood of every sequence."""
-        with Workers(self.n_jobs) as workers:
-            model, observations, engine = self._ready(X, lengths, states, workers)
-            layout = engine.layout(observations.lengths)
-            ones = np.ones(len(observations.lengths))
-            given = engine, model, observations, layout, ones, workers
-            _, pieces = swept(*given, sums=False)
-        return layout.of_sequences(pieces), observations
-
     def _smoothed(
-        self, X: Any, lengths: Any, states: Any = None
+        self, X: Any, lengths: Any, states: Any = None, proba: bool = True
     ) -> tuple[Array, NDArray[Any], Observations]:
-        """Log-likelihood of every sequence, probabilities of the states at every row."""
+        """Log-likelihood of every sequence, probabilities of the states at every row, if these are wanted."""
         with Workers(self.n_jobs) as workers:
             model, observations, engine = self._ready(X, lengths, states, workers)
             layout = engine.layout(observations.lengths)
-            proba = np.empty((observations.n_rows, self.n_components), dtype=observations.dtype)
+            n_rows = observations.n_rows if proba else 0
+            out = np.empty((n_rows, self.n_components), dtype=observations.dtype)
 
             def put(first: int, part: NDArray[Any]) -> None:
-                proba[first : first + len(part)] = part
+                out[first : first + len(part)] = part
 
             ones = np.ones(len(observations.lengths))
             given = engine, model, observations, layout, ones, workers
-            _, pieces = swept(*given, put)
-        return layout.of_sequences(pieces), proba, observations
+            _, pieces = swept(*given, put if proba else None, sums=False)
+        return layout.of_sequences(pieces), out, observations
 
     def score(self, X: Any, y: Any = None, *, lengths: Any = None, states: Any = None) -> float:
         """Log-likelihood of all sequences.
@@ -134,7 +125,7 @@ class Decoding:
         sklearn.exceptions.NotFittedError
             No parameters yet, neither fitted nor assigned.
         """
-        return float(self._evidence(X, positional(y, lengths, X), states)[0].sum())
+        return float(self._smoothed(X, positional(y, lengths, X), states, proba=False)[0].sum())
 
     def score_samples(
         self, X: Any, lengths: Any = None, *, states: Any = None

@@ -48,14 +48,14 @@ class Values:
         What they are: "count" or "code".
     limits : array of shape (d,), optional
         How many codes each column has.
-    missing : bool
+    one_by_one : bool
         Whether values may be missing one by one; else only all of a row.
     """
 
     def __init__(
-        self, rows: Rows, what: str, limits: NDArray[np.int64] | None, missing: bool
+        self, rows: Rows, what: str, limits: NDArray[np.int64] | None, one_by_one: bool
     ) -> None:
-        self.rows, self.what, self.limits, self.missing = rows, what, limits, missing
+        self.rows, self.what, self.limits, self.one_by_one = rows, what, limits, one_by_one
         exact = float(EXACT[rows.dtype.name])
         self.largest = np.full(rows.n_columns, exact) if limits is None else limits - 1.0
         self.largest = np.ascontiguousarray(self.largest)
@@ -79,7 +79,7 @@ class Values:
         with np.errstate(invalid="ignore"):
             legal = (X >= 0.0) & (self.largest.astype(X.dtype) >= X) & (np.trunc(X) == X)
         holes = np.isnan(X)
-        if not self.missing:
+        if not self.one_by_one:
             holes &= holes.all(axis=1, keepdims=True)
         wrong = ~(legal | holes)
         if wrong.any():
