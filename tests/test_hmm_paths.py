@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from fusem.em.workers import Workers
 from fusem.families import categorical
@@ -22,7 +23,10 @@ LONG = [2, 20_000, 1, 5_000, 30, 9_000]
 def best(given, n_jobs=2):
     """Best paths of all sequences."""
     observations = Observations(given.X, given.lengths)
-    engine = ChainEngine(given.family, len(given.model.start), given.X.shape[1], float)
+    missing = bool(np.isnan(given.X).any())
+    engine = ChainEngine(
+        given.family, len(given.model.start), given.X.shape[1], observations.dtype, missing
+    )
     with Workers(n_jobs) as workers:
         return Paths(engine, given.model, observations, workers)
 
@@ -58,6 +62,7 @@ def cut_short(monkeypatch):
     """Stretches of as few rows as can be."""
     monkeypatch.setattr(path, "LEAST_ROWS", 1)
     monkeypatch.setattr(path, "LEAST_WORK", 1)
+    monkeypatch.setattr(path, "MOST_OF_LANES", 1)
     monkeypatch.setattr(path, "STRETCHES", 1000)
 
 
@@ -73,6 +78,68 @@ def test_stretches_join_where_paths_meet(n_states, monkeypatch):
     for once, again in ((paths, best(given, n_jobs=1)), (paths, best(given, n_jobs=3))):
         assert_bit_identical(once.states, again.states)
         assert_bit_identical(once.evidence, again.evidence)
+
+
+SIDE_BY_SIDE = [30_000, 7, 25_000]
+KINDS = [
+    ("gaussian_diag", 1, 1), ("gaussian_diag", 2, 3), ("gaussian_full", 3, 9), ("gaussian_full", 4, 8),
+    ("gaussian_tied", 4, 2), ("gaussian_spherical", 5, 4), ("poisson", 8, 1),
+]  # fmt: skip
+
+
+def lanes_used(monkeypatch):
+    """What calls for stretches side by side are given, from now on; they may be short."""
+    monkeypatch.setattr(path, "LEAST_ROWS", 16)
+    monkeypatch.setattr(path, "MOST_OF_LANES", 1)
+    calls, climb = [], Paths._climb_lanes
+    monkeypatch.setattr(
+        Paths, "_climb_lanes", lambda self, *given: calls.append(given) or climb(self, *given)
+    )
+    return calls
+
+
+@pytest.mark.parametrize(("name", "n_states", "d"), KINDS)
+def test_stretches_side_by_side(name, n_states, d, monkeypatch):
+    given = chain(name, n_states, SIDE_BY_SIDE, d)
+    calls = lanes_used(monkeypatch)
+    paths = best(given)
+    assert len(calls) >= 2
+    check(given, paths)
+
+
+@pytest.mark.parametrize("order", ["F", "float32", "strided"])
+def test_rows_side_by_side_are_read_where_they_are(order, monkeypatch):
+    given = chain("gaussian_diag", 4, SIDE_BY_SIDE, 3)
+    X = given.X.astype(np.float32)
+    calls = lanes_used(monkeypatch)
+    plain = best(given._replace(X=X.astype(float)))
+    if order == "F":
+        X = np.asfortranarray(X.astype(float))
+    elif order == "strided":
+        X = np.repeat(np.repeat(X.astype(float), 2, axis=0), 3, axis=1)[::2, ::3]
+    paths = best(given._replace(X=X))
+    assert len(calls) >= 2
+    if order != "float32":
+        assert_bit_identical(plain.states, paths.states)
+    np.testing.assert_allclose(
+        paths.evidence, plain.evidence, rtol=1e-6 if order == "float32" else 0
+    )
+    assert (paths.states != plain.states).mean() < 1e-4
+
+
+def test_rows_side_by_side_with_missing_values(monkeypatch):
+    given, calls = chain("gaussian_diag", 3, SIDE_BY_SIDE, 4), lanes_used(monkeypatch)
+    hidden = np.random.default_rng(0).random(given.X.shape) < 0.2
+    X = np.where(hidden, np.nan, given.X)
+    paths = best(given._replace(X=X))
+    assert calls
+    each = norm.logpdf(given.X[:, None], given.emission.means, np.sqrt(given.emission.covariances))
+    logs = np.where(hidden[:, None], 0.0, each).sum(axis=2)
+    parts = by_sequence(given, logs), by_sequence(given, paths.states)
+    for value, part, states in zip(paths.evidence, *parts, strict=True):
+        largest, expected = best_path(given.model.start, given.model.transitions, part)
+        np.testing.assert_allclose(value, largest, rtol=1e-12)
+        np.testing.assert_array_equal(states, expected)
 
 
 def test_a_wrong_path_is_seen():
@@ -135,7 +202,7 @@ def seldom_seen(n_states):
     return given._replace(family=family, model=model, emission=emission, X=X)
 
 
-@pytest.mark.parametrize("n_states", [10, 16])
+@pytest.mark.parametrize("n_states", [3, 10, 16])
 def test_what_is_done_again_is_entered_as_before(n_states, monkeypatch):
     """Of equal ways into a stretch any may have been chosen; its origins, found again later, lead to that."""
     given = seldom_seen(n_states)
@@ -145,16 +212,27 @@ def test_what_is_done_again_is_entered_as_before(n_states, monkeypatch):
 
     def choose_the_last(self, slab):
         connect(self, slab)
-        for stretch in slab:
-            if self._entry[stretch.number] >= 0:
-                ways = self._before[stretch.number] + self._head[stretch.number]
+        for part in (part for stretch in slab for part in range(stretch.number, stretch.after)):
+            if self._entry[part] >= 0:
+                ways = self._before[part] + self._head[part]
                 ties = np.flatnonzero(ways >= ways.max() - 1e-9)
                 chosen.append(len(ties))
-                self._entry[stretch.number] = ties[-1]
+                self._entry[part] = ties[-1]
 
     monkeypatch.setattr(Paths, "_connect", choose_the_last)
     check_values(given, best(given))
     assert max(chosen) > 1
+
+
+def test_symbols_side_by_side(monkeypatch):
+    """Few symbols have paths that differ by rounding alone."""
+    given, calls = chain("categorical", 4, SIDE_BY_SIDE, 1), lanes_used(monkeypatch)
+    paths = best(given)
+    assert calls
+    check_values(given, paths)
+    for value, part in zip(paths.evidence, by_sequence(given, densities(given)), strict=True):
+        largest, _ = best_path(given.model.start, given.model.transitions, part)
+        np.testing.assert_allclose(value, largest, rtol=1e-12)
 
 
 SLOW = 1e-6  # probability of a move in a chain whose paths meet late

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,14 @@ from scipy.sparse.csgraph import connected_components
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
+from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
-from fusem.kernels.chain import path_kernel
+from fusem.kernels.chain import lanes_kernel, path_kernel
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
+from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, join
+from fusem.kernels.viterbi_lanes import trace as trace_lanes
+from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
 STRETCHES = 8  # that a long source is at least cut into
@@ -24,25 +27,18 @@ STRETCHES = 8  # that a long source is at least cut into
 LEAST_ROWS = 128
 # Rows of a stretch times lanes of its states: about 0.2 ms, long against the 50 µs of Python a stretch takes.
 LEAST_WORK = 1 << 16
+# Side by side they take a quarter of the time: fewer are enough, and about 1 ms each.
+STRETCHES_OF_LANES, MOST_OF_LANES = 4, 1 << 18
 TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
-LEAST_KEPT = 64 << 20  # bytes of origins; more only where the path itself takes as much
+# Bytes of origins; more only where the path itself takes as much, as it does of stretches side by side.
+LEAST_KEPT = 64 << 20
 
 
 def comes_back(transitions: Array) -> bool:
     """Whether every state can be reached from every other."""
     possible = transitions > 0.0
     return bool(possible.all()) or connected_components(possible, connection="strong")[0] == 1
-
-
-class Stretch(NamedTuple):
-    """Blocks that one call goes through."""
-
-    number: int
-    first: int
-    last: int
-    opens: bool  # whether a sequence begins with it
-    runs_on: bool  # whether the last one goes on after it
 
 
 class Paths(Traversal):
@@ -61,19 +57,23 @@ class Paths(Traversal):
     ) -> None:
         layout, W, n_rows = engine.layout(observations.lengths), engine.width, observations.n_rows
         super().__init__(engine, model, observations, layout, workers, logarithms=True)
-        rows = max(LEAST_ROWS * W, LEAST_WORK // W, n_rows // STRETCHES)
-        self._rows = min(rows, MOST_ROWS, MOST_MOVES // W**2)
-        self._can_meet = self._rows >= LEAST_ROWS * W and comes_back(model.transitions)
+        least, most = LEAST_ROWS * W, min(MOST_ROWS, MOST_MOVES // W**2)
+        self._can_meet = most >= least and comes_back(model.transitions)
+        lanes = self._can_meet and self._fits_lanes()
+        rows = max(LEAST_WORK // W, n_rows // STRETCHES)
+        if lanes:
+            rows = min(n_rows // STRETCHES_OF_LANES, MOST_OF_LANES)
+        rows = min(max(least, rows), most)
         self._evidence = np.zeros(len(layout.opens))
         self._last_state = np.zeros(len(layout.opens), dtype=np.int64)
         self.states = np.empty(n_rows, dtype=np.int64)
 
-        stretches = self._stretches()
-        n = len(stretches)
+        stretches = stretches_of(layout, observations.lengths, rows, least if lanes else None)
+        n = stretches[-1].after
         self._before = np.full((n, W), np.nan)  # best log-probabilities of the row before
         self._head = np.empty((n, W))  # from each state there to where all best paths have met
         self._ends = np.empty((n, W))  # those of the last row
-        self._met = np.full(n, -1)  # rows before the meeting; −1: paths do not meet
+        self._met = np.full(n, -1)  # rows of a part before the meeting; −1: paths do not meet
         self._entry = np.full(n + 1, -1)  # state of the row before; −1 while unknown
 
         self._kind = np.uint8 if engine.n_states <= 256 else np.uint16
@@ -84,6 +84,8 @@ class Paths(Traversal):
             *self.parameters, ChainSpace, NOTHING, np.zeros(W), np.zeros(W), self._evidence,
             self._last_state, self._origins,
         )  # fmt: skip
+        if lanes and any(not stretch.in_one for stretch in stretches):
+            self._lanes_kernel = self._compiled_lanes()
         self._trace_kernel = trace[np.float64]
         self._trace_kernel(
             0, 0, layout.pieces, NO_FLAGS, NO_FLAGS, self._last_state, 0, self._origins, W, self.states,
@@ -91,20 +93,23 @@ class Paths(Traversal):
         self._find(stretches)
         self.evidence: Array = self._evidence[layout.closes]
 
-    def _stretches(self) -> list[Stretch]:
-        """All blocks, cut by what does not depend on the number of threads."""
-        layout, lengths = self.layout, self.observations.lengths
-        first, sequence = layout.blocks[:-1], layout.sequence[layout.blocks[:-1]]
-        # only a sequence that is longer than a stretch is cut
-        starts = self.observations.ends[sequence] - lengths[sequence]
-        place = np.where(lengths[sequence] > self._rows, layout.pieces[first], starts)
-        part = place // self._rows
-        cuts = [0, *(np.flatnonzero(part[1:] != part[:-1]) + 1).tolist(), layout.n_blocks]
-        opens, runs_on = layout.opens[first].tolist(), (~layout.closes[layout.blocks[1:] - 1])
-        return [
-            Stretch(i, a, b, opens[a], bool(runs_on[b - 1]))
-            for i, (a, b) in enumerate(pairwise(cuts))
-        ]
+    def _fits_lanes(self) -> bool:
+        """Whether stretches may be gone through side by side."""
+        longest, least = self.observations.lengths.max(), LANES * LEAST_ROWS * self.engine.width
+        by_pattern, states = self.engine.emission.by_pattern, self.observations.states
+        few = self.engine.n_states <= MOST_STATES
+        return bool(few and longest >= least and by_pattern is None and states is None)
+
+    def _compiled_lanes(self) -> Any:
+        """The kernel of stretches side by side, compiled in this thread."""
+        kernel = lanes_kernel(self.engine.emission, self.engine.width)[self.engine.dtype]
+        if not kernel.overloads:
+            with self.engine.space(True) as space:
+                kernel(
+                    0, 0, 0, self.engine.d, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
+                    self._origins,
+                )  # fmt: skip
+        return kernel
 
     def _find(self, stretches: list[Stretch]) -> None:
         """Forth slab by slab; back as soon as no sequence runs on."""
@@ -151,14 +156,31 @@ class Paths(Traversal):
 
     def _climb(self, stretch: Stretch, before: Array) -> None:
         """The best way to every state at every row; `before` is empty where it is not known."""
+        if not stretch.in_one:
+            X = self.observations.part(*self.layout.rows(stretch.first, stretch.last))
+            self._met[stretch.parts] = self._climb_lanes(stretch, X, before, self._ends)
+            return
         number, layout = stretch.number, self.layout
         origins = self._origins_of(*layout.rows(stretch.first, stretch.last))
         _held, known, given = self.given(stretch.first, stretch.last)
         with self.engine.space(True, known) as space:
             self._met[number] = self._kernel(
                 *given, layout.opens, layout.closes, *self.parameters, space, before,
-                self._head[number], self._ends[number], self._evidence, self._last_state, origins,
+                self._head[number], self._ends[stretch.after - 1], self._evidence, self._last_state,
+                origins,
             )  # fmt: skip
+
+    def _climb_lanes(self, stretch: Stretch, X: NDArray[Any], before: Array, ends: Array) -> int:
+        """The same of parts side by side; returns the rows of each before the meeting."""
+        address, row_stride, column_stride, n_rows = location(X)
+        parts, rows = stretch.parts, self.layout.rows(stretch.first, stretch.last)
+        with self.engine.space(True) as space:
+            met: int = self._lanes_kernel(
+                address, row_stride, column_stride, self.engine.d, n_rows // LANES, *self.parameters,
+                space, before, self._head[parts].ravel(), ends[parts].ravel(),
+                self._origins_of(*rows),
+            )  # fmt: skip
+        return met
 
     def _entrance(self, number: int) -> Array:
         """Best log-probabilities of the row before, of the one state alone where that is known.
@@ -175,15 +197,22 @@ class Paths(Traversal):
 
     def _connect(self, slab: list[Stretch]) -> None:
         """What came before each stretch: where paths have met that adds one number to all that follows."""
-        for stretch in slab:
+        for i, stretch in enumerate(slab):
             if stretch.opens:
                 continue
             number, blocks = stretch.number, self.layout.blocks
+            if self._met[number] < 0:
+                slab[i] = alone = stretch._replace(in_one=True)
+                self._before[number] = self._ends[number - 1]
+                self._climb(alone, self._before[number])
+                continue
+            if not stretch.in_one:
+                join[np.float64](
+                    number, stretch.after, self._before, self._head, self._ends, self._entry
+                )
+                continue
             before = self._before[number]
             before[:] = self._ends[number - 1]
-            if self._met[number] < 0:
-                self._climb(stretch, before)
-                continue
             ways = before + self._head[number]
             self._entry[number] = ways.argmax()
             first, last = blocks[stretch.first], blocks[stretch.last]
@@ -211,20 +240,32 @@ class Paths(Traversal):
             if self._met[number] > 0:
                 self._until_met(stretch)
             begin, end = layout.rows(stretch.first, stretch.last)
+            origins, states = self._origins_of(begin, end), self.states[begin:end]
+            if not stretch.in_one:
+                entries = self._entry[number + 1 : stretch.after + 1].copy()
+                trace_lanes[np.float64](len(states) // LANES, W, entries, origins, states)
+                continue
             first, last = layout.blocks[[stretch.first, stretch.last]]
             state = self._trace_kernel(
                 first, last, layout.pieces, layout.opens, layout.closes, self._last_state,
-                self._entry[number + 1], self._origins_of(begin, end), W,
-                self.states[begin:end],
+                self._entry[stretch.after], origins, W, states,
             )  # fmt: skip
             if self._entry[number] < 0:
                 self._entry[number] = state
 
     def _until_met(self, stretch: Stretch) -> None:
         """Origins of the first rows, from the one state before them that is on the path."""
-        number, engine = stretch.number, self.engine
-        begin = self.layout.rows(stretch.first, stretch.last)[0]
-        end = begin + int(self._met[number])
+        number, engine, met = stretch.number, self.engine, int(self._met[stretch.number])
+        begin, end = self.layout.rows(stretch.first, stretch.last)
+        if not stretch.in_one:
+            lanes = range(begin, end, (end - begin) // LANES)
+            X = np.concatenate([self.observations.part(lane, lane + met) for lane in lanes])
+            before, ends = np.full((2, *self._before.shape), -np.inf)
+            parts = np.arange(number, stretch.after)
+            before[parts, self._entry[parts]] = 0.0
+            self._climb_lanes(stretch, X, before[stretch.parts].ravel(), ends)
+            return
+        end = begin + met
         before, head, ends = np.full((3, engine.width), -np.inf)
         before[self._entry[number]] = 0.0
         one, no = np.array([0, 1]), np.array([False])

@@ -19,6 +19,7 @@ from fusem.kernels import (
     chain_wide,
     forward_backward,
     viterbi,
+    viterbi_lanes,
 )
 from fusem.kernels.policy import Kernel, bind, helper
 from fusem.kernels.states import states_4, states_8, states_16, states_64
@@ -157,6 +158,20 @@ def path_kernel(emission: Emission, arithmetic: str) -> Kernel:
     meet = bind(viterbi.meet.py_func, through=steps.pop("through"))
     own = f"{emission.name}_best_{arithmetic}"
     return Kernel(viterbi.climb, own, block_factors=block_factors, meet=meet, **steps)
+
+
+@cache
+def lanes_kernel(emission: Emission, width: int) -> Kernel:
+    """Bind the template of the best path of few states, stretches side by side."""
+    best_to = bind(viterbi_lanes.best_to.py_func, STATES=width)
+    load = bind(viterbi_lanes.load_steps.py_func, log_density=emission.log_density)
+    parts = {
+        name: bind(getattr(viterbi_lanes, name).py_func, STATES=width, best_to=best_to)
+        for name in ("through", "stay", "joined", "common_states")
+    }
+    meet = bind(viterbi_lanes.meet.py_func, STATES=width, load_steps=load, **parts)
+    own, more = f"{emission.name}_best_lanes_{width}", {"load_steps": load, "meet": meet}
+    return Kernel(viterbi_lanes.climb, own, STATES=width, best_to=best_to, **more)
 
 
 @cache

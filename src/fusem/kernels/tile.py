@@ -115,6 +115,21 @@ def place(x, r, d):
 
 
 @helper
+def load_group(address, row_stride, column_stride, kind, x, r, d):
+    """Transpose GROUP rows, the first of them at the address, to the tile's rows from r on."""
+    size, target, strip = kind.itemsize, place(x, r, d), 4 * lanes(x)
+    if column_stride == size and d >= GROUP:
+        for column in range(0, d, GROUP):
+            j = min(column, d - GROUP)  # of the last columns some once more
+            transpose_group(address + j * size, row_stride, kind, x, target + j * strip, strip)
+    else:
+        for j in range(d):
+            for lane in range(GROUP):
+                source = address + j * column_stride + lane * row_stride
+                x[target + j * strip + lane] = read(source, kind)
+
+
+@helper
 def load_rows(
     address,  # IN  address of the caller's rows
     row_stride,  # IN  bytes between rows
@@ -134,12 +149,6 @@ def load_rows(
             for r in range(0, whole, GROUP):
                 source = start + j * column_stride + r * size
                 copy_group(source, kind, x, place(x, r, d) + j * strip)
-    elif column_stride == size and d >= GROUP:
-        for r in range(0, whole, GROUP):
-            row, target = start + r * row_stride, place(x, r, d)
-            for column in range(0, d, GROUP):
-                j = min(column, d - GROUP)  # of the last columns some once more
-                transpose_group(row + j * size, row_stride, kind, x, target + j * strip, strip)
     elif column_stride == size and row_stride == d * size and d <= 4:
         for r in range(0, whole, GROUP):
             row, target = start + r * row_stride, place(x, r, d)
@@ -151,11 +160,7 @@ def load_rows(
                 deal_4(row, kind, x, target, strip)
     else:
         for r in range(0, whole, GROUP):
-            target = place(x, r, d)
-            for j in range(d):
-                source = start + r * row_stride + j * column_stride
-                for lane in range(GROUP):
-                    x[target + j * strip + lane] = read(source + lane * row_stride, kind)
+            load_group(start + r * row_stride, row_stride, column_stride, kind, x, r, d)
     for r in range(whole, tile):
         row, target = r if r < count else 0, place(x, r, d)
         for j in range(d):
