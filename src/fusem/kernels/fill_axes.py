@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fusem.kernels.missing import drawn
 from fusem.kernels.policy import Kernel
+from fusem.kernels.simd import element, put
 from fusem.kernels.transpose import GROUP, missing_in_group
 
 
@@ -27,17 +28,19 @@ def _fill_axes(
             if last <= end and missing_in_group(address + first * values.itemsize, values) == 0:
                 continue
             for i in range(first, min(last, end)):
-                if values[i] == values[i]:
+                known = element(values, i)
+                if known == known:
                     continue
                 j, value = i - r * d, 0.0
                 if uniform.size == 0:
                     for k in range(n_components):
-                        value += proba[r * n_components + k] * means[k * d + j]
+                        share = element(proba, r * n_components + k)
+                        value += share * element(means, k * d + j)
                 else:
                     if chosen < 0:
                         chosen = drawn(proba, r * n_components, uniform[r], n_components, 1)
                     value = means[chosen * d + j] + deviations[chosen * d + j] * normal[i]
-                values[i] = value
+                put(values, i, value)
 
 
 fill_axes = Kernel(_fill_axes, "fill_axes")

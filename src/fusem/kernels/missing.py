@@ -16,8 +16,8 @@ from fusem.kernels.masked import where_known
 from fusem.kernels.null_space import Bases, bases
 from fusem.kernels.patterns import Patterns, missing_columns, patterns
 from fusem.kernels.policy import helper
+from fusem.kernels.simd import element, lanes, load_wide, put, store
 from fusem.kernels.simd import filled as splat
-from fusem.kernels.simd import lanes, load_wide, store
 from fusem.kernels.tile import Workspace, aligned, place
 
 ALL = -1  # in place of the component that takes a row: each takes its share
@@ -159,13 +159,16 @@ def fill_row(
 ):
     """Fill in the missing values of one row."""
     n_components, at, strip = means.size // d, place(x, r, d), 4 * lanes(x)
-    begin, end = (0, n_components) if chosen == ALL else (chosen, chosen + 1)
     for j in range(d):
         i, value = at + j * strip, 0.0
-        if x[i] == x[i]:
+        known = element(x, i)
+        if known == known:
             continue
-        for k in range(begin, end):
-            share = 1.0 if chosen != ALL else float(resp[k * stride + r])
-            if share > 0.0:
-                value += share * (means[k * d + j] + m.moves[k * d * tile + i])
-        values[first + j] = value
+        if chosen != ALL:
+            value = element(means, chosen * d + j) + element(m.moves, chosen * d * tile + i)
+        else:
+            for k in range(n_components):
+                moved = element(means, k * d + j) + element(m.moves, k * d * tile + i)
+                share = float(element(resp, k * stride + r))
+                value += share * moved if share > 0.0 else 0.0  # what has no share may be no number
+        put(values, first + j, value)

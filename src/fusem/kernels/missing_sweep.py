@@ -21,7 +21,7 @@ from fusem.kernels.patterns import (
 )
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import log_evidence, most_probable, posterior
-from fusem.kernels.simd import lanes
+from fusem.kernels.simd import element, lanes, put
 from fusem.kernels.tile import PADDING, clear, close_leaf, fold, gather_rows, place
 
 
@@ -164,51 +164,57 @@ def evaluate(
     proba,  # OUT (rows · K) responsibilities, or empty
     values,  # INOUT (rows · d) missing values are filled in, or empty
 ):
-    """Write what is asked for of every row but those without any value; an empty array is not asked for."""
+    """Write what is asked for of every row but those without any value; an empty array is not asked for.
+
+    Where values alone are filled in, complete rows are passed over: nothing is written for them.
+    """
     x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
     n_components, tile = log_weights.size, w.size
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
+    only_fill = values.size > 0 and evidence.size + proba.size == 0
     for leaf in range((rows + LEAF - 1) // LEAF):
         begin, _, at, complete, first, groups, end = begin_leaf(
             m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile
         )
-        for p in range(0, end, tile):
+        for p in range(first if only_fill else 0, end, tile):
             n = min(tile, (complete if p < first else end) - p)
-            gather_rows(at, row_stride, column_stride, order, p, x, d, tile)
+            width = (n + strip - 1) // strip * strip
+            gather_rows(at, row_stride, column_stride, order, p, x, d, width)
             if p < first:
-                log_density(x, operands, log_weights, logp, m.space.scratch, d, tile, stride)
+                log_density(x, operands, log_weights, logp, m.space.scratch, d, width, stride)
             else:
-                find_groups(m, p, groups, tile)
-                for i in range(m.moves.size):
+                find_groups(m, p, groups, width)
+                for i in range(min(m.moves.size, n_components * d * width)):
                     m.moves[i] = 0.0
-                for i in range(m.noise.size):
+                for i in range(min(m.noise.size, d * width)):
                     m.noise[i] = 0.0
                 if normal.size > 0:
                     for r in range(n):
                         row, target = (begin + order[p + r]) * d, place(x, r, d)
                         for j in range(d):
                             m.noise[target + j * strip] = normal[row + j]
-                log_density_missing(x, m, operands, log_weights, logp, d, tile, stride)
+                log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
             if labels.size > 0:
+                most_probable(logp, w, n_components, width, stride)
                 for r in range(n):
-                    labels[begin + order[p + r]] = most_probable(logp, r, n_components, stride)
+                    put(labels, begin + order[p + r], int(element(w, r)))
             if evidence.size > 0:
-                log_evidence(logp, w, n_components, tile, stride)
+                log_evidence(logp, w, n_components, width, stride)
                 for r in range(n):
                     evidence[begin + order[p + r]] = w[r]
             if proba.size > 0 or values.size > 0:
-                for r in range(tile):
+                for r in range(width):
                     w[r] = 1.0
-                posterior(logp, w, resp, n_components, tile, stride, False, 0, 0)
+                posterior(logp, w, resp, n_components, width, stride, False, 0, 0)
             if proba.size > 0:
                 for r in range(n):
+                    row = (begin + order[p + r]) * n_components
                     for k in range(n_components):
-                        row = begin + order[p + r]
-                        proba[row * n_components + k] = resp[k * stride + r]
+                        put(proba, row + k, element(resp, k * stride + r))
             if values.size > 0 and p >= first:
                 for r in range(n):
                     row = begin + order[p + r]
                     chosen = ALL
                     if uniform.size > 0:
                         chosen = drawn(resp, r, uniform[row], n_components, stride)
-                    fill_row(x, m, resp, chosen, means, values, row * d, r, d, tile, stride)
+                    fill_row(x, m, resp, chosen, means, values, row * d, r, d, width, stride)

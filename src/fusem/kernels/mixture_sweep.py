@@ -11,6 +11,7 @@ from __future__ import annotations
 from fusem.kernels.axes import weight_total
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import log_evidence, most_probable, posterior
+from fusem.kernels.simd import element, put
 from fusem.kernels.tile import LEAF, PADDING, clear, close_leaf, fold, load_rows, load_weights
 
 # Bytes of the longest rows that are fetched a tile ahead: with longer ones arithmetic takes so much more time
@@ -114,23 +115,22 @@ def evaluate(
     x, w, logp, resp = space.x, space.w, space.logp, space.resp
     n_components, tile = log_weights.size, w.size
     stride = tile + PADDING
-    for r in range(tile):
-        w[r] = 1.0
     for first in range(0, rows, tile):
         count = min(tile, rows - first)
         load_rows(address, row_stride, column_stride, x, first, count, x, d, tile)
         log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
         if labels.size > 0:
+            most_probable(logp, w, n_components, tile, stride)
             for r in range(count):
-                labels[first + r] = most_probable(logp, r, n_components, stride)
+                put(labels, first + r, int(element(w, r)))
         if evidence.size > 0:
             log_evidence(logp, w, n_components, tile, stride)
             for r in range(count):
-                evidence[first + r] = w[r]
-            for r in range(tile):
-                w[r] = 1.0
+                put(evidence, first + r, element(w, r))
         if proba.size > 0:
+            for r in range(tile):
+                put(w, r, 1.0)
             posterior(logp, w, resp, n_components, tile, stride, False, 0, 0)
             for r in range(count):
                 for k in range(n_components):
-                    proba[(first + r) * n_components + k] = resp[k * stride + r]
+                    put(proba, (first + r) * n_components + k, element(resp, k * stride + r))

@@ -126,10 +126,16 @@ def log_evidence(logp, out, n_components, tile, stride):
 
 
 @helper
-def most_probable(logp, r, n_components, stride):
-    """The component with the largest log-density of a row; -1 where none is a number: Python looks again."""
-    best = 0
-    for k in range(1, n_components):
-        if logp[k * stride + r] > logp[best * stride + r]:
-            best = k
-    return best if logp[best * stride + r] > -math.inf else -1
+def most_probable(logp, out, n_components, tile, stride):
+    """The component with the largest log-density of each of a tile's rows into `out` (tile), all float64.
+
+    −1 where none is a number: Python looks again.
+    """
+    for r in range(0, tile, lanes(logp)):
+        top, label = load(logp, r), zeros(logp)
+        for k in range(1, n_components):
+            other = load(logp, k * stride + r)
+            label = where_less(top, other, filled(float(k), label), label)
+            top = larger(other, top)
+        none = filled(-1.0, label)
+        store(out, r, where_less(filled(-math.inf, top), top, label, none))

@@ -135,6 +135,21 @@ def element(typing_context, array, index):
 
 
 @intrinsic
+def put(typing_context, array, index, value):
+    """array[index] = value for index ≥ 0."""
+
+    def codegen(context, builder, signature, arguments):
+        array_type, _, kind = signature.args
+        array_value, place, number = arguments
+        data = context.make_array(array_type)(context, builder, array_value).data
+        number = context.cast(builder, number, kind, array_type.dtype)
+        builder.store(number, builder.gep(data, [place]))
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, value), codegen
+
+
+@intrinsic
 def store(typing_context, array, index, vector):
     """Store a vector at element `index`, converted to the array's dtype."""
 

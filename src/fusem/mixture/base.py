@@ -20,7 +20,7 @@ from fusem.em.workers import Workers
 from fusem.mixture.by_hand import ByHand
 from fusem.mixture.criteria import Criteria
 from fusem.mixture.engine import Engine
-from fusem.mixture.evaluation import evaluate
+from fusem.mixture.evaluation import Room, evaluate
 from fusem.mixture.fitting import Fit, Fitted, Listener
 from fusem.mixture.output import Column, Table, check_output
 from fusem.mixture.save import save
@@ -170,14 +170,20 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         return rows_to_use(self, X, self._model().n_columns)
 
     def _evaluate(
-        self, X: Any, sample_weight: Any, wanted: str, consume: Callable[..., None]
+        self,
+        X: Any,
+        sample_weight: Any,
+        wanted: str,
+        consume: Callable[..., None],
+        room: Room | None = None,
     ) -> Rows:
         rows, model = self._rows(X), self._model()
         shape, check = (len(model.weights), rows.n_columns), self._check(rows)
         engine = Engine(self._family, *shape, rows.dtype, check=check)
         with Workers(self.n_jobs) as workers:
             weights = weights_of(sample_weight)
-            evaluate(engine, model, rows, weights, workers, frozenset(wanted.split()), consume)
+            given = engine, model, rows, weights, workers, frozenset(wanted.split())
+            evaluate(*given, consume, room)
         return rows
 
     def predict(self, X: Any) -> NDArray[np.int64]:
@@ -237,7 +243,8 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         rows, K = self._rows(X), len(self.weights_)
         check_output(out, X)
         with Table(out, rows, K) as proba:
-            self._evaluate(rows, None, "proba", lambda first, w, o: proba.put(first, o.proba))
+            put, room = (lambda first, w, o: proba.put(first, o.proba)), proba.room
+            self._evaluate(rows, None, "proba", put, room)
         return proba.whole()
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:

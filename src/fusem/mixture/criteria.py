@@ -47,6 +47,12 @@ class Criteria(Parametrised):
         def consume(first: int, w: Array | None, o: Outcome) -> None:
             n = len(o.evidence)
             counts.append((n, int(np.count_nonzero(o.blank))))
+            if w is None and not (o.blank.size or entropy):
+                whole = n - n % LEAF
+                leaves = o.evidence[:whole].reshape(-1, LEAF).sum(axis=1).tolist()
+                likelihoods.extend([*leaves, float(o.evidence[whole:].sum())])
+                weights.append(float(n))
+                return
             for leaf in range(0, n, LEAF):
                 part = slice(leaf, leaf + LEAF)
                 v = np.ones(len(o.evidence[part])) if w is None else w[part]

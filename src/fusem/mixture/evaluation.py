@@ -41,6 +41,7 @@ class Outcome(NamedTuple):
 
 
 Consumer = Callable[[int, Array | None, Outcome], None]
+Room = Callable[[int, int, np.dtype[Any]], NDArray[Any]]
 
 
 class Draws(NamedTuple):
@@ -58,6 +59,7 @@ def evaluate(
     workers: Workers,
     wanted: frozenset[str],
     consume: Consumer,
+    room: Room | None = None,
 ) -> None:
     """Give ``consume(first_row, w, outcome)`` every segment, in any order and from any thread.
 
@@ -65,6 +67,8 @@ def evaluate(
     ----------
     wanted : set of {"evidence", "labels", "proba"}
         What to compute; what is not wanted is empty in the outcome.
+    room : function, optional
+        ``room(first_row, n_rows, dtype)`` is memory to write responsibilities to.
     """
     operands = engine.operands(model.components)
     complete = engine.family.kernels.evaluate[engine.dtype]
@@ -84,7 +88,9 @@ def evaluate(
         outcome = Outcome(
             np.empty(n if "evidence" in wanted else 0),
             np.empty(n if "labels" in wanted or proba else 0, dtype=np.int64),
-            np.empty((n if proba else 0, engine.n_components), dtype=engine.dtype),
+            np.empty((n if proba else 0, engine.n_components), dtype=engine.dtype)
+            if room is None
+            else room(first, n, engine.dtype),
             np.empty(0, dtype=bool),
         )
         if not (holes or missing.begun):
@@ -114,6 +120,14 @@ def without_density(outcome: Outcome) -> NDArray[np.intp]:
     return np.flatnonzero(bad)
 
 
+def without_value(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows (n, d) have no value at all; a whole pass along short rows takes longer than an E-step."""
+    blank = np.zeros(len(missing), dtype=bool)
+    some = np.flatnonzero(missing[:, 0] & missing[:, -1])
+    blank[some] = missing[some].all(axis=1)
+    return blank
+
+
 class Completion:
     """The E-step of rows with missing values, and their missing values.
 
@@ -138,7 +152,7 @@ class Completion:
     def evaluate(self, X: NDArray[Any], outcome: Outcome) -> NDArray[np.bool_]:
         """Write what is wanted of some rows into an outcome; which of them have no value at all."""
         self.begun = True
-        blank: NDArray[np.bool_] = np.isnan(X).all(axis=1)
+        blank = without_value(np.isnan(X))
         nothing = np.empty(0, dtype=self.engine.dtype)
         self._run(X, (NOTHING, NOTHING), *outcome[:2], outcome.proba.reshape(-1), nothing)
         outcome.put(blank, 0.0, self.model)
@@ -151,9 +165,10 @@ class Completion:
         X: NDArray[Any],
         missing: NDArray[np.bool_],
         draws: Draws | None,
-    ) -> NDArray[Any]:
-        """A copy of a segment with conditional means, or draws, in place of missing values."""
-        values, blank = np.array(X, order="C"), missing.all(axis=1)
+        values: NDArray[Any],
+    ) -> None:
+        """Copy a segment, with conditional means, or draws, in place of missing values."""
+        values[:], blank = X, without_value(missing)
         labels = np.zeros(len(X), dtype=np.int64)
         out = NOTHING, labels, np.empty(0, dtype=self.engine.dtype), values.reshape(-1)
         self._run(X, (NOTHING, NOTHING) if draws is None else draws, *out)
@@ -162,7 +177,6 @@ class Completion:
         far = np.flatnonzero(labels < 0)
         if far.size:
             self._fill_far_rows(source, first, X, far, draws, values)
-        return values
 
     def _fill_far_rows(
         self,

@@ -73,15 +73,18 @@ class Impute(Parametrised):
         check_output(out, X)
         seed = self._seed(random_state) if sample_posterior else None
         with Table(out, rows, d) as table:
-            self._complete(rows, seed, table.put)
+            self._complete(rows, seed, table.put, table.room)
         return table.whole()
 
     def _seed(self, random_state: Any) -> int:
         rng = check_random_state(self.random_state if random_state is None else random_state)
         return int(rng.randint(np.iinfo(np.int32).max))
 
-    def _complete(self, rows: Rows, seed: int | None, put: Any) -> None:
-        """Give ``put(first_row, segment)`` every segment of the rows without missing values, in any order."""
+    def _complete(self, rows: Rows, seed: int | None, put: Any, room: Any = None) -> None:
+        """Give ``put(first_row, segment)`` every segment of the rows without missing values, in any order.
+
+        ``room(first_row, n_rows, dtype)`` is memory to write a segment to.
+        """
         model = self._model()
         K, d = model.components.means.shape
         engine = Engine(self._family, K, d, rows.dtype)
@@ -90,14 +93,17 @@ class Impute(Parametrised):
         def work(segment: tuple[int, NDArray[Any], Any]) -> None:
             first, X, _ = segment
             missing = np.isnan(X)
-            if missing.any():
-                some = None if seed is None else draws(seed, first, missing)
-                put(first, completion.complete(rows, first, X, missing, some))
-                return
-            if np.isinf(X).any():
+            n_missing = np.count_nonzero(missing)
+            if np.count_nonzero(np.isfinite(X)) + n_missing < X.size:
                 row, column = (int(index) for index in np.argwhere(np.isinf(X))[0])
                 raise bad_value(rows, X[row, column], first + row, column)
-            put(first, X)
+            if n_missing == 0:
+                put(first, X)
+                return
+            values = np.empty_like(X, order="C") if room is None else room(first, len(X), X.dtype)
+            some = None if seed is None else draws(seed, first, missing)
+            completion.complete(rows, first, X, missing, some, values)
+            put(first, values)
 
         with Workers(self.n_jobs) as workers:
             workers.run(segments(rows, None, engine.segment_rows(rows, workers)), work)

@@ -98,7 +98,16 @@ class Table:
 
     def put(self, first: int, part: NDArray[Any]) -> None:
         """The values from row `first` on."""
-        self._array[first : first + len(part)] = part
+        target = self._array[first : first + len(part)]
+        if target.__array_interface__ != part.__array_interface__:  # else it was written there
+            target[:] = part
+
+    def room(self, first: int, rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Memory for the values of some rows: where they go, if that is of this dtype and in one piece."""
+        part = np.asarray(self._array)[first : first + rows]
+        if part.flags.c_contiguous and part.flags.aligned and part.dtype == dtype:
+            return part
+        return np.empty(part.shape, dtype=dtype)
 
     def whole(self) -> NDArray[Any]:
         """All of them."""
