@@ -34,6 +34,8 @@ import numpy as np
 from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
+from fusem.kernels.helper_compiler import HelperCompiler
+
 # 'reassoc' would cancel the rounding trick in exp; 'nnan' and 'ninf' would lose -inf, which has a meaning.
 FASTMATH = {"contract", "nsz", "arcp"}
 # Without its reference counts ("_nrt") compiled code can own no array and allocate none: the caller's and the
@@ -60,9 +62,14 @@ COMPILED = ("kernels", "families")  # the folders whose edits make new machine c
 PATIENCE = 2.0  # seconds
 logger = logging.getLogger("fusem")
 
-# Nothing but compiled code calls a helper: without its wrappers for Python a sweep compiles in four fifths of
-# the time.
-helper = numba.njit(**OPTIONS, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# Nothing but compiled code calls a helper: it has no wrappers for Python and no machine code of its own.
+helper = numba.njit(
+    **OPTIONS,
+    forceinline=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+    pipeline_class=HelperCompiler,
+)
 
 
 def processor() -> tuple[str, str]:
