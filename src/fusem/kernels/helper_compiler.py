@@ -1,7 +1,7 @@
 """numba's compiler for helpers, which only exist inside other compiled code.
 
-Left to itself numba optimises every compiled function twice and makes machine code of it, for each helper with
-all those it calls: a quarter to a third of the time a kernel took to compile. Kernels run as fast as before.
+Left to itself numba optimises every compiled function twice and makes machine code of it, of each helper with
+all that it calls: a quarter to a third of the time a kernel took to compile. Kernels run as fast as before.
 """
 
 from __future__ import annotations
