@@ -8,11 +8,11 @@ once, which also makes up for the rounding of μ (`shift`).
 
 from __future__ import annotations
 
+from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import add_totals, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
-    element,
     fma,
     lanes,
     load,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from fusem.kernels.elements import element
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import add, element, filled, larger, load_as, store, where_less
+from fusem.kernels.simd import add, filled, larger, load_as, store, where_less
 from fusem.kernels.states import states_8, store_whole
 
 LANES = 8

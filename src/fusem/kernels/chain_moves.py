@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from fusem.kernels.elements import element
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import element, filled, fma, load_as, store
+from fusem.kernels.simd import filled, fma, load_as, store
 from fusem.kernels.states import states_8
 
 LANES = 8  # bound to 4 where all states fit, `nothing` with it

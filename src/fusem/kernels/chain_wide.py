@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fusem.kernels.chain_linear import watch
+from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import add, element, filled, fma, load_as, mul, scaled, store
+from fusem.kernels.simd import add, filled, fma, load_as, mul, scaled, store
 from fusem.kernels.states import states_8
 
 V = 8

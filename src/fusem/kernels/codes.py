@@ -6,12 +6,12 @@ log-density and is not counted. No code can lead out of a table.
 
 from __future__ import annotations
 
+from fusem.kernels.elements import element
 from fusem.kernels.gather import add_where_equal, looked_up
 from fusem.kernels.lane_sums import add_totals, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
-    element,
     filled,
     lanes,
     larger,

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from scipy.special import gammaln
 
+from fusem.kernels.elements import element
 from fusem.kernels.exp_log import log
 from fusem.kernels.gather import any_above, looked_up
 from fusem.kernels.linear import linear_forms, linear_sums
@@ -21,7 +22,6 @@ from fusem.kernels.simd import (
     add,
     div,
     double,
-    element,
     filled,
     fma,
     lanes,

@@ -8,11 +8,11 @@ many digits are lost as |ν|² has; `axes` has the other form.
 from __future__ import annotations
 
 from fusem.kernels.axes import weight_total
+from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import add_totals, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add_scaled,
-    element,
     fma,
     lanes,
     load,

@@ -11,13 +11,13 @@ from numba import types
 from numba.extending import intrinsic
 
 from fusem.kernels import axes
+from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import bind, helper
 from fusem.kernels.simd import (
     add,
     converted,
     double,
-    element,
     filled,
     fma,
     lanes,

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.axes import weight_total
+from fusem.kernels.elements import element, put
 from fusem.kernels.masked import where_known
 from fusem.kernels.null_space import Bases, bases
 from fusem.kernels.patterns import Patterns, missing_columns, patterns
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import element, lanes, load_wide, put, store
 from fusem.kernels.simd import filled as splat
+from fusem.kernels.simd import lanes, load_wide, store
 from fusem.kernels.tile import Workspace, aligned, place
 
 ALL = -1  # in place of the component that takes a row: each takes its share

@@ -8,6 +8,7 @@ nothing: they count as rows and have no weight.
 from __future__ import annotations
 
 from fusem.kernels.axes import weight_total
+from fusem.kernels.elements import element, put
 from fusem.kernels.missing import ALL, add_missing_weights, drawn, fill_row
 from fusem.kernels.mixture_sweep import FETCHED, HEADER
 from fusem.kernels.null_space import forget
@@ -21,7 +22,7 @@ from fusem.kernels.patterns import (
 )
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import log_evidence, most_probable, posterior
-from fusem.kernels.simd import element, lanes, put
+from fusem.kernels.simd import lanes
 from fusem.kernels.tile import PADDING, clear, close_leaf, fold, gather_rows, place
 
 

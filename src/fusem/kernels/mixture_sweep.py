@@ -9,9 +9,9 @@ A statistic is one flat float64 array: log-likelihood, weight, rows, then the fa
 from __future__ import annotations
 
 from fusem.kernels.axes import weight_total
+from fusem.kernels.elements import element, put
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import log_evidence, most_probable, posterior
-from fusem.kernels.simd import element, put
 from fusem.kernels.tile import LEAF, PADDING, clear, close_leaf, fold, load_rows, load_weights
 
 # Bytes of the longest rows that are fetched a tile ahead: with longer ones arithmetic takes so much more time

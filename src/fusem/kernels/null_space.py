@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import total
 from fusem.kernels.patterns import PATTERNS
 from fusem.kernels.policy import helper
@@ -25,7 +26,6 @@ from fusem.kernels.simd import (
     LANES,
     add,
     add_scaled,
-    element,
     filled,
     fma,
     lanes,

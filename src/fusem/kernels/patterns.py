@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusem.kernels.elements import element
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import element
 from fusem.kernels.tile import LEAF as SHORT_LEAF
 from fusem.kernels.tile import aligned
 from fusem.kernels.transpose import GROUP, missing_in_group, read

@@ -6,8 +6,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fusem.kernels.elements import element
 from fusem.kernels.policy import Kernel
-from fusem.kernels.simd import call, constant, element, filled, lanes, larger, load_wide, store
+from fusem.kernels.simd import call, constant, filled, lanes, larger, load_wide, store
 from fusem.kernels.tile import load_rows
 
 

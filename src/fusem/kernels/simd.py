@@ -12,6 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+from fusem.kernels.elements import element_at
 from fusem.kernels.policy import vector_bytes
 
 IR_TYPES = {types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
@@ -116,37 +117,6 @@ def _loader(vectors, doc):
 
 load = _loader(VECTORS, "The vector at element `index` of a flat array.")
 load_wide = _loader(WIDE, "Four vectors from element `index` of a flat array on.")
-
-
-def _read(context, builder, array_type, array, index):
-    """The element at an index ≥ 0: numba's own indexing allows for negative ones, three instructions each."""
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.load(builder.gep(data, [index]))
-
-
-@intrinsic
-def element(typing_context, array, index):
-    """array[index] for index ≥ 0."""
-
-    def codegen(context, builder, signature, arguments):
-        return _read(context, builder, array, *arguments)
-
-    return array.dtype(array, types.intp), codegen
-
-
-@intrinsic
-def put(typing_context, array, index, value):
-    """array[index] = value for index ≥ 0."""
-
-    def codegen(context, builder, signature, arguments):
-        array_type, _, kind = signature.args
-        array_value, place, number = arguments
-        data = context.make_array(array_type)(context, builder, array_value).data
-        number = context.cast(builder, number, kind, array_type.dtype)
-        builder.store(number, builder.gep(data, [place]))
-        return context.get_dummy_value()
-
-    return types.none(array, types.intp, value), codegen
 
 
 @intrinsic
@@ -267,7 +237,7 @@ def _adder(sign, doc):
     def function(typing_context, factors, index, x, c):
         def codegen(context, builder, signature, arguments):
             array, place, value, rest = arguments
-            factor = _read(context, builder, factors, array, place)
+            factor = element_at(context, builder, factors, array, place)
             factor = splat(builder, factor if sign > 0 else builder.fneg(factor), x.lanes)
             return call(builder, "fmuladd", x.ir, (factor, value, rest))
 
@@ -320,7 +290,7 @@ def residual(typing_context, x, high, low, index):
     def codegen(context, builder, signature, arguments):
         value, *parts, place = arguments
         for part in parts if x.scalar == types.float32 else parts[:1]:
-            number = _read(context, builder, high, part, place)
+            number = element_at(context, builder, high, part, place)
             value = builder.fsub(value, splat(builder, number, x.lanes))
         return value
 
@@ -334,7 +304,7 @@ def standardised(typing_context, x, high, scale, shift, index):
     def codegen(context, builder, signature, arguments):
         value, *arrays, place = arguments
         kinds = zip((high, scale, shift), arrays)
-        numbers = (_read(context, builder, *array, place) for array in kinds)
+        numbers = (element_at(context, builder, *array, place) for array in kinds)
         centre, factor, rest = (splat(builder, number, x.lanes) for number in numbers)
         value = builder.fsub(value, centre)
         if x.scalar == types.float64:
@@ -351,7 +321,7 @@ def offset(typing_context, x, high, shift, index, scale):
     def codegen(context, builder, signature, arguments):
         value, *arrays, place, factor = arguments
         kinds = zip((high, shift), arrays)
-        numbers = (_read(context, builder, *array, place) for array in kinds)
+        numbers = (element_at(context, builder, *array, place) for array in kinds)
         centre, rest = (splat(builder, number, x.lanes) for number in numbers)
         value = builder.fsub(value, centre)
         if x.scalar == types.float64:
@@ -368,7 +338,7 @@ def rest_of_scale(typing_context, scale, index):
     def codegen(context, builder, signature, arguments):
         if scale.dtype == types.float32:
             return ir.Constant(ir.FloatType(), 1.0)
-        return _read(context, builder, scale, *arguments)
+        return element_at(context, builder, scale, *arguments)
 
     return scale.dtype(scale, types.intp), codegen
 

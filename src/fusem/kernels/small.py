@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
     add_scaled,
-    element,
     fma,
     lanes,
     load,

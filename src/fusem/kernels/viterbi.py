@@ -15,9 +15,9 @@ from __future__ import annotations
 import math
 
 from fusem.kernels.chain_best import advance, enter, keep, resume, through
+from fusem.kernels.elements import element
 from fusem.kernels.forward_backward import block_factors
 from fusem.kernels.policy import Kernel, helper
-from fusem.kernels.simd import element
 
 FIRST_LOOK = 16  # rows of each of the two parts in whose middle paths may meet
 
