@@ -15,7 +15,9 @@ import pytest
 from numba.core.runtime import _nrt_python, rtsys
 
 from fusem.families.registry import FAMILIES
+from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.kernels import covariances
+from fusem.kernels.chain import lanes_kernel
 from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.simd import LANES
 from fusem.kernels.tile import LEAF, workspace
@@ -137,6 +139,27 @@ def print_m_step(families, runs):
         compiled.compile(M_STEP)
     code = {"family": "gaussian_full", "dtype": "float64"} | machine_code(compiled)
     print(json.dumps({"lanes": LANES, "sweeps": [code]}))
+
+
+def print_lanes(families, runs):
+    """`print_sweeps` of best paths through stretches side by side, in float64; they are not run."""
+    sweeps = []
+    for family in families:
+        made = ChainEngine(
+            FAMILIES[family], len(CASE[family].start(n_features=D).weights), D, float
+        )
+        model = ChainModel(np.ones(made.n_states), np.eye(made.n_states), parameters(family))
+        kernel, none = lanes_kernel(made.emission, made.width)[float], np.empty(0)
+        with made.space(logarithms=True) as space:
+            given = (
+                np.zeros(made.n_states),
+                made.operands(model.components),
+                made.chain(model, True),
+            )
+            arguments = 0, 0, 0, D, 0, *given, space, none, none, none, none.astype(np.uint8)
+            kernel.compile(tuple(map(numba.typeof, arguments)))
+        sweeps.append({"family": family, "dtype": "float64"} | machine_code(kernel))
+    print(json.dumps({"lanes": LANES, "sweeps": sweeps}))
 
 
 def sweeps_for(processor, folder, printer=print_sweeps):
@@ -359,9 +382,14 @@ def test_vectors_fill_the_registers(processor, tmp_path):
 @on_x86
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("printer", "families"), [(print_pruned, MATRIX_AND_AXES), (print_m_step, ("gaussian_full",))]
+    ("printer", "families"),
+    [
+        (print_pruned, MATRIX_AND_AXES),
+        (print_m_step, ("gaussian_full",)),
+        (print_lanes, ("gaussian_full",)),
+    ],
 )
-def test_pruned_sweeps_and_m_steps_are_vectors_too(tmp_path, printer, families):
+def test_other_kernels_are_vectors_too(tmp_path, printer, families):
     processor = AVX2._replace(families=families)
     lanes, sweeps = sweeps_for(processor, tmp_path, printer)
     assert (lanes, len(sweeps)) == (processor.lanes, len(processor.families))
