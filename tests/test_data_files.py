@@ -203,6 +203,17 @@ def test_csv_cells():
     np.testing.assert_array_equal(rows.to_array(), expected)
 
 
+@pytest.mark.parametrize("length", range(8))
+def test_a_line_may_end_within_quotes_wherever_the_file_is_cut(tmp_path, length):
+    rows, text = 40_000, "x" * length
+    path = tmp_path / "notes.csv"
+    lines = (f'{i % 7},"{text}zzzzzzzzzz\n5000,abc"\n' for i in range(rows))
+    path.write_text("a,note\n" + "".join(lines))
+    source = open_rows(path, columns=["a"])
+    found = np.concatenate(list(source.blocks()))
+    np.testing.assert_array_equal(found[:, 0], np.arange(rows) % 7)
+
+
 def test_csv_with_integers_first_and_fractions_far_down():
     rows = open_rows(write_csv("x.csv", "a,b\n" + "1,2\n" * 600_000 + "1,2.5\n"))
     assert rows.to_array()[-1].tolist() == [1.0, 2.5]

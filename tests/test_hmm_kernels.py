@@ -199,6 +199,7 @@ def test_rows_that_only_an_unreachable_state_explains(n_states, lengths, value):
 def test_lengths_that_are_none_are_refused():
     for lengths, said in (
         ([3, 3], "sum to 6, but there are 7 rows"),
+        ([2**63 - 1, 2**63 - 1, 9], f"sum to {2**64 + 7}, but"),
         ([-10, 17], r"lengths\[0\] is -10"),
         ([0, 7], r"lengths\[0\] is 0"),
         ([], "shape"),

@@ -63,6 +63,7 @@ def cut_short(monkeypatch):
     monkeypatch.setattr(path, "LEAST_ROWS", 1)
     monkeypatch.setattr(path, "LEAST_WORK", 1)
     monkeypatch.setattr(path, "MOST_OF_LANES", 1)
+    monkeypatch.setattr(path, "LEAST_OF_LANES", 1)
     monkeypatch.setattr(path, "STRETCHES", 1000)
 
 
@@ -89,6 +90,7 @@ KINDS = [
 
 def lanes_used(monkeypatch):
     """What calls for stretches side by side are given, from now on; they may be short."""
+    monkeypatch.setattr(path, "LEAST_OF_LANES", 1)
     monkeypatch.setattr(path, "LEAST_ROWS", 16)
     monkeypatch.setattr(path, "MOST_OF_LANES", 1)
     calls, climb = [], Paths._climb_lanes

@@ -571,3 +571,15 @@ def test_a_basis_of_columns_in_tiny_units():
     small = fusem.GaussianMixture(1, reg_covar=0.0, max_iter=30, tol=0.0)
     fit_quietly(plain, X), fit_quietly(small, X * 1e-150)
     assert_within(small.means_ * 1e150, plain.means_, 1e-9, "means")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_densities_are_taken_one_way(dtype):
+    """With holes before or not, with weights of 1 or without: which thread sees a hole first is chance."""
+    X = np.random.default_rng(0).normal(size=(9000, 4)).astype(dtype)
+    model = fusem.GaussianMixture(2, max_iter=2, tol=1.0).fit(X[:500])
+    empty = np.full((1, 4), np.nan, dtype=dtype)
+    for n in range(2000, 9000, 500):
+        expected = model._totals(X[:n], None).log_likelihood
+        assert model._totals(X[:n], np.ones(n)).log_likelihood == expected
+        assert model._totals(np.vstack([X[:n], empty]), None).log_likelihood == expected

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import fusem
+import fusem.data
 from fusem.cli.output import replacing
+from fusem.data.files import reads_from
 from fusem.mixture import output
 
 X = np.random.default_rng(0).normal(size=(3000, 4))
@@ -48,10 +50,84 @@ def test_memory_that_is_read_is_not_written(model):
     np.testing.assert_array_equal(model.predict_proba(X, out=buffer[:3000]), expected)
 
 
-def test_an_array_that_cannot_be_written_is_named(model):
+MAPPED = {
+    "array": lambda: np.load("rows.npy", mmap_mode="r"),
+    "part": lambda: np.load("rows.npy", mmap_mode="r")[5:],
+    "rows": lambda: fusem.rows("rows.npy"),
+    "list": lambda: [X, np.asarray(np.load("rows.npy", mmap_mode="r"))],
+    "rows of a list": lambda: fusem.rows(["rows.npy", X]),
+    "csv": lambda: fusem.rows("rows.csv"),
+    "parquet": lambda: fusem.rows("rows.parquet"),
+}
+
+
+@pytest.mark.parametrize("kind", MAPPED)
+def test_a_file_that_is_mapped_or_opened_is_not_written(model, tmp_path, monkeypatch, kind):
+    pq, pa = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", X)
+    np.savetxt("rows.csv", X, delimiter=",")
+    pq.write_table(pa.table({str(j): X[:, j] for j in range(4)}), "rows.parquet")
+    source = MAPPED[kind]()
+    read = f"rows.{kind}" if kind in ("csv", "parquet") else "rows.npy"
+    assert reads_from(source, read)
+    assert not reads_from(source, "other.npy")
+    Path("link.npy").hardlink_to(read)
+    before = Path(read).read_bytes()
+    for given in ("link.npy", *(() if read != "rows.npy" else ("map",))):
+        out = np.load("rows.npy", mmap_mode="r+") if given == "map" else given
+        with pytest.raises(ValueError, match="read from"):
+            model.predict_proba(source, out=out)
+    assert Path(read).read_bytes() == before
+
+
+def test_rows_between_those_that_are_read_may_be_written(model):
+    buffer = np.zeros((3000, 8))
+    buffer[:, ::2] = X
+    expected = model.predict_proba(X)
+    found = model.predict_proba(buffer[:, ::2], out=buffer[:, 1::2])
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_memory_of_a_source_is_not_written_before_it_is_read(model):
+    """Rows with holes are read twice; the table is filled as they are."""
+    holes = np.where(np.random.default_rng(1).random(X.shape) < 0.2, np.nan, X)
+    expected, rows = model.predict_proba(holes), holes.copy()
+    np.testing.assert_array_equal(model.predict_proba(fusem.rows(rows), out=rows), expected)
+
+
+class Growing(fusem.data.Rows):
+    """Rows that get more from pass to pass."""
+
+    n_columns, n_rows, dtype, label = 4, None, np.dtype(np.float64), "a growing table"
+
+    def __init__(self, n_rows=None):
+        self.n_rows, self.passes = n_rows, 0
+
+    def blocks(self):
+        self.passes += 1
+        for _ in range(self.passes if self.n_rows is None else 2):
+            yield X[:1000]
+
+
+@pytest.mark.parametrize("announced", [None, 1500])
+@pytest.mark.parametrize("method", ["predict_proba", "impute"])
+def test_more_rows_than_there_is_room_for_are_an_error(model, method, announced):
+    memory = np.zeros((9000, 4))
+    n = 1000 if announced is None else announced
+    with pytest.raises(ValueError, match=r"a growing table (gave|announced)"):
+        getattr(model, method)(Growing(announced), out=memory[:n])
+    assert not memory[n:].any()
+
+
+@pytest.mark.parametrize("kind", ["read-only", "one place"])
+def test_an_array_that_cannot_be_written_is_named(model, kind):
     out = np.empty((3000, 4))
-    out.flags.writeable = False
-    with pytest.raises(ValueError, match="writeable"):
+    if kind == "read-only":
+        out.flags.writeable = False
+    else:
+        out = np.lib.stride_tricks.as_strided(out, strides=(0, 8))
+    with pytest.raises(ValueError, match=r"read-only|share their memory"):
         model.predict_proba(X, out=out)
 
 

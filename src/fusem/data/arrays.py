@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +17,15 @@ AnyArray = npt.NDArray[Any]
 # A file is looked at before each piece of this many rows. A power of two, so that no segment
 # straddles two pieces and has to be copied.
 WATCHED_ROWS = 2**20
+
+
+def mapped_file(array: Any) -> Path | None:
+    """Return the file that an array, or what it is a view of, is mapped from."""
+    while array is not None:
+        if isinstance(array, np.memmap) and array.filename is not None:
+            return Path(array.filename)
+        array = getattr(array, "base", None)
+    return None
 
 
 class ArrayRows(Rows):
@@ -65,6 +75,12 @@ class ArrayRows(Rows):
         self.names = names
         self.label = label
         self.in_place = self._as_it_is and watch is None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file that the array is a map of, if it is one."""
+        mapped = mapped_file(self._data)
+        return () if mapped is None else (mapped,)
 
     @property
     def _as_it_is(self) -> bool:

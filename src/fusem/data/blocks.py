@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +86,11 @@ class Rows(ABC):
             The next m >= 0 rows, of dtype ``self.dtype``, with any strides: a source does not
             copy what is usable as it is. A block must not be written to after it was yielded.
         """
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files that the rows are read from in every pass: nothing is written over them."""
+        return ()
 
     def whole(self) -> Whole | None:
         """All columns of the file that these are columns of, also those that hold no numbers.
@@ -234,6 +240,10 @@ def _checked(rows: Rows, blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
             )
         total += block.shape[0]
         number += 1  # noqa: SIM113
+        if rows.n_rows is not None and total > rows.n_rows:  # where they go there may be no room
+            raise ValueError(
+                f"{rows.label} announced {rows.n_rows} rows, but gave {total} or more."
+            )
         yield block
         del block
     if rows.n_rows is not None and total != rows.n_rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from fusem.data.blocks import FLOAT64, FloatArray, FloatType, Rows, Whole, common_float
@@ -50,6 +51,11 @@ class ListRows(Rows):
         self.n_columns = opened[0].n_columns
         self.names = opened[0].names
         self.label = label
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those of all chunks."""
+        return tuple(path for rows in self._opened for path in rows.files)
 
     def blocks(self) -> Iterator[FloatArray]:
         """Yield the blocks of each chunk in turn.

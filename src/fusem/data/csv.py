@@ -89,6 +89,11 @@ class CsvRows(Rows):
         self.dtype = FLOAT64 if dtype is None else dtype
         self.names = string_names(self._columns) if self._has_names else None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self._path,)
+
     def blocks(self) -> Iterator[FloatArray]:
         """Parse the file from its beginning.
 
@@ -174,7 +179,8 @@ class CsvRows(Rows):
         return csv.open_csv(
             str(self._path),
             read_options=csv.ReadOptions(autogenerate_column_names=not self._has_names),
-            parse_options=csv.ParseOptions(delimiter=self._delimiter),
+            # a line may end within quotes, wherever the parser cuts the file
+            parse_options=csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
             convert_options=csv.ConvertOptions(null_values=self._nulls, **conversion),
         )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fusem.data.arrays import mapped_file
 from fusem.data.blocks import FloatType, Rows
 from fusem.data.chunks import ListRows
 from fusem.data.csv import CsvRows
@@ -234,25 +237,37 @@ def _no_such_file(path: Path, text: str) -> str:
 
 
 def reads_from(X: Any, path: str | os.PathLike[str]) -> bool:
-    """Whether the file `path` is one of those that the source `X` would be read from.
+    """Whether the file `path` is one of those that the source `X` is, or would be, read from.
 
     Parameters
     ----------
     X : object
-        A source as in `open_rows`; other things than paths and lists of paths are read from none.
+        A source as in `open_rows`. Paths, memory maps, opened rows and lists of these are read from files.
     path : str or path-like
         A file that somebody is about to write.
 
     Returns
     -------
     same : bool
-        Links are followed.
+        Links are followed; two names of one file are one.
     """
     if isinstance(X, list | tuple):
-        return any(reads_from(item, path) for item in X if isinstance(item, str | os.PathLike))
-    if not isinstance(X, str | os.PathLike):
-        return False
+        return any(reads_from(item, path) for item in X if not isinstance(item, int | float))
+    if isinstance(X, str | os.PathLike):
+        try:
+            sources: Iterable[Path] = _resolve(X, "X")
+        except (FileNotFoundError, ValueError):  # nothing is read there, as opening it will say
+            return False
+    elif isinstance(X, Rows):
+        sources = X.files
+    else:
+        mapped = mapped_file(X) if isinstance(X, np.ndarray) else None
+        sources = () if mapped is None else (mapped,)
+    return any(_same(Path(path), source) for source in sources)
+
+
+def _same(path: Path, other: Path) -> bool:
     try:
-        return Path(path).resolve() in [source.resolve() for source in _resolve(X, "X")]
-    except (FileNotFoundError, ValueError):  # nothing is read from there, as opening it will say
-        return False
+        return path.samefile(other)
+    except OSError:  # one of them is not there (yet)
+        return path.resolve() == other.resolve()

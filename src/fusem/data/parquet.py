@@ -79,6 +79,11 @@ class ParquetRows(Rows):
         self.dtype = dtype or (FLOAT64 if FLOAT64 in dtypes else FLOAT32)
         self.names = string_names(self._columns)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files."""
+        return tuple(file.path for file in self._files)
+
     def blocks(self) -> Iterator[FloatArray]:
         """Read the files anew.
 

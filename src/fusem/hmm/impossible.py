@@ -49,6 +49,6 @@ def zero_impossible(
     warn(
         ImpossibleSequenceWarning,
         f"{subject} impossible under the model: a start, transition or value of probability 0, or values so "
-        f"far from every state that their density underflows. There {what} are 0, which says nothing. Allow "
+        f"far from every state that their density underflows. Their {what} are 0, which says nothing. Allow "
         "what happens there (startprob_, transmat_, known states), or drop the sequence.",
     )

@@ -102,9 +102,11 @@ def check_lengths(lengths: Any, n_rows: int) -> Ints:
             f"lengths[{wrong[0]}] is {given[wrong[0]]}: every sequence must have at least one row. "
             "Drop empty sequences."
         )
-    if given.sum() != n_rows:
+    # one that is longer than all rows may make the sum overflow
+    total = sum(given.tolist()) if given.max() > n_rows else int(given.sum())
+    if total != n_rows:
         raise ValueError(
-            f"lengths sum to {given.sum()}, but there are {n_rows} rows (n_samples={n_rows}): give the "
+            f"lengths sum to {total}, but there are {n_rows} rows (n_samples={n_rows}): give the "
             "rows of every sequence."
         )
     return given

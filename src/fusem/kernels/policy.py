@@ -252,6 +252,6 @@ def _say_compiling() -> None:
     directory = cache_directory()
     logger.warning(
         "fusem compiles its kernels for this processor, which takes some seconds, once for each kind of "
-        "model and dtype%s.",
+        "model, method and dtype%s.",
         f": they are kept in {directory}" if _kept_in(directory) else " in every process",
     )

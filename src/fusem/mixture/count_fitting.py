@@ -114,7 +114,7 @@ class Values:
         M = int(self.limits[column])
         return ValueError(
             f"Input {label} has the code {value:g} at {place}, which has {M} categories (codes 0 to "
-            f"{M - 1}). Give n_categories (of an HMM n_features) that are large enough, or correct the row."
+            f"{M - 1}). Give larger n_categories (a CategoricalHMM has n_features), or correct the row."
         )
 
     def largest_codes(self, workers: Workers) -> NDArray[np.int64]:
@@ -135,7 +135,7 @@ class Values:
 
 
 REMEDY = {
-    "count": "Round or clip the column, or fit it with GaussianMixture.",
+    "count": "Round or clip the column, or fit it with a Gaussian model.",
     "code": "Number the categories of the column: np.unique(column, return_inverse=True).",
 }
 

@@ -47,22 +47,14 @@ class Criteria(Parametrised):
         def consume(first: int, w: Array | None, o: Outcome) -> None:
             n = len(o.evidence)
             counts.append((n, int(np.count_nonzero(o.blank))))
-            if w is None and not (o.blank.size or entropy):
-                whole = n - n % LEAF
-                leaves = o.evidence[:whole].reshape(-1, LEAF).sum(axis=1).tolist()
-                likelihoods.extend([*leaves, float(o.evidence[whole:].sum())])
-                weights.append(float(n))
-                return
-            for leaf in range(0, n, LEAF):
-                part = slice(leaf, leaf + LEAF)
-                v = np.ones(len(o.evidence[part])) if w is None else w[part]
-                if o.blank.size:
-                    v = np.where(o.blank[part], 0.0, v)
-                likelihoods.append(float(_weighted(o.evidence[part], v)))
-                weights.append(float(v.sum()))
-                if entropy:
-                    largest = o.proba[part].max(axis=1).astype(np.float64)
-                    certainties.append(float(_weighted(np.log(largest), v)))
+            v = np.ones(n) if w is None else w
+            if o.blank.size:
+                v = np.where(o.blank, 0.0, v)
+            likelihoods.extend(_by_leaf(_weighted(o.evidence, v)))
+            weights.extend(_by_leaf(v))
+            if entropy:
+                largest = o.proba.max(axis=1).astype(np.float64)
+                certainties.extend(_by_leaf(_weighted(np.log(largest), v)))
 
         self._evaluate(X, sample_weight, "evidence proba" if entropy else "evidence", consume)
         if not weights:
@@ -162,8 +154,15 @@ class Criteria(Parametrised):
 
 
 def _weighted(values: Array, weights: Array) -> Array:
-    """Σ w · v in which a weight of 0 hides even an infinite value."""
-    return np.asarray(np.where(weights > 0.0, values, 0.0) @ weights)
+    """Products in which a weight of 0 hides even an infinite value."""
+    return np.asarray(np.where(weights > 0.0, values, 0.0) * weights)
+
+
+def _by_leaf(values: Array) -> list[float]:
+    """Sums of every LEAF values, and of those that are left."""
+    whole = len(values) - len(values) % LEAF
+    sums: list[float] = values[:whole].reshape(-1, LEAF).sum(axis=1).tolist()
+    return sums if whole == len(values) else [*sums, float(values[whole:].sum())]
 
 
 def _sum(values: list[float]) -> float:

@@ -85,12 +85,13 @@ def evaluate(
             check_weights(w, first)
         holes = engine.check is not None and engine.check(first, X)
         n = len(X)
+        shares = None if room is None else room(first, n, engine.dtype)
+        if shares is None or np.may_share_memory(shares, X):  # rows may be read again
+            shares = np.empty((n if proba else 0, engine.n_components), dtype=engine.dtype)
         outcome = Outcome(
             np.empty(n if "evidence" in wanted else 0),
             np.empty(n if "labels" in wanted or proba else 0, dtype=np.int64),
-            np.empty((n if proba else 0, engine.n_components), dtype=engine.dtype)
-            if room is None
-            else room(first, n, engine.dtype),
+            shares,
             np.empty(0, dtype=bool),
         )
         if not (holes or missing.begun):

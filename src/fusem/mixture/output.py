@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.data import Rows
+from fusem.data.arrays import mapped_file
 from fusem.data.files import reads_from
 from fusem.persist import naming
 
@@ -47,15 +48,30 @@ def check_output(out: Any, X: Any) -> None:
     ValueError
         If `out` is a file of the source, or overlaps it in memory.
     """
-    if isinstance(out, (str, os.PathLike)):
-        if reads_from(X, out):
-            raise ValueError(
-                f"out={os.fspath(out)!r} is a file that X is read from: write to another."
-            )
-    elif isinstance(out, np.ndarray) and isinstance(X, np.ndarray) and np.may_share_memory(out, X):
+    mapped = mapped_file(out)
+    path = out if isinstance(out, (str, os.PathLike)) else mapped
+    if path is not None and reads_from(X, path):
+        given = "maps" if path is mapped else "is"
+        raise ValueError(
+            f"out {given} {os.fspath(path)!r}, a file that X is read from: write to another."
+        )
+    if isinstance(out, np.ndarray) and any(_overlaps(out, array) for array in _arrays(X)):
         raise ValueError(
             "out overlaps X in memory, so rows would be overwritten before they are read."
         )
+
+
+def _arrays(X: Any) -> list[NDArray[Any]]:
+    """The arrays that rows are read from where they are."""
+    parts = X if isinstance(X, list | tuple) else [X]
+    return [part for part in parts if isinstance(part, np.ndarray)]
+
+
+def _overlaps(out: NDArray[Any], array: NDArray[Any]) -> bool:
+    try:
+        return bool(np.shares_memory(out, array, max_work=10**5))  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
 
 
 class Table:
@@ -68,7 +84,7 @@ class Table:
         n = rows.n_rows
         if n is None:
             n = sum(len(block) for block in rows.blocks())
-        shape = (n, columns)
+        shape, self._label = (n, columns), rows.label
         self._path: Path | None = None
         self._temporary: Path | None = None
         if out is None:
@@ -84,30 +100,32 @@ class Table:
             with naming(self._path, self._temporary):
                 self._array = _file(self._temporary, rows.dtype, shape)
         else:
-            usable = isinstance(out, np.ndarray) and out.dtype.kind == "f" and out.flags.writeable
-            if not usable or out.shape != shape:
-                got = (
-                    f"{out.dtype} {out.shape}"
-                    if isinstance(out, np.ndarray)
-                    else type(out).__name__
-                )
+            if problem := _problem_of(out, shape):
                 raise ValueError(
-                    f"out must be a writeable floating-point array of shape {shape}, got {got}."
+                    f"out must be a writeable floating-point array of shape {shape}, got {problem}."
                 )
             self._array = out
 
     def put(self, first: int, part: NDArray[Any]) -> None:
         """The values from row `first` on."""
-        target = self._array[first : first + len(part)]
+        target = self._place(first, len(part))
         if target.__array_interface__ != part.__array_interface__:  # else it was written there
             target[:] = part
 
     def room(self, first: int, rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Memory for the values of some rows: where they go, if that is of this dtype and in one piece."""
-        part = np.asarray(self._array)[first : first + rows]
-        if part.flags.c_contiguous and part.flags.aligned and part.dtype == dtype:
+        place = self._place(first, rows)
+        part = np.asarray(place)
+        plain = part.flags.c_contiguous and part.flags.aligned and part.dtype == dtype
+        if plain and not isinstance(place, np.ma.MaskedArray):
             return part
         return np.empty(part.shape, dtype=dtype)
+
+    def _place(self, first: int, rows: int) -> NDArray[Any]:
+        n = len(self._array)
+        if first + rows > n:
+            raise ValueError(f"{self._label} gave {n} rows before, now {first + rows} or more.")
+        return self._array[first : first + rows]
 
     def whole(self) -> NDArray[Any]:
         """All of them."""
@@ -133,6 +151,19 @@ class Table:
         self._array = np.empty(0)
         self._temporary.replace(self._path)
         self._array = np.load(self._path, mmap_mode="r")
+
+
+def _problem_of(out: Any, shape: tuple[int, int]) -> str:
+    """What keeps an object from taking values; nothing where it can."""
+    if not isinstance(out, np.ndarray):
+        return type(out).__name__
+    if out.dtype.kind != "f" or out.shape != shape:
+        return f"{out.dtype} {out.shape}"
+    if not out.flags.writeable:
+        return "one that is read-only"
+    if any(n > 1 and stride == 0 for n, stride in zip(out.shape, out.strides, strict=True)):
+        return "one whose elements share their memory"
+    return ""
 
 
 def _file(path: Path, dtype: Any, shape: tuple[int, int]) -> NDArray[Any]:
