@@ -124,7 +124,7 @@ print(*(w.filename for w in caught if "FUSEM_CACHE_DIR" in str(w.message)))
 print(float(model.means_[0, 0]))
 """
     said, where, mean = run(code, FUSEM_CACHE_DIR=str(blocked)).splitlines()
-    assert said.endswith("once for each kind of model and dtype in every process.")
+    assert said.endswith("once for each kind of model, method and dtype in every process.")
     assert where == "<string>", "one warning, about the user's line"
     assert float(mean) == 19.5
 
@@ -140,7 +140,7 @@ def test_a_long_compilation_is_said_once(monkeypatch, caplog):
     policy._announced(compile_slowly)(None)
     policy._announced(compile_slowly)(None)
     (record,) = caplog.records
-    assert "once for each kind of model and dtype: they are kept in" in record.message
+    assert "once for each kind of model, method and dtype: they are kept in" in record.message
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

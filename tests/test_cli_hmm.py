@@ -270,7 +270,7 @@ def test_a_sequence_that_comes_back_is_named(tmp_path, name):
         ("hmm fit {table.npy} -k 2 --columns 0 --sequence name", 1, "--sequence a number"),
         ("hmm fit {table.npy} -k 2 --sequence 2", 1, "no column '2'. It has columns 0 to 1"),
         ("hmm fit {counts.npy} -k 2 --sequence 0", 2, "no column of numbers beside 0"),
-        ("hmm fit {table.npy} -k 2 --lengths 40,x", 2, "neither numbers"),
+        ("hmm fit {table.npy} -k 2 --lengths 40,x", 2, "neither numbers from 1 on"),
         ("hmm fit {table.npy} -k 2 --lengths 40,,60", 2, "holds nothing, not whole numbers"),
         ("hmm fit {table.npy} -k 2 --lengths 40,1", 1, "lengths sum to 41"),
         ("hmm fit {table.npy} -k 2 --lengths {table.csv}", 2, "holds name, not whole numbers"),

@@ -22,7 +22,7 @@ def model():
 def test_a_path_is_returned_with_a_warning_and_no_likelihood():
     expected = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
     for algorithm in ("viterbi", "map"):
-        with pytest.warns(ImpossibleSequenceWarning, match=f"{NAMED}.* There states are 0"):
+        with pytest.warns(ImpossibleSequenceWarning, match=f"{NAMED}.* Their states are 0"):
             value, states = model().decode(X, LENGTHS, algorithm)
         assert value == -np.inf
         assert states.tolist() == expected
@@ -31,7 +31,7 @@ def test_a_path_is_returned_with_a_warning_and_no_likelihood():
 
 
 def test_probabilities_are_zeros_with_a_warning():
-    with pytest.warns(ImpossibleSequenceWarning, match=f"{NAMED}.* There probabilities are 0"):
+    with pytest.warns(ImpossibleSequenceWarning, match=f"{NAMED}.* Their probabilities are 0"):
         proba = model().predict_proba(X, LENGTHS)
     possible = np.array([1, 1, 1, 0, 0, 0, 1, 1, 0, 0])
     np.testing.assert_array_equal(proba.sum(axis=1), possible)

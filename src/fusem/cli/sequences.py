@@ -210,7 +210,7 @@ def _read_lengths(given: str) -> Any:
         path = Path(given).expanduser()
         if not path.is_file():
             raise click.UsageError(
-                f"--lengths {given}: neither positive whole numbers separated by commas nor a file of them."
+                f"--lengths {given}: neither numbers from 1 on, separated by commas, nor a file of them."
             )
         text = path.read_text(encoding="utf-8")
     words = [word for part in text.split(",") for word in part.split() or ["nothing"]]
