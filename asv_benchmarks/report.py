@@ -15,7 +15,15 @@ from statistics import geometric_mean, median
 from threadpoolctl import threadpool_info
 
 from asv_benchmarks.cases import DTYPES
-from asv_benchmarks.results import ChainTimes, Holes, Imputers, Iteration, Rivals, Throughput
+from asv_benchmarks.results import (
+    ChainTimes,
+    Holes,
+    Imputers,
+    Iteration,
+    Rivals,
+    Throughput,
+    middle,
+)
 
 PATH = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("fusem", "numba", "numpy", "scipy", "scikit-learn")
@@ -146,9 +154,9 @@ def rivals_row(measured: Rivals) -> str:
 
 def spread(ratios: Sequence[float]) -> str:
     """Write the median of some ratios, the smallest and the largest."""
-    if isnan(median(ratios)):
+    if isnan(middle(ratios)):
         return "–"
-    return f"{number(median(ratios))} × ({number(min(ratios))}–{number(max(ratios))})"
+    return f"{number(middle(ratios))} × ({number(min(ratios))}–{number(max(ratios))})"
 
 
 def rivals_table(measured: Sequence[Rivals]) -> str:
@@ -157,7 +165,7 @@ def rivals_table(measured: Sequence[Rivals]) -> str:
         return "Not measured: no Python with daal4py was given (`--onedal`)."
     means = []
     for dtype in DTYPES:
-        ratios = [median(one.ratios(("oneDAL", dtype), ("fusem", dtype))) for one in measured]
+        ratios = [middle(one.ratios(("oneDAL", dtype), ("fusem", dtype))) for one in measured]
         known = [ratio for ratio in ratios if ratio > 0.0]  # neither NaN nor noise
         means.append(f"{number(geometric_mean(known))} × in {dtype}" if known else f"– in {dtype}")
     table = RIVALS_HEAD + "\n".join(map(rivals_row, measured))

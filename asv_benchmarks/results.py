@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isnan, nan
 from statistics import median
 from typing import NamedTuple
 
@@ -41,6 +43,11 @@ class Iteration(NamedTuple):
         return [theirs / ours for ours, theirs in zip(self.fusem, self.scikit_learn, strict=True)]
 
 
+def middle(values: Sequence[float]) -> float:
+    """Return the median, NaN where any value is: what did not always work is not measured."""
+    return nan if any(map(isnan, values)) else median(values)
+
+
 class Rivals(NamedTuple):
     """One EM iteration inside a fit, fusem's and oneDAL's, in both dtypes.
 
@@ -57,8 +64,9 @@ class Rivals(NamedTuple):
     seconds: dict[tuple[str, str], list[float]]
 
     def nanoseconds(self, library: str, dtype: str) -> float:
-        """Return the median, per row and component."""
-        return median(self.seconds[library, dtype]) / self.case.rows / self.case.components * 1e9
+        """Return the median, per row and component; NaN where a round failed."""
+        seconds = self.seconds[library, dtype]
+        return middle(seconds) / self.case.rows / self.case.components * 1e9
 
     def ratios(self, slower: tuple[str, str], faster: tuple[str, str]) -> list[float]:
         """Return one time over another, round by round."""

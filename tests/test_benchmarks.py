@@ -216,7 +216,9 @@ def test_the_report_compares_with_onedal_round_by_round():
         "| full-1000000x8-k8 | 10.0 | 4.00 | 2.00 × (2.00–4.00) | – | 1.25 | – | 2.00 × (2.00–4.00) |"
     )
     slow = Rivals(case, {**taken, ("oneDAL", "float64"): taken["fusem", "float64"]})
-    table = report.rivals_table([Rivals(case, taken), slow])
+    once = Rivals(case, {**taken, ("oneDAL", "float64"): [float("nan"), 9.0, float("nan")]})
+    assert report.rivals_row(once).startswith("| full-1000000x8-k8 | – | 4.00 | – | –")
+    table = report.rivals_table([Rivals(case, taken), slow, once])
     assert "Geometric means of the ratios: 1.41 × in float64 and – in float32." in table
 
 
