@@ -164,13 +164,13 @@ def path_kernel(emission: Emission, arithmetic: str) -> Kernel:
 def lanes_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best path of few states, stretches side by side."""
     best_to = bind(viterbi_lanes.best_to.py_func, STATES=width)
-    load = bind(viterbi_lanes.load_steps.py_func, log_density=emission.log_density)
+    place_of = bind(viterbi_lanes.place_of.py_func, log_density=emission.log_density)
     parts = {
         name: bind(getattr(viterbi_lanes, name).py_func, STATES=width, best_to=best_to)
         for name in ("through", "stay", "joined", "common_states")
     }
-    meet = bind(viterbi_lanes.meet.py_func, STATES=width, load_steps=load, **parts)
-    own, more = f"{emission.name}_best_lanes_{width}", {"load_steps": load, "meet": meet}
+    meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
+    own, more = f"{emission.name}_best_lanes_{width}", {"place_of": place_of, "meet": meet}
     return Kernel(viterbi_lanes.climb, own, STATES=width, best_to=best_to, **more)
 
 

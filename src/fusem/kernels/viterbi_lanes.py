@@ -27,23 +27,30 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 
 
 @helper
-def load_steps(
-    address,  # IN  of a step's row of the first lane
+def place_of(
+    address,  # IN  of the first lane's first row
     row_stride,
     column_stride,
     d,
     length,  # IN  rows of a lane
-    left,  # IN  steps from there on
+    t,
     log_weights,
     operands,
     m,
 ):
-    """Log-densities of a tile: its groups are steps, their rows those of the lanes."""
+    """Place of step t in its tile, whose groups are steps and their rows those of the lanes.
+
+    Where the tile begins with it, the log-densities are found.
+    """
     x, tile, apart = m.tile.x, m.tile.w.size, length * row_stride
-    for r in range(0, tile, LANES):
-        step = r // LANES if r // LANES < left else 0
-        load_group(address + step * row_stride, apart, column_stride, x, x, r, d)
-    log_density(x, operands, log_weights, m.tile.logp, m.tile.scratch, d, tile, tile + PADDING)
+    place = t % (tile // LANES)
+    if place == 0:
+        for r in range(0, tile, LANES):
+            step = t + r // LANES if t + r // LANES < length else t
+            load_group(address + step * row_stride, apart, column_stride, x, x, r, d)
+        logp, scratch = m.tile.logp, m.tile.scratch
+        log_density(x, operands, log_weights, logp, scratch, d, tile, tile + PADDING)
+    return place
 
 
 @helper
@@ -134,12 +141,9 @@ def meet(
         end = begin + half
         stay(m, moves, n_states)
         while t < end:
-            place = t % per_tile
-            if place == 0:
-                load_steps(
-                    address + t * row_stride, row_stride, column_stride, d, length, length - t,
-                    log_weights, operands, m,
-                )  # fmt: skip
+            place = place_of(
+                address, row_stride, column_stride, d, length, t, log_weights, operands, m
+            )
             steps = min(per_tile - place, end - t)
             through(m, chain, place, steps, moves, n_states, stride)
             t += steps
@@ -177,7 +181,7 @@ def climb(
 ):
     """The best way to every state at every row; returns the steps before the meeting, −1 without one."""
     n_states, tile = log_weights.size, m.tile.w.size
-    stride, per_tile = tile + PADDING, tile // LANES
+    stride = tile + PADDING
     met, now, then = 0, 0, MOST_STATES * LANES
     if before.size > 0:
         for lane in range(LANES):
@@ -191,12 +195,7 @@ def climb(
         if met < 0:
             return -1
     for t in range(met, length):
-        place = t % per_tile
-        if place == 0:
-            load_steps(
-                address + t * row_stride, row_stride, column_stride, d, length, length - t,
-                log_weights, operands, m,
-            )  # fmt: skip
+        place = place_of(address, row_stride, column_stride, d, length, t, log_weights, operands, m)
         for j in range(STATES):
             best, origin = best_to(m.alpha, now, chain, j)
             store_whole(origins, (t * STATES + j) * LANES, origin)
