@@ -30,6 +30,7 @@ from tests.traced import traced_peak
 
 CASE = {case.family: case for case in CASES}
 MATRIX_AND_AXES = ("gaussian_full", "gaussian_diag")  # the others are made of the same parts
+NEAR = " near"  # of the name of a family: about a centre that all components share
 D, ROWS = 6, 2 * LEAF + 500
 ARM = platform.machine() in ("aarch64", "arm64")
 SUFFIX = {"float64": "d", "float32": "s"}  # of x86-64 instructions on packed numbers
@@ -68,9 +69,12 @@ AVX512 = Processor(
     8,
     "zmm",
     (),
-    MATRIX_AND_AXES,
+    ("gaussian_full", "gaussian_diag" + NEAR),
 )
-AVX2 = Processor("haswell", "+avx2,+fma,+bmi,+bmi2", 4, "ymm", ("zmm",), tuple(CASE))
+OTHERS = ("gaussian_tied", "gaussian_spherical" + NEAR)
+AVX2 = Processor(
+    "haswell", "+avx2,+fma,+bmi,+bmi2", 4, "ymm", ("zmm",), (*MATRIX_AND_AXES, *OTHERS)
+)
 PLAIN = Processor("x86-64", "", 2, "xmm", ("ymm", "zmm"), MATRIX_AND_AXES)
 
 
@@ -79,14 +83,20 @@ def parameters(family):
     return FAMILIES[family].from_covariances(start.means, start.covariances)
 
 
+def sweep_of(family):
+    kernels = FAMILIES[family.removesuffix(NEAR)].kernels
+    return kernels.sweep_near if family.endswith(NEAR) else kernels.sweep
+
+
 def sweep_arguments(family, X):
     """What the family's sweep takes over rows X at the start of its case; the last is the statistic."""
+    near, family = family.endswith(NEAR), family.removesuffix(NEAR)
     module, weights = FAMILIES[family], CASE[family].start(n_features=D).weights
     size = HEADER + module.statistic_size(len(weights), D)
     levels = (len(X) // LEAF).bit_length() + 1
     columns = module.tile_columns(len(weights), D)
     space = workspace(D, len(weights), columns, size, levels, X.dtype, X.dtype)
-    operands = module.operands(parameters(family), X.dtype)
+    operands = (module.near_operands if near else module.operands)(parameters(family), X.dtype)
     place = X.ctypes.data, *X.strides, len(X), D
     return *place, np.empty(0), np.log(weights), operands, operands, space, np.empty(size)
 
@@ -103,8 +113,8 @@ def print_sweeps(families, runs):
     sweeps = []
     for family in families:
         for dtype in DTYPES:
-            X = CASE[family].data(ROWS, n_features=D, dtype=dtype)
-            kernel, arguments = FAMILIES[family].kernels.sweep[dtype], sweep_arguments(family, X)
+            X = CASE[family.removesuffix(NEAR)].data(ROWS, n_features=D, dtype=dtype)
+            kernel, arguments = sweep_of(family)[dtype], sweep_arguments(family, X)
             kernel.compile(tuple(map(numba.typeof, arguments)))
             if runs:
                 kernel(*arguments)
@@ -313,6 +323,7 @@ def test_a_call_that_a_kernel_may_not_make_is_seen(name):
 
 def check_step(family, dtype, statistic):
     """The statistic makes the EM step that the reference makes."""
+    family = family.removesuffix(NEAR)
     X, start = CASE[family].data(ROWS, n_features=D, dtype=dtype), CASE[family].start(n_features=D)
     expected = CASE[family].twin.em_step(X, None, *start, 0.0)
     sums = np.array(statistic[HEADER:])
@@ -437,11 +448,11 @@ def check_allocations(calls):
 
 
 @pytest.mark.usefixtures("counted")
-@pytest.mark.parametrize("family", MATRIX_AND_AXES)
+@pytest.mark.parametrize("family", [*MATRIX_AND_AXES, "gaussian_diag" + NEAR])
 def test_a_leaf_more_allocates_nothing(family):
-    kernel, calls = FAMILIES[family].kernels.sweep[float], []
+    kernel, calls = sweep_of(family)[float], []
     for leaves in (1, 50):
-        X = CASE[family].data(leaves * LEAF, n_features=D)
+        X = CASE[family.removesuffix(NEAR)].data(leaves * LEAF, n_features=D)
         arguments = sweep_arguments(family, X)
         kernel(*arguments)  # compiles
         calls.append(allocated(kernel, *arguments))
@@ -458,8 +469,7 @@ def test_a_leaf_more_with_holes_allocates_nothing(family):
         X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
         model = mixture(family)
         made = Engine(FAMILIES[family], *model.components.means.shape, float)
-        operands = made.family.operands(model.components, float)
-        kernel, given, space_of, _ = made._missing_way(model.log_weights, operands)
+        kernel, given, space_of, _ = made._missing_way(model)
         with space_of(made.dtype) as space:
             place = X.ctypes.data, *X.strides, len(X), D, np.empty(0)
             arguments = *place, *given, space, np.empty(made.size)

@@ -37,7 +37,7 @@ from fusem.families.gaussian import (
     whitening_of_precision,
 )
 from fusem.kernels.axes import distances, first_moments, weight_totals
-from fusem.kernels.linear import linear_forms, linear_sums
+from fusem.kernels.linear import forms_of_strip, linear_sums
 from fusem.kernels.missing import unrounded
 from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.mixture import mixture_kernels
@@ -142,22 +142,21 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
                     scratch, 0, constant, logp, k * stride, r, d,
                 )  # fmt: skip
         return
-    halves = d * tile
     for r in range(0, tile, 4 * lanes(x)):
         whiten(
             x, operands.high, operands.low, 0, operands.matrix, 0,
-            scratch, 0, 0.0, scratch, halves, r, d,
+            scratch, 0, 0.0, scratch, d * tile, r, d,
         )  # fmt: skip
-    if operands.near:
-        linear_forms(
-            scratch, scratch, halves, operands.centres, log_weights, operands.added,
-            logp, d, tile, stride,
+        if operands.near:
+            forms_of_strip(
+                scratch, scratch, d * tile, operands.centres, None, log_weights, operands.added,
+                None, logp, r, d, stride,
+            )  # fmt: skip
+    if not operands.near:
+        distances(
+            scratch, operands.centres, operands.centres_shift, operands.unit, log_weights,
+            operands.constant, None, logp, d, tile, stride,
         )  # fmt: skip
-        return
-    distances(
-        scratch, operands.centres, operands.centres_shift, operands.unit, log_weights,
-        operands.constant, None, logp, d, tile, stride,
-    )  # fmt: skip
 
 
 @helper
@@ -181,8 +180,9 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
         return
     if operands.near:
         linear_sums(
-            scratch, resp, operands.exact, stats, start, first, d, n_components, tile, stride
-        )
+            scratch, resp, None, operands.exact, stats, start, first,
+            d, n_components, tile, stride,
+        )  # fmt: skip
     else:
         weight_totals(resp, stats, start, n_components, tile, stride)
         first_moments(

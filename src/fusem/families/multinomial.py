@@ -104,7 +104,7 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 @helper
 def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     sums = start + n_components
-    linear_sums(x, resp, operands.origin, stats, start, sums, d, n_components, tile, stride)
+    linear_sums(x, resp, None, operands.origin, stats, start, sums, d, n_components, tile, stride)
 
 
 @helper
@@ -124,7 +124,9 @@ def accumulate_missing(
     x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride
 ):
     sums = start + n_components
-    known_linear_sums(x, resp, operands.origin, stats, start, sums, d, n_components, tile, stride)
+    known_linear_sums(
+        x, resp, None, operands.origin, stats, start, sums, d, n_components, tile, stride
+    )
 
 
 kernels = mixture_kernels(

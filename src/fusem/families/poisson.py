@@ -114,7 +114,7 @@ def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
 def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride):
     sums = start + n_components
     linear_sums(
-        x, resp, operands.origin, stats, start, sums, d, n_components, tile, stride
+        x, resp, None, operands.origin, stats, start, sums, d, n_components, tile, stride
     )  # fmt: skip
     seen = sums + n_components * d
     for k in range(n_components):
@@ -141,7 +141,9 @@ def accumulate_missing(
     x, w, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride
 ):
     sums = start + n_components
-    known_linear_sums(x, resp, operands.origin, stats, start, sums, d, n_components, tile, stride)
+    known_linear_sums(
+        x, resp, None, operands.origin, stats, start, sums, d, n_components, tile, stride
+    )
     add_seen(x, resp, stats, sums + n_components * d, n_components, d, tile, stride)
 
 

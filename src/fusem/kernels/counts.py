@@ -15,7 +15,7 @@ from scipy.special import gammaln
 from fusem.kernels.elements import element
 from fusem.kernels.exp_log import log
 from fusem.kernels.gather import any_above, looked_up
-from fusem.kernels.linear import linear_forms, linear_sums
+from fusem.kernels.linear import forms_of_strip, linear_forms, linear_sums
 from fusem.kernels.masked import add_masses, where_known
 from fusem.kernels.policy import bind, helper
 from fusem.kernels.simd import (
@@ -150,6 +150,7 @@ def where_missing(x, value, other):
 
 
 known_common = bind(common.py_func, term=known_term, count=known_count)
-known_linear_forms = bind(linear_forms.py_func, load_wide=known_load_wide)
+known_forms_of_strip = bind(forms_of_strip.py_func, load_wide=known_load_wide)
+known_linear_forms = bind(linear_forms.py_func, forms_of_strip=known_forms_of_strip)
 known_linear_sums = bind(linear_sums.py_func, load=known_load, load_wide=known_load_wide)
 add_seen = bind(add_masses.py_func, where_known=where_missing)

@@ -6,7 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fusem.kernels.simd import I32, pointer_to, shuffle
+from fusem.kernels.policy import helper
+from fusem.kernels.simd import I32, Vector, add, converted, load_as, shuffle, store
 
 
 @intrinsic
@@ -35,14 +36,15 @@ def _pairs(builder, a, b, count, step):
 
 
 @intrinsic
-def add_totals(typing_context, array, index, a, b, c, e):
-    """Add the lane totals of four vectors to four consecutive elements of a float64 array.
+def four_totals(typing_context, a, b, c, e):
+    """The lane totals of four vectors as a vector of four float64.
 
     One transposing tree for all four takes about half the instructions of four `total`s.
     """
+    result = Vector(types.float64, 4)
 
     def codegen(context, builder, signature, arguments):
-        array_value, offset, va, vb, vc, ve = arguments
+        va, vb, vc, ve = arguments
         count = a.lanes
         ab, ce = _pairs(builder, va, vb, count, 1), _pairs(builder, vc, ve, count, 1)
         if count == 2:
@@ -55,12 +57,18 @@ def add_totals(typing_context, array, index, a, b, c, e):
                 four = builder.fadd(
                     low, shuffle(builder, four, four, list(range(width, 2 * width)))
                 )
-        if a.scalar == types.float32:
-            four = builder.fpext(four, ir.VectorType(ir.DoubleType(), 4))
-        pointer, size = pointer_to(context, builder, signature.args[0], array_value, offset, 4)
-        before = builder.load(pointer)
-        before.align = size
-        builder.store(builder.fadd(before, four), pointer).align = size
-        return context.get_dummy_value()
+        return converted(builder, four, result.ir)
 
-    return types.none(array, types.intp, a, a, a, a), codegen
+    return result(a, a, a, a), codegen
+
+
+@helper
+def add_totals(array, index, a, b, c, e):
+    """Add the lane totals of four vectors to four consecutive elements of a float64 array."""
+    add_to(array, index, four_totals(a, b, c, e))
+
+
+@helper
+def add_to(array, index, vector):
+    """Add a vector to consecutive elements of an array of its dtype."""
+    store(array, index, add(load_as(array, index, vector), vector))

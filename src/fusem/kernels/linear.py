@@ -1,4 +1,4 @@
-"""Distances from means and moments about them as products of matrices, for rows that are whitened already.
+"""Distances from means and moments about them as products of matrices, for rows whitened or about a centre.
 
 With z and the means ν about a centre that all components share, |z − ν|² = |z|² − 2 ν·z + |ν|², and sums of
 z − ν follow from those of z: one multiply–add per row, component and column, in blocks of four components. As
@@ -9,18 +9,44 @@ from __future__ import annotations
 
 from fusem.kernels.axes import weight_total
 from fusem.kernels.elements import element
-from fusem.kernels.lane_sums import add_totals, total
+from fusem.kernels.lane_sums import add_to, add_totals, four_totals, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add_scaled,
+    filled,
     fma,
     lanes,
     load,
     load_wide,
+    mul,
+    residual,
+    scaled,
+    store,
     store_affine,
     zeros,
     zeros_wide,
 )
+
+
+@helper
+def about_centre(
+    x,  # IN  (d columns) tile
+    high,  # IN  (d) centre
+    low,  # IN  (d) what rounding it lost
+    unit,  # IN  (1)
+    z,  # OUT (d columns) (x − centre) · unit, then −|z|² / 2 in a column
+    r,
+    d,
+    tile,
+):
+    """A strip of rows about the centre, and their squared lengths."""
+    strip, square = 4 * lanes(x), zeros_wide(x)
+    for j in range(d):
+        p = r * d + j * strip
+        row = scaled(element(unit, 0), residual(load_wide(x, p), high, low, j))
+        store(z, p, row)
+        square = fma(row, row, square)
+    store_affine(z, d * tile + r, square, -0.5, 0.0)
 
 
 @helper
@@ -36,44 +62,67 @@ def linear_forms(
     tile,
     stride,
 ):
-    """Log-densities, four components at a time."""
-    n_components, strip = log_weights.size, 4 * lanes(z)
-    for r in range(0, tile, strip):
-        k = 0
-        while k + 4 <= n_components:
-            a = b = c = e = load_wide(halves, h0 + r)
-            p0 = k * d
-            p1, p2, p3 = p0 + d, p0 + 2 * d, p0 + 3 * d
-            for j in range(d):
-                v = load_wide(z, r * d + j * strip)
-                a, b = add_scaled(means, p0 + j, v, a), add_scaled(means, p1 + j, v, b)
-                c, e = add_scaled(means, p2 + j, v, c), add_scaled(means, p3 + j, v, e)
-            finish(a, k, r, log_weights, added, logp, stride)
-            finish(b, k + 1, r, log_weights, added, logp, stride)
-            finish(c, k + 2, r, log_weights, added, logp, stride)
-            finish(e, k + 3, r, log_weights, added, logp, stride)
-            k += 4
-        while k < n_components:
-            a = load_wide(halves, h0 + r)
-            for j in range(d):
-                a = add_scaled(means, k * d + j, load_wide(z, r * d + j * strip), a)
-            finish(a, k, r, log_weights, added, logp, stride)
-            k += 1
+    """Log-densities of a tile."""
+    for r in range(0, tile, 4 * lanes(z)):
+        forms_of_strip(z, halves, h0, means, None, log_weights, added, None, logp, r, d, stride)
 
 
 @helper
-def finish(form, k, r, log_weights, added, logp, stride):
-    """Store the log-densities of some rows."""
-    constant = element(log_weights, k) + element(added, k)
-    store_affine(logp, k * stride + r, form, 1.0, constant)
+def forms_of_strip(
+    z,  # IN  as for `linear_forms`
+    halves,
+    h0,
+    means,
+    factors,  # IN  (K) ρ², or None where all are 1
+    log_weights,
+    added,  # IN  (K) log normalisation − ρ² |ν|² / 2
+    forms,  # OUT (K × stride) ν·z − |z|² / 2, or None
+    logp,  # OUT (K × stride) log weight + added + ρ² (ν·z − |z|² / 2)
+    r,
+    d,
+    stride,
+):
+    """Log-densities of a strip of rows, four components at a time."""
+    n_components, strip, k = log_weights.size, 4 * lanes(z), 0
+    while k + 4 <= n_components:
+        a = b = c = e = load_wide(halves, h0 + r)
+        p0 = k * d
+        p1, p2, p3 = p0 + d, p0 + 2 * d, p0 + 3 * d
+        for j in range(d):
+            v = load_wide(z, r * d + j * strip)
+            a, b = add_scaled(means, p0 + j, v, a), add_scaled(means, p1 + j, v, b)
+            c, e = add_scaled(means, p2 + j, v, c), add_scaled(means, p3 + j, v, e)
+        finish(a, k, r, factors, log_weights, added, forms, logp, stride)
+        finish(b, k + 1, r, factors, log_weights, added, forms, logp, stride)
+        finish(c, k + 2, r, factors, log_weights, added, forms, logp, stride)
+        finish(e, k + 3, r, factors, log_weights, added, forms, logp, stride)
+        k += 4
+    while k < n_components:
+        a = load_wide(halves, h0 + r)
+        for j in range(d):
+            a = add_scaled(means, k * d + j, load_wide(z, r * d + j * strip), a)
+        finish(a, k, r, factors, log_weights, added, forms, logp, stride)
+        k += 1
+
+
+@helper
+def finish(form, k, r, factors, log_weights, added, forms, logp, stride):
+    """Store the log-densities of some rows, and the linear forms where wanted."""
+    if forms is not None:
+        store(forms, k * stride + r, form)
+    factor = 1.0
+    if factors is not None:
+        factor = element(factors, k)
+    store_affine(logp, k * stride + r, form, factor, element(log_weights, k) + element(added, k))
 
 
 @helper
 def linear_sums(
     z,  # IN  (d columns) whitened rows
     resp,  # IN  (K × stride) weights of the rows
-    centres,  # IN  (K · d) ν, float64
-    stats,  # INOUT Σ r at [start + k], Σ r (z − ν) at [first + k·d + j]
+    ratio,  # IN  (K) ρ, float64, or None where all are 1
+    centres,  # IN  (K · d) ρ ν, float64
+    stats,  # INOUT Σ r at [start + k], Σ r ρ (z − ν) at [first + k·d + j]
     start,
     first,
     d,
@@ -81,7 +130,7 @@ def linear_sums(
     tile,
     stride,
 ):
-    """Add Σ r and Σ r (z − ν) over a tile, four columns of four components at a time."""
+    """Add Σ r and Σ r ρ (z − ν) over a tile, four columns of four components at a time."""
     strip, j = 4 * lanes(z), 0
     while j + 4 <= d:
         k = 0
@@ -104,10 +153,10 @@ def linear_sums(
                     w = load(resp, w3 + r)
                     e0, e1, e2, e3 = fma(w, x0, e0), fma(w, x1, e1), fma(w, x2, e2), fma(w, x3, e3)
             o = first + k * d + j
-            add_totals(stats, o, a0, a1, a2, a3)
-            add_totals(stats, o + d, b0, b1, b2, b3)
-            add_totals(stats, o + 2 * d, c0, c1, c2, c3)
-            add_totals(stats, o + 3 * d, e0, e1, e2, e3)
+            add_in_units(stats, o, ratio, k, a0, a1, a2, a3)
+            add_in_units(stats, o + d, ratio, k + 1, b0, b1, b2, b3)
+            add_in_units(stats, o + 2 * d, ratio, k + 2, c0, c1, c2, c3)
+            add_in_units(stats, o + 3 * d, ratio, k + 3, e0, e1, e2, e3)
             k += 4
         while k < n_components:
             a0 = a1 = a2 = a3 = zeros(z)
@@ -117,7 +166,7 @@ def linear_sums(
                     a0, a1 = fma(w, load(z, p), a0), fma(w, load(z, p + strip), a1)
                     p += 2 * strip
                     a2, a3 = fma(w, load(z, p), a2), fma(w, load(z, p + strip), a3)
-            add_totals(stats, first + k * d + j, a0, a1, a2, a3)
+            add_in_units(stats, first + k * d + j, ratio, k, a0, a1, a2, a3)
             k += 1
         j += 4
     for column in range(j, d):
@@ -125,9 +174,44 @@ def linear_sums(
             t = zeros_wide(z)
             for r in range(0, tile, strip):
                 t = fma(load_wide(resp, k * stride + r), load_wide(z, r * d + column * strip), t)
-            stats[first + k * d + column] += total(t)
+            moment = total(t)
+            if ratio is not None:
+                moment *= element(ratio, k)
+            stats[first + k * d + column] += moment
     for k in range(n_components):
         n = weight_total(resp, k * stride, tile)
         stats[start + k] += n
         for i in range(k * d, (k + 1) * d):
             stats[first + i] -= n * element(centres, i)
+
+
+@helper
+def add_in_units(stats, o, ratio, k, a, b, c, e):
+    """Add the lane totals of four columns, times ρ."""
+    if ratio is None:
+        add_totals(stats, o, a, b, c, e)
+    else:
+        moments = four_totals(a, b, c, e)
+        add_to(stats, o, mul(filled(element(ratio, k), moments), moments))
+
+
+@helper
+def square_sums(
+    forms,  # IN  (K × stride) ν·z − |z|² / 2
+    resp,  # IN  (K × stride) weights of the rows
+    ratio,  # IN  (K) ρ, float64
+    norms,  # IN  (K) ρ² |ν|²
+    stats,  # INOUT Σ r ρ² |z − ν|² at [start + k]
+    start,
+    n_components,
+    tile,
+    stride,
+):
+    """Add the squared distances over a tile."""
+    for k in range(n_components):
+        t = zeros_wide(resp)
+        for r in range(k * stride, k * stride + tile, 4 * lanes(resp)):
+            t = fma(load_wide(resp, r), load_wide(forms, r), t)
+        s = element(ratio, k)
+        n = weight_total(resp, k * stride, tile)
+        stats[start + k] += n * element(norms, k) - 2.0 * s * (s * total(t))

@@ -23,6 +23,7 @@ class MixtureKernels(NamedTuple):
 
     sweep: Kernel  # rows to their statistic
     sweep_about: Kernel  # with sums about other means than those of the densities
+    sweep_near: Kernel | None  # about a centre that all components share
     sweep_pruned: Kernel | None  # without the components that can have no share of a row
     sweep_missing: Kernel | None  # rows with missing values, where the family takes them
     evaluate: Kernel  # rows to log-densities, labels, responsibilities
@@ -44,6 +45,7 @@ def mixture_kernels(
     masked: bool = False,
     sums_read_scratch: bool = True,
     take_back: Any = None,
+    near: tuple[Any, Any] | None = None,
 ) -> MixtureKernels:
     """Bind the templates to a family's tile kernels.
 
@@ -60,6 +62,8 @@ def mixture_kernels(
         Whether `accumulate` reads what `log_density` left in the scratch.
     take_back : helper, optional
         Takes back what a sweep adds for the rounding of complete rows' constants, where the others have none.
+    near : pair of helpers, optional
+        `log_density` and `accumulate` about a centre that all components share, with operands of their own.
     """
     tile = {"log_density": log_density, "accumulate": accumulate}
     pruned = None
@@ -69,6 +73,10 @@ def mixture_kernels(
             bind(pruned_sweep.take_pairs, only=only, **tile),
         )
         pruned = Kernel(pruned_sweep.sweep, f"{name}_sweep_pruned", dense=dense, take_pairs=pairs)
+    sweep_near = None
+    if near is not None:
+        about_centre = dict(zip(tile, near, strict=True))
+        sweep_near = Kernel(mixture_sweep.sweep, f"{name}_sweep_near", **about_centre)
     template: Any = mixture_sweep
     sweep_missing = evaluate_missing = None
     missing = {"log_density": log_density_missing, "accumulate": accumulate_missing}
@@ -88,6 +96,7 @@ def mixture_kernels(
         sweep_about=Kernel(
             mixture_sweep.sweep, f"{name}_sweep_about", recentre=log_density, **tile
         ),
+        sweep_near=sweep_near,
         sweep_pruned=pruned,
         sweep_missing=sweep_missing,
         evaluate=Kernel(mixture_sweep.evaluate, f"{name}_evaluate", log_density=log_density),

@@ -19,12 +19,13 @@ from fusem.kernels.simd import (
     larger,
     load,
     load_as,
+    load_wide,
     mul,
     store,
     sub,
     where_less,
     zero_below,
-    zeros,
+    zeros_wide,
 )
 
 IMPOSSIBLE = -1e30  # a log-density below is −inf
@@ -44,15 +45,15 @@ def sum_parts(
     """Densities of the states, and what their parts contribute."""
     for k in range(log_weights.size):
         begin = k * n_parts * stride
-        for r in range(begin, begin + tile, lanes(parts)):
-            top = load(parts, r)
+        for r in range(begin, begin + tile, 4 * lanes(parts)):
+            top = load_wide(parts, r)
             for m in range(1, n_parts):
-                top = larger(load(parts, r + m * stride), top)
+                top = larger(load_wide(parts, r + m * stride), top)
             floor = filled(IMPOSSIBLE, top)
             top = larger(top, floor)
-            mass, bound = zeros(parts), filled(NEGLIGIBLE, top)
+            mass, bound = zeros_wide(parts), filled(NEGLIGIBLE, top)
             for m in range(n_parts):
-                below = sub(load(parts, r + m * stride), top)
+                below = sub(load_wide(parts, r + m * stride), top)
                 share = zero_below(exp(below), below, bound)
                 store(shares, r + m * stride, share)
                 mass = add(mass, share)
@@ -60,7 +61,7 @@ def sum_parts(
             scale = div(one, larger(mass, filled(LEAST, mass)))
             for m in range(n_parts):
                 place = r + m * stride
-                store(shares, place, mul(load(shares, place), scale))
+                store(shares, place, mul(load_wide(shares, place), scale))
             own = add(double(top), log(double(larger(mass, filled(LEAST, mass)))))
             never = filled(-math.inf, own)
             own = add(own, filled(log_weights[k], own))

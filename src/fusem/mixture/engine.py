@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -33,6 +34,13 @@ NO_WEIGHTS = np.empty(0)
 # Squared distance of the old mean from the new, in units of the new covariance: as much of the covariance's
 # digits is lost to the difference.
 FAR = {"float64": 1e4, "float32": 1e2}
+LEAST_NEAR = (
+    4  # components that share a centre: for fewer, rows about it are not worth their computing
+)
+LEAST_VALUES = (
+    1e6  # rows · components · columns from which on their operands are worth their computing
+)
+NEAR_SHARE = 0.75  # of a sweep's time, about such a centre
 NEAR = 1e-26  # in units of the old covariance: moved by no more than rounding
 MOST_MOVES = 3  # each finds the means to a relative 1e-15 (float32: 1e-7) of what was still missing
 
@@ -118,6 +126,14 @@ class Engine:
         with self.one_thread():
             return self.family.operands(components, self.dtype)
 
+    def near_operands(self, components: Any) -> Any | None:
+        """`operands` about a centre that all components share; None where none would do, or not be faster."""
+        values = math.inf if self.n_rows is None else self.n_rows * self.n_components * self.d
+        few = self.n_components < LEAST_NEAR or values < LEAST_VALUES
+        if few or self.family.kernels.sweep_near is None:
+            return None
+        return self.family.near_operands(components, self.dtype)
+
     @property
     def operations(self) -> float:
         """Arithmetic of one E-step per row, about: exp, squared distances, one per number summed."""
@@ -126,8 +142,11 @@ class Engine:
     @cached_property
     def most_neighbours(self) -> float:
         """Neighbours per row up to which a pruned sweep pays; less than 0 where it never does."""
+        return self._most_neighbours(1.0)
+
+    def _most_neighbours(self, share: float) -> float:
         given = self.operations, self.n_components, self.d, self.dtype, self.n_rows
-        return most_neighbours(self.family, *given)
+        return most_neighbours(self.family, *given, share)
 
     def segment_rows(self, rows: Rows, workers: Workers) -> int:
         """Rows per segment for this model and source."""
@@ -208,12 +227,8 @@ class Engine:
         missing : bool
             Whether rows may have missing values, NaN. Without any the result is the same but for rounding.
         """
-        log_weights = model.log_weights
-        operands = self.operands(model.components)
-        if missing:
-            kernel, given, space_of, leaf = self._missing_way(log_weights, operands)
-        else:
-            kernel, given, space_of, leaf = self._way(model, log_weights, operands, about)
+        way = self._missing_way(model) if missing else self._way(model, about)
+        kernel, given, space_of, leaf = way
         length = max(leaf, self.segment_rows(rows, workers))
         if not kernel.overloads:  # compile in this thread, where Ctrl-C can interrupt it
             with space_of(self.dtype) as space:
@@ -234,31 +249,38 @@ class Engine:
         total = sweep(rows, weights, length, height, self.size, work, workers)
         if total is not None and self.dtype == np.float32:
             counts = total[HEADER : HEADER + self.n_components]
+            log_weights, operands = given[:2]
             begun = getattr(operands, "added", operands.constant)  # what log-densities begin with
             total[0] += counts @ rounding(log_weights + begun)
         return total
 
     def _way(
-        self, model: Model, log_weights: Array, operands: Any, about: Any
+        self, model: Model, about: Any
     ) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
         """How to sweep: the kernel, what it reads, its memory, the rows of its leaves."""
-        kernels = self.family.kernels
+        kernels, log_weights, components = self.family.kernels, model.log_weights, model.components
         if about is not None:
-            given = log_weights, operands, self.operands(about)
+            given = log_weights, self.operands(components), self.operands(about)
             return kernels.sweep_about[self.dtype], given, self.space, LEAF
-        near = None
-        if self.most_neighbours >= 0.0:
+        about_centre, near = self.near_operands(components), None
+        most = self.most_neighbours
+        if about_centre is not None and most >= 0.0:
+            most = self._most_neighbours(NEAR_SHARE)
+        if most >= 0.0:
             with self.one_thread():
-                near = neighbourhood(self.family, *model, self.dtype, self.most_neighbours)
-        if near is None:
-            return kernels.sweep[self.dtype], (log_weights, operands, operands), self.space, LEAF
-        given = log_weights, operands, near
-        return kernels.sweep_pruned[self.dtype], given, self.space_and_pairs, PRUNED_LEAF
+                near = neighbourhood(self.family, *model, self.dtype, most)
+        if near is not None:
+            given = log_weights, self.operands(components), near
+            return kernels.sweep_pruned[self.dtype], given, self.space_and_pairs, PRUNED_LEAF
+        if about_centre is not None:
+            given = log_weights, about_centre, about_centre
+            return kernels.sweep_near[self.dtype], given, self.space, LEAF
+        operands = self.operands(components)
+        return kernels.sweep[self.dtype], (log_weights, operands, operands), self.space, LEAF
 
-    def _missing_way(
-        self, log_weights: Array, operands: Any
-    ) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
+    def _missing_way(self, model: Model) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
         """`_way` for rows with missing values."""
+        log_weights, operands = model.log_weights, self.operands(model.components)
         kernel = self.family.kernels.sweep_missing[self.dtype]
         if self.family.kernels.masked:
             return kernel, (log_weights, operands, operands), self.space, LEAF
@@ -316,26 +338,32 @@ class Engine:
         if statistic_about is None:
             components = self._step(about, sums, reg, FAR[self.dtype.name])
             return self.family.moved(about, sums) if components is None else components
+        near = self.near_operands(about) is not None
         for _ in range(MOST_MOVES):
-            components = self._step(about, sums, reg, NEAR)
+            components = self._step(about, sums, reg, NEAR, near)
+            near = False
             if components is not None:
                 return components
             about = self.family.moved(about, sums)
             sums = statistic_about(about)[HEADER:]
         return self.family.maximize(about, sums, reg)  # moving on would not help
 
-    def _step(self, components: Any, sums: Array, reg: Array, near: float) -> Any:
-        """The next components; None where their means move too far to leave the covariances their digits.
+    def _step(
+        self, components: Any, sums: Array, reg: Array, near: float, about_centre: bool = False
+    ) -> Any:
+        """The next components; None where they lie too far from what the sums are about, and lose digits.
 
         Singular covariances may be lost digits, unless no mean moves further than `near`, a squared
-        distance in units of the old covariance.
+        distance in units of the old covariance, and sums are about the means.
         """
         try:
             new = self.family.maximize(components, sums, reg)
         except SingularComponents:
             means = self.family.moved(components, sums).means
-            if self.family.squared_distances(components, means).max() < near:
+            if not about_centre and self.family.squared_distances(components, means).max() < near:
                 raise
             return None
         distance = self.family.squared_distances(new, components.means).max()
+        if about_centre:
+            distance = max(distance, self.family.centre_distances(new, components).max())
         return new if distance < FAR[self.dtype.name] else None

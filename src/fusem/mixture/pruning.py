@@ -41,6 +41,7 @@ def most_neighbours(
     d: int,
     dtype: np.dtype[Any],
     n_rows: int | None = None,
+    share: float = 1.0,
 ) -> float:
     """Neighbours per row up to which pruning pays for K components of d columns; less than 0: never.
 
@@ -48,16 +49,18 @@ def most_neighbours(
     ----------
     operations : float
         Arithmetic of the dense sweep per row, in lanes of float64: lists gain nothing by float32.
+    share : float
+        What part of it a dense sweep takes that need not whiten about every mean.
     """
     dense = operations * dtype.itemsize / 8.0
     before = K * K * (PAIR + PAIR_COLUMN * d)  # the sweep, by one thread
-    worth = 4.0 * before < dense * (ROWS if n_rows is None else n_rows)
+    worth = 4.0 * before < share * dense * (ROWS if n_rows is None else n_rows)
     possible = family.kernels.sweep_pruned is not None and K >= BATCH
     if not (possible and worth and operations <= MOST_OPERATIONS):
         return -math.inf
     search = K * (ROW_COMPONENT + ROW_GUESS * columns_to_guess(family, d))
     pruned = ROW + ROW_COLUMN * d + search + 1.3 * dense / K
-    paying = (dense - pruned) / (NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * dense / K)
+    paying = (share * dense - pruned) / (NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * dense / K)
     # a leaf whose lists overflow is dense after all, and its pairs were in vain
     return min(paying, ROOM * neighbours_per_row(K))
 
