@@ -69,11 +69,10 @@ AVX512 = Processor(
     8,
     "zmm",
     (),
-    ("gaussian_full", "gaussian_diag" + NEAR),
+    (*MATRIX_AND_AXES, "gaussian_diag" + NEAR),
 )
-OTHERS = ("gaussian_tied", "gaussian_spherical" + NEAR)
 AVX2 = Processor(
-    "haswell", "+avx2,+fma,+bmi,+bmi2", 4, "ymm", ("zmm",), (*MATRIX_AND_AXES, *OTHERS)
+    "haswell", "+avx2,+fma,+bmi,+bmi2", 4, "ymm", ("zmm",), (*CASE, "gaussian_spherical" + NEAR)
 )
 PLAIN = Processor("x86-64", "", 2, "xmm", ("ymm", "zmm"), MATRIX_AND_AXES)
 
@@ -95,7 +94,8 @@ def sweep_arguments(family, X):
     size = HEADER + module.statistic_size(len(weights), D)
     levels = (len(X) // LEAF).bit_length() + 1
     columns = module.tile_columns(len(weights), D)
-    space = workspace(D, len(weights), columns, size, levels, X.dtype, X.dtype)
+    room = module.near_columns(len(weights), D) if near else 0
+    space = workspace(D, len(weights), columns, size, levels, X.dtype, X.dtype, room)
     operands = (module.near_operands if near else module.operands)(parameters(family), X.dtype)
     place = X.ctypes.data, *X.strides, len(X), D
     return *place, np.empty(0), np.log(weights), operands, operands, space, np.empty(size)

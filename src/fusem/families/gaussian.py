@@ -54,8 +54,8 @@ def scaled_operands(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Means, what rounding them to dtype did in units of 1 / scale, and the scale; flat."""
     high, low = in_two_parts(means, dtype)
-    factor = np.broadcast_to(scale, means.shape).ravel()
-    return high, (-low * factor).astype(dtype), scale.astype(dtype).ravel()
+    shift = -low.reshape(means.shape) * scale
+    return high, shift.astype(dtype).ravel(), scale.astype(dtype).ravel()
 
 
 def parts(flat: Array, *sizes: int) -> list[Array]:

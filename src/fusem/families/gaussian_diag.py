@@ -4,7 +4,7 @@ Density      log N(x) = −½ |z|² − Σ_j log σ_j − d/2 · log 2π with z 
 Statistics   N = Σ r, m = Σ r z, S = Σ r z² at the current parameters.
 Update       μ ← μ + σ m/N, σ² ← σ² (S/N − (m/N)²) + reg.
 Where all components lie near one centre, log-densities are quadratic functions about it and the sums those of
-rows about it (`NearOperands`).
+rows about it (`DiagNearOperands`).
 Per row and component: 4 d operations about a shared centre, 7 d else; 8 d bytes of the row.
 Source: McLachlan, Peel 2000, section 3.3.
 """
@@ -56,7 +56,7 @@ class DiagOperands(NamedTuple):
     gain: NDArray[Any]  # (K · d) what of it a missing value takes back
 
 
-class NearOperands(NamedTuple):
+class DiagNearOperands(NamedTuple):
     """The same about a centre c that all components share: (ρ z − ν)² = ρ² z² − 2 ρ ν z + ν²."""
 
     high: NDArray[Any]  # (d) c
@@ -83,7 +83,12 @@ def statistic_size(n_components: int, d: int) -> int:
 
 
 def tile_columns(n_components: int, d: int) -> int:
-    """Columns of scratch per tile: rows about a shared centre."""
+    """Columns of scratch per tile: none."""
+    return 0
+
+
+def near_columns(n_components: int, d: int) -> int:
+    """The same about a shared centre: rows about it."""
     return d
 
 
@@ -106,17 +111,17 @@ def log_normalisation(params: Params) -> Array:
     return np.asarray(np.log(params.whitening).sum(axis=1) - 0.5 * params.means.shape[1] * LOG_2PI)
 
 
-def near_operands(params: Params, dtype: DTypeLike) -> NearOperands | None:
+def near_operands(params: Params, dtype: DTypeLike) -> DiagNearOperands | None:
     """Operands about a shared centre; None where components lie too far from it."""
     shared = shared_centre.frame(params.means, params.whitening, dtype)
-    if not shared_centre.is_near(shared, shared.offsets**2, dtype):
+    if not shared_centre.is_near(shared, shared_centre.squares(shared), dtype):
         return None
     curvature = (-0.5 * shared.ratio**2).astype(dtype)
     slope = (shared.ratio * shared.offsets).astype(dtype)
     constant = log_normalisation(params)
     # the largest value of the function that kernels have, whose coefficients are rounded
     squares = slope.astype(np.float64) ** 2 / curvature
-    return NearOperands(
+    return DiagNearOperands(
         *in_two_parts(shared.centre, dtype),
         shared.unit.astype(dtype),
         curvature.ravel(),

@@ -4,7 +4,7 @@ Density      log N(x) = −½ |z|² − d log σ − d/2 · log 2π with z = (x 
 Statistics   N = Σ r, m = Σ r z, Q = Σ r |z|² at the current parameters; |z|² is the density's own.
 Update       μ ← μ + σ m/N, σ² ← σ² (Q/N − |m/N|²) / d + reg.
 Where all components lie near one centre, log-densities are linear forms of rows about it and of their squared
-lengths, and the sums those of rows about it (`NearOperands`).
+lengths, and the sums those of rows about it (`SphericalNearOperands`).
 Per row and component: 2 d operations about a shared centre, 4 d else; 8 d bytes of the row.
 Source: McLachlan, Peel 2000, section 3.3.
 """
@@ -52,7 +52,7 @@ class SphericalOperands(NamedTuple):
     gain: NDArray[Any]  # (K) what of it a missing value takes back
 
 
-class NearOperands(NamedTuple):
+class SphericalNearOperands(NamedTuple):
     """The same about a centre c that all components share: |z − ν|² = |z|² − 2 ν·z + |ν|²."""
 
     high: NDArray[Any]  # (d) c
@@ -80,7 +80,12 @@ def statistic_size(n_components: int, d: int) -> int:
 
 
 def tile_columns(n_components: int, d: int) -> int:
-    """Columns of scratch per tile: rows about a shared centre, |z|² / 2; |z − ν|² of every component."""
+    """Columns of scratch per tile: |z|² of every component."""
+    return n_components
+
+
+def near_columns(n_components: int, d: int) -> int:
+    """The same about a shared centre: rows about it, −|z|² / 2, its forms."""
     return d + 1 + n_components
 
 
@@ -96,16 +101,16 @@ def operands(params: Params, dtype: DTypeLike) -> SphericalOperands:
     return SphericalOperands(high, shift, scale, -d * gain, gain.astype(dtype))
 
 
-def near_operands(params: Params, dtype: DTypeLike) -> NearOperands | None:
+def near_operands(params: Params, dtype: DTypeLike) -> SphericalNearOperands | None:
     """Operands about a shared centre; None where components lie too far from it."""
     shared = shared_centre.frame(params.means, params.whitening[:, None], dtype)
-    if not shared_centre.is_near(shared, (shared.offsets**2).mean(axis=1), dtype):
+    if not shared_centre.is_near(shared, shared_centre.squares(shared).mean(axis=1), dtype):
         return None
     d, ratio = params.means.shape[1], shared.ratio[:, 0]
     means = (shared.offsets / shared.ratio).astype(dtype)
     norms = ratio**2 * (means.astype(np.float64) ** 2).sum(axis=1)
     constant = d * (np.log(params.whitening) - 0.5 * LOG_2PI)
-    return NearOperands(
+    return SphericalNearOperands(
         *in_two_parts(shared.centre, dtype),
         shared.unit.astype(dtype),
         means.ravel(),

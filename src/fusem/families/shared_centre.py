@@ -15,7 +15,8 @@ Array = NDArray[np.float64]
 
 # Largest such distance per column.
 NEAR = {"float64": 1024.0, "float32": 64.0}
-LEAST_RATIO = 1e-6  # of standard deviations in a column: squares of rows must not overflow
+# Of standard deviations in a column: squares of rows do not overflow much sooner than about their own means.
+LEAST_RATIO = 1e-6
 
 
 class Frame(NamedTuple):
@@ -37,10 +38,16 @@ def frame(means: Array, whitening: Array, dtype: DTypeLike = np.float64) -> Fram
     dtype : dtype
         That of the unit: rounding it later would stretch all rows.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):  # what is no number, or too large, is not near
         unit = whitening.max(axis=0).astype(dtype).astype(np.float64)
-    centre = np.sort(means, axis=0)[len(means) // 2]
-    return Frame(centre, unit, whitening / unit, (means - centre) * whitening)
+        centre = np.sort(means, axis=0)[len(means) // 2]
+        return Frame(centre, unit, whitening / unit, (means - centre) * whitening)
+
+
+@np.errstate(over="ignore")
+def squares(shared: Frame) -> Array:
+    """Squared distances of the centre from the components, column by column, (K, d)."""
+    return np.asarray(shared.offsets**2)
 
 
 def is_near(shared: Frame, distances: Array, dtype: DTypeLike) -> bool:
@@ -51,9 +58,9 @@ def is_near(shared: Frame, distances: Array, dtype: DTypeLike) -> bool:
     distances : array
         Of the centre from the components, squared, in the family's measure.
     """
-    dtype = np.dtype(dtype)
-    with np.errstate(over="ignore"):
-        representable = np.isfinite(shared.unit.astype(dtype)).all()
+    limits = np.finfo(np.dtype(dtype))
     return bool(
-        representable and shared.ratio.min() >= LEAST_RATIO and distances.max() <= NEAR[dtype.name]
+        limits.tiny <= shared.unit.min() <= shared.unit.max() <= limits.max
+        and shared.ratio.min() >= LEAST_RATIO
+        and distances.max() <= NEAR[np.dtype(dtype).name]
     )

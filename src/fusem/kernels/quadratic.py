@@ -10,6 +10,7 @@ from __future__ import annotations
 from fusem.kernels.axes import weight_total
 from fusem.kernels.elements import element, put
 from fusem.kernels.lane_sums import add_to, four_totals, total
+from fusem.kernels.linear import finish
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
@@ -24,7 +25,6 @@ from fusem.kernels.simd import (
     residual,
     scaled,
     store,
-    store_affine,
     sub,
     zeros,
     zeros_wide,
@@ -37,7 +37,7 @@ def quadratic_forms(
     high,  # IN  (d) centre
     low,  # IN  (d) what rounding it lost
     unit,  # IN  (d)
-    z,  # OUT (d × stride) (x − centre) · unit
+    z,  # OUT (d × stride) (x − centre) · unit; read along columns, which strips would put into few cache sets
     curvature,  # IN  (K · d) a
     slope,  # IN  (K · d) b
     log_weights,  # IN  (K)
@@ -64,28 +64,21 @@ def quadratic_forms(
                 row, i = load_wide(z, j * stride + r), k * d + j
                 s = fma(line(curvature, slope, i, row), row, s)
                 t = fma(line(curvature, slope, i + d, row), row, t)
-            finish(s, k, r, log_weights, added, logp, stride)
-            finish(t, k + 1, r, log_weights, added, logp, stride)
+            finish(s, k, r, None, log_weights, added, None, logp, stride)
+            finish(t, k + 1, r, None, log_weights, added, None, logp, stride)
             k += 2
         if k < n_components:
             s = zeros_wide(z)
             for j in range(d):
                 row = load_wide(z, j * stride + r)
                 s = fma(line(curvature, slope, k * d + j, row), row, s)
-            finish(s, k, r, log_weights, added, logp, stride)
+            finish(s, k, r, None, log_weights, added, None, logp, stride)
 
 
 @helper
 def line(curvature, slope, i, row):
     """a z + b."""
     return add_scaled(curvature, i, row, filled(element(slope, i), row))
-
-
-@helper
-def finish(form, k, r, log_weights, added, logp, stride):
-    """Store the log-densities of some rows."""
-    constant = element(log_weights, k) + element(added, k)
-    store_affine(logp, k * stride + r, form, 1.0, constant)
 
 
 @helper

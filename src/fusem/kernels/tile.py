@@ -91,8 +91,12 @@ def workspace(
     levels: int,
     dtype: DTypeLike,
     logp_dtype: DTypeLike = np.float64,
+    room: int = 0,
 ) -> Workspace:
-    """Memory for one thread: d columns, K components, the family's tile columns, statistics of `size`."""
+    """Memory for one thread: d columns, K components, the family's tile columns, statistics of `size`.
+
+    Scratch has room for so many columns at least, which do not make tiles shorter.
+    """
     rows = tile_rows(d + 2 * n_components + family_columns, dtype)
     stride = rows + PADDING
     return Workspace(
@@ -101,7 +105,7 @@ def workspace(
             (rows, np.float64),  # w
             (n_components * stride, logp_dtype),  # logp
             (n_components * stride, dtype),  # resp
-            (family_columns * stride, dtype),  # scratch
+            (max(family_columns, room) * stride, dtype),  # scratch
             ((levels - 1) * size, np.float64),  # tree
         )
     )

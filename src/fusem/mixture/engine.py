@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -31,17 +30,13 @@ Array = NDArray[np.float64]
 HEADER = mixture_sweep.HEADER
 Check = Callable[[int, NDArray[Any]], bool]
 NO_WEIGHTS = np.empty(0)
-# Squared distance of the old mean from the new, in units of the new covariance: as much of the covariance's
-# digits is lost to the difference.
+# Squared distance of what the sums are about, the old mean or a shared centre, from the new mean, in units of
+# the new covariance: as much of the covariance's digits is lost to the difference.
 FAR = {"float64": 1e4, "float32": 1e2}
-LEAST_NEAR = (
-    4  # components that share a centre: for fewer, rows about it are not worth their computing
-)
-LEAST_VALUES = (
-    1e6  # rows · components · columns from which on their operands are worth their computing
-)
+# Components, and rows · components · columns, from which on rows about a shared centre are worth computing.
+LEAST_NEAR, LEAST_VALUES = 8, 1e6
 NEAR_SHARE = 0.75  # of a sweep's time, about such a centre
-NEAR = 1e-26  # in units of the old covariance: moved by no more than rounding
+UNMOVED = 1e-26  # in units of the old covariance: moved by no more than rounding
 MOST_MOVES = 3  # each finds the means to a relative 1e-15 (float32: 1e-7) of what was still missing
 
 
@@ -73,6 +68,15 @@ def rounding(constants: Array) -> Array:
     with np.errstate(invalid="ignore"):
         lost = constants - constants.astype(np.float32)
     return np.where(np.isfinite(lost), lost, 0.0)
+
+
+class Way(NamedTuple):
+    """How to sweep."""
+
+    kernel: Any
+    given: tuple[Any, ...]  # what it reads of the model
+    space_of: Callable[..., Any]  # its memory
+    leaf: int = LEAF  # rows of its leaves
 
 
 class Engine:
@@ -127,8 +131,11 @@ class Engine:
             return self.family.operands(components, self.dtype)
 
     def near_operands(self, components: Any) -> Any | None:
-        """`operands` about a centre that all components share; None where none would do, or not be faster."""
-        values = math.inf if self.n_rows is None else self.n_rows * self.n_components * self.d
+        """`operands` about a centre that all components share; None where none would do, or not be faster.
+
+        Only where the number of rows is known, in a fit: sums may have to be taken again.
+        """
+        values = (self.n_rows or 0) * self.n_components * self.d
         few = self.n_components < LEAST_NEAR or values < LEAST_VALUES
         if few or self.family.kernels.sweep_near is None:
             return None
@@ -169,9 +176,11 @@ class Engine:
         try:
             space = spaces.get_nowait()
         except queue.Empty:
-            columns = self.family.tile_columns(self.n_components, self.d)
+            columns, room = self.family.tile_columns(self.n_components, self.d), 0
+            if self.family.kernels.sweep_near is not None:
+                room = self.family.near_columns(self.n_components, self.d)
             shape = self.d, self.n_components, columns, self.size, levels_of(self._longest)
-            space = workspace(*shape, self.dtype, logp_dtype)
+            space = workspace(*shape, self.dtype, logp_dtype, room)
         try:
             yield space
         finally:
@@ -227,7 +236,19 @@ class Engine:
         missing : bool
             Whether rows may have missing values, NaN. Without any the result is the same but for rounding.
         """
-        way = self._missing_way(model) if missing else self._way(model, about)
+        if missing:
+            return self._total(self._missing_way(model), rows, weights, workers, missing)
+        way = self._way(model, about)
+        total = self._total(way, rows, weights, workers)
+        overflown = total is not None and not np.isfinite(total).all()
+        if overflown and way.kernel is self._near_kernel:  # about the means they may be finite
+            total = self._total(self._plain_way(model), rows, weights, workers)
+        return total
+
+    def _total(
+        self, way: Way, rows: Rows, weights: Rows | None, workers: Workers, missing: bool = False
+    ) -> Array | None:
+        """The statistic of all rows, taken in this way."""
         kernel, given, space_of, leaf = way
         length = max(leaf, self.segment_rows(rows, workers))
         if not kernel.overloads:  # compile in this thread, where Ctrl-C can interrupt it
@@ -254,14 +275,12 @@ class Engine:
             total[0] += counts @ rounding(log_weights + begun)
         return total
 
-    def _way(
-        self, model: Model, about: Any
-    ) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
-        """How to sweep: the kernel, what it reads, its memory, the rows of its leaves."""
+    def _way(self, model: Model, about: Any) -> Way:
+        """How to sweep."""
         kernels, log_weights, components = self.family.kernels, model.log_weights, model.components
         if about is not None:
             given = log_weights, self.operands(components), self.operands(about)
-            return kernels.sweep_about[self.dtype], given, self.space, LEAF
+            return Way(kernels.sweep_about[self.dtype], given, self.space)
         about_centre, near = self.near_operands(components), None
         most = self.most_neighbours
         if about_centre is not None and most >= 0.0:
@@ -271,21 +290,31 @@ class Engine:
                 near = neighbourhood(self.family, *model, self.dtype, most)
         if near is not None:
             given = log_weights, self.operands(components), near
-            return kernels.sweep_pruned[self.dtype], given, self.space_and_pairs, PRUNED_LEAF
+            return Way(kernels.sweep_pruned[self.dtype], given, self.space_and_pairs, PRUNED_LEAF)
         if about_centre is not None:
-            given = log_weights, about_centre, about_centre
-            return kernels.sweep_near[self.dtype], given, self.space, LEAF
-        operands = self.operands(components)
-        return kernels.sweep[self.dtype], (log_weights, operands, operands), self.space, LEAF
+            return Way(self._near_kernel, (log_weights, about_centre, about_centre), self.space)
+        return self._plain_way(model)
 
-    def _missing_way(self, model: Model) -> tuple[Any, tuple[Any, ...], Callable[..., Any], int]:
+    def _plain_way(self, model: Model) -> Way:
+        """`_way` about every component's own mean, none left out."""
+        operands = self.operands(model.components)
+        given = model.log_weights, operands, operands
+        return Way(self.family.kernels.sweep[self.dtype], given, self.space)
+
+    @property
+    def _near_kernel(self) -> Any:
+        """The sweep about a shared centre, None where the family has none."""
+        kernel = self.family.kernels.sweep_near
+        return None if kernel is None else kernel[self.dtype]
+
+    def _missing_way(self, model: Model) -> Way:
         """`_way` for rows with missing values."""
         log_weights, operands = model.log_weights, self.operands(model.components)
         kernel = self.family.kernels.sweep_missing[self.dtype]
         if self.family.kernels.masked:
-            return kernel, (log_weights, operands, operands), self.space, LEAF
+            return Way(kernel, (log_weights, operands, operands), self.space)
         given = log_weights, operands, self.next_pass()
-        return kernel, given, self.space_for_missing, MISSING_LEAF
+        return Way(kernel, given, self.space_for_missing, MISSING_LEAF)
 
     def next_pass(self) -> int:
         """A number for a pass with parameters of its own: what is kept of the last one's is forgotten."""
@@ -338,10 +367,12 @@ class Engine:
         if statistic_about is None:
             components = self._step(about, sums, reg, FAR[self.dtype.name])
             return self.family.moved(about, sums) if components is None else components
-        near = self.near_operands(about) is not None
+        about_centre = (
+            self.near_operands(about) is not None
+        )  # unless pruned: then a sweep in vain, once
         for _ in range(MOST_MOVES):
-            components = self._step(about, sums, reg, NEAR, near)
-            near = False
+            components = self._step(about, sums, reg, UNMOVED, about_centre)
+            about_centre = False
             if components is not None:
                 return components
             about = self.family.moved(about, sums)
@@ -349,21 +380,24 @@ class Engine:
         return self.family.maximize(about, sums, reg)  # moving on would not help
 
     def _step(
-        self, components: Any, sums: Array, reg: Array, near: float, about_centre: bool = False
+        self, components: Any, sums: Array, reg: Array, unmoved: float, about_centre: bool = False
     ) -> Any:
         """The next components; None where they lie too far from what the sums are about, and lose digits.
 
-        Singular covariances may be lost digits, unless no mean moves further than `near`, a squared
+        Singular covariances may be lost digits, unless no mean moves further than `unmoved`, a squared
         distance in units of the old covariance, and sums are about the means.
         """
         try:
             new = self.family.maximize(components, sums, reg)
         except SingularComponents:
             means = self.family.moved(components, sums).means
-            if not about_centre and self.family.squared_distances(components, means).max() < near:
+            if (
+                not about_centre
+                and self.family.squared_distances(components, means).max() < unmoved
+            ):
                 raise
             return None
         distance = self.family.squared_distances(new, components.means).max()
         if about_centre:
-            distance = max(distance, self.family.centre_distances(new, components).max())
+            distance = np.maximum(distance, self.family.centre_distances(new, components).max())
         return new if distance < FAR[self.dtype.name] else None
