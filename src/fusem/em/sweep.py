@@ -20,7 +20,7 @@ SEGMENT_SECONDS = 2e-3
 # towards the end, so that threads end together.
 TALLEST = 3
 LONGEST_SECONDS = 1e-2
-TAPER = 2  # a segment is no more than this part of what is left for a thread
+TAPER = 1  # a segment is no more than this part of what is left for a thread; halves: a twentieth slower
 LEAST_SECONDS = 2e-4  # of a segment: less is not worth a second thread
 WORTH_HELP = 6e-4  # seconds of a sweep: waking another thread takes up to 0.3 ms
 SECONDS_PER_OPERATION = 5e-11
