@@ -204,7 +204,7 @@ def test_segments_of_rows_in_memory_get_shorter_to_the_end(n, length, most, n_jo
         assert np.shares_memory(part, X)
         assert len(part) == min(length << height, n - first)
         if height > 0:  # the others have as much left to do
-            assert len(part) * 2 * n_jobs <= n - first
+            assert len(part) * n_jobs <= n - first
         end = first + len(part)
     assert end == n
 

@@ -17,10 +17,10 @@ SEGMENT_BYTES = 1 << 20
 # What one segment should take: long against the hand-over, which takes 20 to 30 µs, short against Ctrl-C.
 SEGMENT_SECONDS = 2e-3
 # Rows in memory are cut longer, by this power of two at most and up to so many seconds, and shorter again
-# towards the end, so that threads end together.
+# towards the end, so that threads end together: a segment is no more than what is left for a thread. Tried
+# half of that: 4 % slower with 1 to 4 columns.
 TALLEST = 3
 LONGEST_SECONDS = 1e-2
-TAPER = 1  # a segment is no more than this part of what is left for a thread; halves: a twentieth slower
 LEAST_SECONDS = 2e-4  # of a segment: less is not worth a second thread
 WORTH_HELP = 6e-4  # seconds of a sweep: waking another thread takes up to 0.3 ms
 SECONDS_PER_OPERATION = 5e-11
@@ -103,7 +103,7 @@ def tapered(
     for first, X, w in segments(rows, weights, rows_per_segment << most):
         begin = 0
         while begin < len(X):
-            share = ((rows.n_rows or 0) - first - begin) // (TAPER * n_jobs * rows_per_segment)
+            share = ((rows.n_rows or 0) - first - begin) // (n_jobs * rows_per_segment)
             height = min(most, max(0, share.bit_length() - 1))
             end = begin + (rows_per_segment << height)
             yield height, (first + begin, X[begin:end], None if w is None else w[begin:end])

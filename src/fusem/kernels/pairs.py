@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fusem.kernels.elements import element, put
 from fusem.kernels.exp_log import exp, log
 from fusem.kernels.lane_sums import total
 from fusem.kernels.policy import helper
@@ -35,7 +36,7 @@ LEAF = 4096  # rows: enough of every component for the sums at the end of a tile
 # Room for pairs per row beside its guess: a quarter of the components, within these.
 FEWEST, MOST = 2, 8
 DONE = -1  # in place of the component of a pair whose sums are taken
-WIDTH = 64  # rows of one component are padded to so many
+WIDTH = 64  # rows of one component are padded to no more than so many
 
 
 class Pairs(NamedTuple):
@@ -92,40 +93,50 @@ def sort_pairs(lists, rows, spare, end, n_components):
         counts[k] = 0
     for p in range(rows):
         if waits(lists, p):
-            counts[lists.component[p]] += 1
+            k = element(lists.component, p)
+            put(counts, k, element(counts, k) + 1)
     for p in range(spare, end):
         if waits(lists, p):
-            counts[lists.component[p]] += 1
+            k = element(lists.component, p)
+            put(counts, k, element(counts, k) + 1)
     place = 0
     for k in range(n_components):
         begin[k] = place
-        place += (counts[k] + WIDTH - 1) // WIDTH * WIDTH
+        place += whole_strips(counts[k], lists.logp)
         counts[k] = 0
     for p in range(rows):
-        put(lists, p)
+        place_pair(lists, p)
     for p in range(spare, end):
-        put(lists, p)
+        place_pair(lists, p)
     for k in range(n_components):
         last = begin[k] + counts[k]
-        for place in range(last, begin[k] + (counts[k] + WIDTH - 1) // WIDTH * WIDTH):
+        for place in range(last, begin[k] + whole_strips(counts[k], lists.logp)):
             lists.sorted_row[place] = lists.sorted_row[last - 1]
+
+
+@helper
+def whole_strips(count, rows):
+    """So many rows of a component, padded to strips."""
+    strip = 4 * lanes(rows)
+    return (count + strip - 1) // strip * strip
 
 
 @helper
 def waits(lists, p):
     """Whether a pair has a share that is not summed yet."""
-    return lists.share[p] != 0.0 and lists.component[p] != DONE
+    return element(lists.share, p) != 0.0 and element(lists.component, p) != DONE
 
 
 @helper
-def put(lists, p):
+def place_pair(lists, p):
     """Put one pair behind the others of its component."""
     if waits(lists, p):
-        k = lists.component[p]
-        place = lists.begin[k] + lists.counts[k]
-        lists.sorted_pair[place] = p
-        lists.sorted_row[place] = lists.row[p]
-        lists.counts[k] += 1
+        k = element(lists.component, p)
+        count = element(lists.counts, k)
+        place = element(lists.begin, k) + count
+        put(lists.sorted_pair, place, p)
+        put(lists.sorted_row, place, element(lists.row, p))
+        put(lists.counts, k, count + 1)
 
 
 @helper
@@ -139,13 +150,13 @@ def pair_posterior(lists, rows, spare, end):
     for r in range(padded):
         top[r] = logp[r]
     for p in range(spare, end):
-        row = lists.row[p]
-        if logp[p] > top[row]:
-            top[row] = logp[p]
+        row = element(lists.row, p)
+        if element(logp, p) > element(top, row):
+            put(top, row, element(logp, p))
     for r in range(padded):
         share[r] = logp[r] - top[r]
     for p in range(spare, end):
-        share[p] = logp[p] - top[lists.row[p]]
+        put(share, p, element(logp, p) - element(top, element(lists.row, p)))
     bound = filled(NEGLIGIBLE, load(logp, 0))
     for r in range(0, padded, v):
         below = load(share, r)
@@ -156,7 +167,8 @@ def pair_posterior(lists, rows, spare, end):
         below = load(share, p)
         store(share, p, zero_below(exp(below), below, bound))
     for p in range(spare, end):
-        mass[lists.row[p]] += share[p]
+        row = element(lists.row, p)
+        put(mass, row, element(mass, row) + element(share, p))
     loglik = double(zeros(logp))
     for r in range(0, padded, v):
         m = load(mass, r)
@@ -166,5 +178,5 @@ def pair_posterior(lists, rows, spare, end):
     for r in range(rows):
         share[r] *= mass[r]
     for p in range(spare, end):
-        share[p] *= mass[lists.row[p]]
+        put(share, p, element(share, p) * element(mass, element(lists.row, p)))
     return total(loglik)

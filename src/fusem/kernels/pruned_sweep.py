@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 
 from fusem.kernels.axes import weight_total
 from fusem.kernels.discriminant import Discriminant, guess
+from fusem.kernels.elements import element, put
 from fusem.kernels.mixture_sweep import HEADER, accumulate, log_density
 from fusem.kernels.mixture_sweep import sweep as dense
-from fusem.kernels.pairs import DONE, LEAF, WIDTH, Pairs, pair_posterior, sort_pairs
+from fusem.kernels.pairs import (
+    DONE,
+    LEAF,
+    Pairs,
+    pair_posterior,
+    sort_pairs,
+    whole_strips,
+)
 from fusem.kernels.policy import helper
 from fusem.kernels.tile import (
     PADDING,
@@ -82,21 +90,22 @@ def take_pairs(
         constant = log_weights[k] + operands.constant[k]
         for i in range(0, lists.counts[k], tile):
             m, begin = min(tile, lists.counts[k] - i), lists.begin[k] + i
-            width = (m + WIDTH - 1) // WIDTH * WIDTH
+            width = whole_strips(m, x)
             gather_rows(address, row_stride, column_stride, lists.sorted_row, begin, x, d, width)
             log_density(x, one, log_weight, logp, space.scratch, d, width, stride)
             for r in range(m):
-                p = lists.sorted_pair[begin + r]
+                p = element(lists.sorted_pair, begin + r)
                 if stage == SHARES:
-                    resp[r] = lists.share[p]
+                    put(resp, r, element(lists.share, p))
                     continue
-                lists.logp[p] = logp[r]
+                put(lists.logp, p, element(logp, r))
                 if stage == GUESSES:
-                    before, square = end, 2.0 * (constant - logp[r])
+                    before, square = end, 2.0 * (constant - element(logp, r))
                     end = add_neighbours(lists, p, square, near, k, n_components, end)
-                    resp[r] = 0.0
+                    put(resp, r, 0.0)
                     if whole and end == before:
-                        resp[r], lists.component[p] = lists.w[lists.row[p]], DONE
+                        put(resp, r, element(lists.w, element(lists.row, p)))
+                        put(lists.component, p, DONE)
             if end < 0:
                 return end
             if whole and stage != NEIGHBOURS:
@@ -136,7 +145,7 @@ def add_neighbours(lists, p, square, near, k, n_components, end):
     listed = near.reach.size // n_components
     first, last = k * listed, (k + 1) * listed
     found = first
-    while found < last and square > near.reach[found]:
+    while found < last and square > element(near.reach, found):
         found += 1
     count = found - first
     everyone = count > 0 and near.neighbour[found - 1] < 0
