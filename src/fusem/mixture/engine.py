@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,12 +17,10 @@ from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.kernels import mixture_sweep
-from fusem.kernels.missing import MissingSpace, missing_space
 from fusem.kernels.pairs import LEAF as PRUNED_LEAF
-from fusem.kernels.pairs import Pairs, pairs
 from fusem.kernels.patterns import LEAF as MISSING_LEAF
-from fusem.kernels.pruned_sweep import PrunedSpace
-from fusem.kernels.tile import LEAF, Workspace, levels_of, workspace
+from fusem.kernels.tile import LEAF
+from fusem.mixture.memory import Memory
 from fusem.mixture.pruning import most_neighbours, neighbourhood
 
 Array = NDArray[np.float64]
@@ -111,14 +108,9 @@ class Engine:
         self.dtype = np.dtype(dtype)
         # header, the family's sums, the weight of the rows that miss each column
         self.size = HEADER + family.statistic_size(n_components, d) + d
-        # sweeps compute log-densities in the dtype of the rows, evaluations return them in float64
-        self._spaces: dict[np.dtype[Any], queue.SimpleQueue[Workspace]] = {
-            np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
-        }
-        self._lists: queue.SimpleQueue[Pairs] = queue.SimpleQueue()
-        self._missing: dict[bool, queue.SimpleQueue[MissingSpace]] = {
-            fill: queue.SimpleQueue() for fill in (False, True)
-        }
+        memory = Memory(family, n_components, d, self.dtype, self.size, self._longest)
+        self.space, self.space_and_pairs = memory.space, memory.space_and_pairs
+        self.space_for_missing = memory.space_for_missing
         self._passes = 0
 
     def one_thread(self) -> AbstractContextManager[None]:
@@ -163,60 +155,11 @@ class Engine:
     def _row_bytes(self) -> int:
         return self.d * self.dtype.itemsize
 
-    @cached_property
+    @property
     def _longest(self) -> int:
         """Rows of the longest segment; any sweep may be pruned, and a leaf of it is dense after all."""
         leaf = max(MISSING_LEAF, PRUNED_LEAF) if self.most_neighbours >= 0.0 else MISSING_LEAF
         return longest_segment(self._row_bytes, leaf)
-
-    @contextmanager
-    def space(self, logp_dtype: np.dtype[Any]) -> Iterator[Workspace]:
-        """Memory for the thread that asks, given back afterwards."""
-        spaces = self._spaces[logp_dtype]
-        try:
-            space = spaces.get_nowait()
-        except queue.Empty:
-            columns, room = self.family.tile_columns(self.n_components, self.d), 0
-            if self.family.kernels.sweep_near is not None:
-                room = self.family.near_columns(self.n_components, self.d)
-            shape = self.d, self.n_components, columns, self.size, levels_of(self._longest)
-            space = workspace(*shape, self.dtype, logp_dtype, room)
-        try:
-            yield space
-        finally:
-            spaces.put(space)
-
-    @contextmanager
-    def space_and_pairs(self, dtype: np.dtype[Any]) -> Iterator[PrunedSpace]:
-        """`space` with the lists of a pruned sweep."""
-        try:
-            lists = self._lists.get_nowait()
-        except queue.Empty:
-            each = self.family.statistic_size(1, self.d)
-            levels = levels_of(self._longest, PRUNED_LEAF)
-            lists = pairs(self.n_components, each, self.size, levels, dtype)
-        with self.space(dtype) as space:
-            try:
-                yield PrunedSpace(space, lists)
-            finally:
-                self._lists.put(lists)
-
-    @contextmanager
-    def space_for_missing(
-        self, logp_dtype: np.dtype[Any], fill: bool = False
-    ) -> Iterator[MissingSpace]:
-        """`space` for rows with missing values; with `fill` also for what stands in their place."""
-        with self.space(logp_dtype) as space:
-            try:
-                memory = self._missing[fill].get_nowait()._replace(space=space)
-            except queue.Empty:
-                n_bases, columns = self.family.missing_needs(self.n_components, self.d)
-                shape = self.d, self.n_components, n_bases, columns, self.size
-                memory = missing_space(space, *shape, self.dtype, fill)
-            try:
-                yield memory
-            finally:
-                self._missing[fill].put(memory)
 
     def statistic(
         self,
