@@ -30,9 +30,8 @@ from fusem.kernels.simd import (
     zeros_wide,
 )
 
-PAIRS = (
-    vector_bytes() == 64
-)  # of components: their sums need more registers than narrower vectors have
+# Whether components are taken in pairs: that needs more registers than there are of narrower vectors.
+PAIRS = vector_bytes() == 64
 
 
 @helper
@@ -41,7 +40,7 @@ def quadratic_forms(
     high,  # IN  (d) centre
     low,  # IN  (d) what rounding it lost
     unit,  # IN  (d)
-    z,  # OUT (d × stride) (x − centre) · unit; read along columns, which strips would put into few cache sets
+    z,  # OUT (d × stride) (x − centre) · unit: in strips, columns of many would share cache sets
     curvature,  # IN  (K · d) a
     slope,  # IN  (K · d) b
     log_weights,  # IN  (K)
