@@ -122,6 +122,16 @@ def test_a_component_that_becomes_narrow_keeps_its_digits(case, dtype, narrow, s
 
 
 @by_type
+@by_dtype
+def test_sums_are_taken_again_once_in_a_fit(case, dtype, sweeps):
+    X, start = narrowing(case, dtype, 1e-2)
+    for _ in range(2):
+        sweeps.clear()
+        fit_quietly(model_at(case, start, max_iter=3, tol=0.0), X)
+        assert kinds(sweeps) == ["near", "about", "means", "means"]
+
+
+@by_type
 def test_by_hand_there_is_no_second_pass_and_no_centre(case, sweeps):
     X, start = narrowing(case, np.float64, 1e-5)
     assert not centred(case, start, np.float64, n_rows=None)

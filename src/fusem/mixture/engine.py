@@ -112,6 +112,8 @@ class Engine:
         self.space, self.space_and_pairs = memory.space, memory.space_and_pairs
         self.space_for_missing = memory.space_for_missing
         self._passes = 0
+        # Until sums about a shared centre had to be taken again: they might have to at every sweep.
+        self.may_share_centre = True
 
     def one_thread(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread, where the parameters' matrices would wake more."""
@@ -127,6 +129,8 @@ class Engine:
 
         Only where the number of rows is known, in a fit: sums may have to be taken again.
         """
+        if not self.may_share_centre:
+            return None
         values = (self.n_rows or 0) * self.n_components * self.d
         few = self.n_components < LEAST_NEAR or values < LEAST_VALUES
         if few or self.family.kernels.sweep_near is None:
@@ -185,6 +189,7 @@ class Engine:
         total = self._total(way, rows, weights, workers)
         overflown = total is not None and not np.isfinite(total).all()
         if overflown and way.kernel is self._near_kernel:  # about the means they may be finite
+            self.may_share_centre = False
             total = self._total(self._plain_way(model), rows, weights, workers)
         return total
 
@@ -310,14 +315,14 @@ class Engine:
         if statistic_about is None:
             components = self._step(about, sums, reg, FAR[self.dtype.name])
             return self.family.moved(about, sums) if components is None else components
-        about_centre = (
-            self.near_operands(about) is not None
-        )  # unless pruned: then a sweep in vain, once
+        # of a pruned sweep they are not, and may be taken again in vain
+        about_centre = self.near_operands(about) is not None
         for _ in range(MOST_MOVES):
             components = self._step(about, sums, reg, UNMOVED, about_centre)
-            about_centre = False
             if components is not None:
                 return components
+            if about_centre:
+                about_centre = self.may_share_centre = False
             about = self.family.moved(about, sums)
             sums = statistic_about(about)[HEADER:]
         return self.family.maximize(about, sums, reg)  # moving on would not help

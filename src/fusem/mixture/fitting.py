@@ -211,6 +211,7 @@ class Fit:
 
     def run(self, start: int, model: Model, lower_bound: float = -np.inf) -> Run[Model]:
         """EM from one start."""
+        self.engine.may_share_centre = True  # whatever a start before this has met
         return expectation_maximisation(
             model,
             self.sweep,
