@@ -254,11 +254,17 @@ def square_totals(
 ):
     """Add Σ r |z|² over a tile."""
     for k in range(n_components):
-        t = zeros_wide(resp)
-        for r in range(k * stride, k * stride + tile, 4 * lanes(resp)):
-            t = fma(load_wide(resp, r), load_wide(squares, r), t)
         s = rest_of_scale(scale, k)
-        stats[start + k] += total(t) * s * s
+        stats[start + k] += weighted_total(squares, resp, k * stride, tile) * s * s
+
+
+@helper
+def weighted_total(values, resp, r0, tile):
+    """Σ r · value over a tile, as float64."""
+    t = zeros_wide(resp)
+    for r in range(r0, r0 + tile, 4 * lanes(resp)):
+        t = fma(load_wide(resp, r), load_wide(values, r), t)
+    return total(t)
 
 
 @helper

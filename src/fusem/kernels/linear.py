@@ -7,7 +7,7 @@ many digits are lost as |ν|² has; `axes` has the other form.
 
 from __future__ import annotations
 
-from fusem.kernels.axes import weight_total
+from fusem.kernels.axes import weight_total, weighted_total
 from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import add_to, add_totals, four_totals, total
 from fusem.kernels.policy import helper
@@ -209,9 +209,6 @@ def square_sums(
 ):
     """Add the squared distances over a tile."""
     for k in range(n_components):
-        t = zeros_wide(resp)
-        for r in range(k * stride, k * stride + tile, 4 * lanes(resp)):
-            t = fma(load_wide(resp, r), load_wide(forms, r), t)
-        s = element(ratio, k)
-        n = weight_total(resp, k * stride, tile)
-        stats[start + k] += n * element(norms, k) - 2.0 * s * (s * total(t))
+        s, n = element(ratio, k), weight_total(resp, k * stride, tile)
+        form = weighted_total(forms, resp, k * stride, tile)
+        stats[start + k] += n * element(norms, k) - 2.0 * s * (s * form)
