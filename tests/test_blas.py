@@ -11,8 +11,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from fusem import GaussianMixture
 from fusem.em import blas
 from fusem.families import gaussian_full
+from fusem.hmm import GMMHMM, GaussianHMM
 from tests.cases import CASES
 from tests.models import stepped
+
+D = math.isqrt(blas.SINGLE) + 1  # columns whose matrices wake BLAS's threads
 
 
 def threads() -> set[int]:
@@ -47,8 +50,7 @@ def test_the_m_step_is_made_in_one_thread(monkeypatch):
     monkeypatch.setattr(
         gaussian_full, "maximize", lambda *given: (seen.append(threads()), maximize(*given))[1]
     )
-    d = math.isqrt(blas.SINGLE) + 1
-    stepped(case, case.data(5 * d, 1, d), steps=2, start=case.start(1, d))
+    stepped(case, case.data(5 * D, 1, D), steps=2, start=case.start(1, D))
     assert seen == [{1}, {1}]
     assert threads() == {2}
 
@@ -59,6 +61,54 @@ def test_the_end_of_a_fit_is_made_in_one_thread(monkeypatch):
     monkeypatch.setattr(
         GaussianMixture, "_diagnose", lambda *given: seen.append(threads()), raising=True
     )
-    d = math.isqrt(blas.SINGLE) + 1
-    stepped(case, case.data(5 * d, 1, d), steps=2, start=case.start(1, d))
+    stepped(case, case.data(5 * D, 1, D), steps=2, start=case.start(1, D))
     assert seen == [{1}]
+
+
+def mixture(d):
+    model = GaussianMixture(1)
+    model.weights_, model.means_, model.covariances_ = np.ones(1), np.zeros((1, d)), np.eye(d)[None]
+    return model
+
+
+def chain(d):
+    model = GaussianHMM(1, "full")
+    model.startprob_, model.transmat_ = np.ones(1), np.ones((1, 1))
+    model.means_, model.covars_ = np.zeros((1, d)), np.eye(d)[None]
+    return model
+
+
+def chain_of_mixtures(d):
+    model = GMMHMM(1, 1, covariance_type="full")
+    model.startprob_, model.transmat_, model.weights_ = np.ones(1), np.ones((1, 1)), np.ones((1, 1))
+    model.means_, model.covars_ = np.zeros((1, 1, d)), np.eye(d)[None, None]
+    return model
+
+
+@pytest.mark.parametrize("made", [mixture, chain, chain_of_mixtures])
+def test_a_fitted_model_is_read_in_one_thread(made, monkeypatch):
+    """What it woke would take a core from the sweep that follows: half of two threads' speed at d = 128."""
+    model, seen = made(D), []
+    read = gaussian_full.from_covariances
+    monkeypatch.setattr(
+        gaussian_full, "from_covariances", lambda *given: (seen.append(threads()), read(*given))[1]
+    )
+    model.score(np.zeros((2, D)))
+    assert seen == [{1}]
+    assert threads() == {2}
+
+
+def test_the_m_step_of_a_chain_is_made_in_one_thread(monkeypatch):
+    seen = []
+    renew, log_prior = GaussianHMM._renew_emission, GaussianHMM._log_prior
+    monkeypatch.setattr(
+        GaussianHMM, "_renew_emission", lambda *given: (seen.append(threads()), renew(*given))[1]
+    )
+    monkeypatch.setattr(
+        GaussianHMM, "_log_prior", lambda *given: (seen.append(threads()), log_prior(*given))[1]
+    )
+    X = np.random.default_rng(0).normal(size=(3 * D, D))
+    GaussianHMM(1, "full", covars_prior=np.eye(D), n_iter=2, tol=0).fit(X)
+    assert len(seen) > 2
+    assert set.union(*seen) == {1}
+    assert threads() == {2}

@@ -189,5 +189,5 @@ def _write(
             writer.write(kept.merged(block))
             advance(len(block))
 
-        mixture._complete(rows, seed, InOrder(write).put)
+        mixture._complete(mixture._ready(rows), seed, InOrder(write).put)
     click.echo(f"{writer.rows:,} rows written to {path}")

@@ -57,11 +57,9 @@ def predict(
             writer.write(block)
             advance(len(block))
 
-        in_order = InOrder(write)
+        put, ready = InOrder(write).put, fitted._ready(rows)
         if proba:
-            fitted._evaluate(rows, None, "proba", lambda first, w, o: in_order.put(first, o.proba))
+            fitted._evaluate(ready, None, "proba", lambda first, w, o: put(first, o.proba))
         else:
-            fitted._evaluate(
-                rows, None, "labels", lambda first, w, o: in_order.put(first, o.labels)
-            )
+            fitted._evaluate(ready, None, "labels", lambda first, w, o: put(first, o.labels))
     click.echo(f"{writer.rows:,} rows written to {output}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import queue
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from types import CodeType
@@ -127,10 +127,14 @@ class ChainEngine:
         blocks = min(MOST_BLOCKS, most, n_blocks / SEGMENTS)
         return 1 << max(0, int(blocks).bit_length() - 1)
 
+    def one_thread(self) -> AbstractContextManager[None]:
+        """Hold BLAS to one thread, where the parameters' matrices would wake more."""
+        return one_thread(self.n_states * self.d**2)
+
     def operands(self, components: Any) -> Any:
         """What the kernels read of the family's parameters; what was kept of others is forgotten."""
         self._parameters += 1
-        with one_thread(self.n_states * self.d**2):
+        with self.one_thread():
             return self.family.operands(components, self.dtype)
 
     def chain(self, model: ChainModel, logarithms: bool) -> Chain:

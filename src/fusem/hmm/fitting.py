@@ -99,16 +99,19 @@ class Fit:
             moves = self.constraints.with_fixed(moves)
         if any(letter in chosen for letter in self.estimator._emissions):
             given = components, view.sums, self.prior
-            components, self.held = self.estimator._renew_emission(*given)
+            with self.engine.one_thread():
+                components, self.held = self.estimator._renew_emission(*given)
         return ChainModel(start, moves, components)
 
     def objective(self, model: ChainModel, statistic: Array) -> float:
         """Log-likelihood of all sequences, and log-density of the priors."""
         self.monitor.report(float(statistic[0]))
         e = self.estimator
+        with self.engine.one_thread():
+            emission = e._log_prior(model.components, self.prior)
         chain = chain_prior.log_prior(model.start, e.startprob_prior)
         chain += chain_prior.log_prior(model.transitions, e.transmat_prior)
-        return float(statistic[0]) + chain + e._log_prior(model.components, self.prior)
+        return float(statistic[0]) + chain + emission
 
     def run(
         self, model: ChainModel, on_iteration: Callable[[Sweep], None] | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fusem.em.blas import one_thread
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
@@ -207,7 +208,8 @@ class GaussianHMM(ColumnCount, BaseHMM):
         if assigned:
             check_assigned(covariances, self.covariance_type)
         try:
-            return self._family.from_covariances(means, covariances)
+            with one_thread(covariances.size):
+                return self._family.from_covariances(means, covariances)
         except SingularComponents as problem:
             states = ", ".join(map(str, problem.components))
             if assigned:

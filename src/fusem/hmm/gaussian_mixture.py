@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fusem.em.blas import one_thread
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
 from fusem.families import state_mixture
@@ -220,7 +221,8 @@ class GMMHMM(BaseHMM):
         flat = covariances.reshape(K * M, *covariances.shape[2:])
         base = self._family_of(None).base
         try:
-            parts = base.from_covariances(means.reshape(K * M, d), flat)
+            with one_thread(covariances.size):
+                parts = base.from_covariances(means.reshape(K * M, d), flat)
         except SingularComponents as problem:
             which = ", ".join(f"{p % M} of state {p // M}" for p in problem.components)
             if assigned:

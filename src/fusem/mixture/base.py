@@ -23,8 +23,9 @@ from fusem.mixture.engine import Engine
 from fusem.mixture.evaluation import Room, evaluate
 from fusem.mixture.fitting import Fit, Fitted, Listener
 from fusem.mixture.output import Column, Table, check_output
+from fusem.mixture.parametrised import Ready
 from fusem.mixture.save import save
-from fusem.mixture.source import column_names, rows_to_fit, rows_to_use, weights_of
+from fusem.mixture.source import column_names, rows_to_fit, weights_of
 
 Array = NDArray[np.float64]
 
@@ -165,26 +166,21 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
 
     # ---- using a fitted mixture ----
 
-    def _rows(self, X: Any) -> Rows:
-        check_is_fitted(self)
-        return rows_to_use(self, X, self._model().n_columns)
-
     def _evaluate(
         self,
-        X: Any,
+        ready: Ready,
         sample_weight: Any,
         wanted: str,
         consume: Callable[..., None],
         room: Room | None = None,
-    ) -> Rows:
-        rows, model = self._rows(X), self._model()
+    ) -> None:
+        rows, model = ready
         shape, check = (len(model.weights), rows.n_columns), self._check(rows)
         engine = Engine(self._family, *shape, rows.dtype, check=check)
         with Workers(self.n_jobs) as workers:
             weights = weights_of(sample_weight)
             given = engine, model, rows, weights, workers, frozenset(wanted.split())
             evaluate(*given, consume, room)
-        return rows
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Most probable component of every row.
@@ -199,9 +195,9 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,), int64
             Component numbers, from 0.
         """
-        rows = self._rows(X)
-        column = Column(np.int64, rows)
-        self._evaluate(rows, None, "labels", lambda first, w, o: column.put(first, o.labels))
+        ready = self._ready(X)
+        column = Column(np.int64, ready.rows)
+        self._evaluate(ready, None, "labels", lambda first, w, o: column.put(first, o.labels))
         return column.whole()
 
     def score_samples(self, X: Any) -> Array:
@@ -218,9 +214,9 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             Natural logarithm of the density, −inf where it is less than float64 holds; of what was observed,
             where values are missing, and 0 of rows without any.
         """
-        rows = self._rows(X)
-        column = Column(np.float64, rows)
-        self._evaluate(rows, None, "evidence", lambda first, w, o: column.put(first, o.evidence))
+        ready = self._ready(X)
+        column = Column(np.float64, ready.rows)
+        self._evaluate(ready, None, "evidence", lambda first, w, o: column.put(first, o.evidence))
         return column.whole()
 
     def predict_proba(self, X: Any, out: Any = None) -> NDArray[Any]:
@@ -240,11 +236,11 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             Rows sum to 1; float32 for float32 rows, else float64. `out` itself, or the file as a
             read-only memory map, where given.
         """
-        rows, K = self._rows(X), len(self.weights_)
+        ready = self._ready(X)
         check_output(out, X)
-        with Table(out, rows, K) as proba:
+        with Table(out, ready.rows, len(ready.model.weights)) as proba:
             put, room = (lambda first, w, o: proba.put(first, o.proba)), proba.room
-            self._evaluate(rows, None, "proba", put, room)
+            self._evaluate(ready, None, "proba", put, room)
         return proba.whole()
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:

@@ -14,7 +14,6 @@ from fusem.data import open_rows
 from fusem.mixture.engine import Model
 from fusem.mixture.parametrised import Parametrised
 from fusem.mixture.regression import conditional_moments, regression
-from fusem.mixture.source import rows_to_use
 
 Array = NDArray[np.float64]
 
@@ -50,7 +49,8 @@ class Conditional(Parametrised):
         check_is_fitted(self)
         if isinstance(columns, str) or not isinstance(columns, Iterable):
             raise TypeError(f"columns must be a list of columns, such as [0, 2], not {columns!r}.")
-        model, chosen = self._model(), self._numbers(columns)
+        model = self._model()
+        chosen = self._numbers(columns, model.n_columns)
         if not chosen.size:
             raise ValueError("columns is empty: name at least one column to keep.")
         return self._part(
@@ -88,7 +88,8 @@ class Conditional(Parametrised):
         check_is_fitted(self)
         if not isinstance(values, Mapping):
             raise TypeError(f"values must be a mapping, such as {{0: 1.5}}, not {values!r}.")
-        model, some = self._model(), self._numbers(tuple(values))
+        model = self._model()
+        some = self._numbers(tuple(values), model.n_columns)
         try:
             row = np.array([float(value) for value in values.values()])
         except (TypeError, ValueError):
@@ -141,18 +142,15 @@ class Conditional(Parametrised):
         (array([[1.5, 3. ]]), array([[[0.  , 0.  ],
                 [0.  , 0.01]]]))
         """
-        check_is_fitted(self)
-        model = self._model()
-        d = model.components.means.shape[1]
-        rows = rows_to_use(self, X, d).to_array().astype(np.float64)
+        given, model = self._ready(X)
+        rows = given.to_array().astype(np.float64)
         mixture: Any = self
         return conditional_moments(
             self._family, model, rows, mixture.predict_proba(open_rows(rows))
         )
 
-    def _numbers(self, columns: Iterable[Any]) -> NDArray[np.intp]:
-        """Numbers of columns that are given by number or by name."""
-        d = self._model().components.means.shape[1]
+    def _numbers(self, columns: Iterable[Any], d: int) -> NDArray[np.intp]:
+        """Numbers of some of d columns that are given by number or by name."""
         names = getattr(self, "feature_names_in_", None)
         numbers: list[int] = []
         for column in columns:

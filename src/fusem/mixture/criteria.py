@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.data import Rows
 from fusem.kernels.tile import LEAF
 from fusem.mixture.evaluation import Outcome
-from fusem.mixture.parametrised import Parametrised
+from fusem.mixture.parametrised import Parametrised, Ready
 
 Array = NDArray[np.float64]
 
@@ -33,8 +32,8 @@ class Criteria(Parametrised):
 
     @abstractmethod
     def _evaluate(
-        self, X: Any, sample_weight: Any, wanted: str, consume: Callable[..., None]
-    ) -> Rows:
+        self, ready: Ready, sample_weight: Any, wanted: str, consume: Callable[..., None]
+    ) -> None:
         """Run the E-step over rows."""
 
     def _totals(self, X: Any, sample_weight: Any, entropy: bool = False) -> Totals:
@@ -56,7 +55,8 @@ class Criteria(Parametrised):
                 largest = o.proba.max(axis=1).astype(np.float64)
                 certainties.extend(_by_leaf(_weighted(np.log(largest), v)))
 
-        self._evaluate(X, sample_weight, "evidence proba" if entropy else "evidence", consume)
+        wanted = "evidence proba" if entropy else "evidence"
+        self._evaluate(self._ready(X), sample_weight, wanted, consume)
         if not weights:
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         total = math.fsum(weights)

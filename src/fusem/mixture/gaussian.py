@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fusem.em.blas import one_thread
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.mixture import diagnose, diagnose_missing
@@ -222,8 +223,10 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
     # ---- the one stored form of the covariances, and what is computed from it ----
 
     def _components(self) -> Any:
+        means = np.asarray(self.means_, dtype=np.float64)
         try:
-            return self._assigned_components(np.asarray(self.means_, dtype=np.float64))
+            with one_thread(means.size * means.shape[1]):
+                return self._assigned_components(means)
         except SingularComponents as problem:
             which = ", ".join(map(str, problem.components))
             whose = "The covariance" if self.covariance_type == "tied" else f"Covariances {which}"

@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from fusem.data import Rows, segments
+from fusem.data import segments
 from fusem.em.values import bad_value
 from fusem.em.workers import Workers
 from fusem.mixture.draws import draws
 from fusem.mixture.engine import Engine
 from fusem.mixture.evaluation import Completion
 from fusem.mixture.output import Table, check_output
-from fusem.mixture.parametrised import Parametrised
-from fusem.mixture.source import rows_to_use
+from fusem.mixture.parametrised import Parametrised, Ready
 
 
 class Impute(Parametrised):
@@ -67,27 +65,24 @@ class Impute(Parametrised):
         >>> fusem.GaussianMixture().fit(X).impute(X)[5].round(1)
         array([1.5, 3. ])
         """
-        check_is_fitted(self)
-        d = self._model().components.means.shape[1]
-        rows = rows_to_use(self, X, d)
+        ready = self._ready(X)
         check_output(out, X)
         seed = self._seed(random_state) if sample_posterior else None
-        with Table(out, rows, d) as table:
-            self._complete(rows, seed, table.put, table.room)
+        with Table(out, ready.rows, ready.model.n_columns) as table:
+            self._complete(ready, seed, table.put, table.room)
         return table.whole()
 
     def _seed(self, random_state: Any) -> int:
         rng = check_random_state(self.random_state if random_state is None else random_state)
         return int(rng.randint(np.iinfo(np.int32).max))
 
-    def _complete(self, rows: Rows, seed: int | None, put: Any, room: Any = None) -> None:
+    def _complete(self, ready: Ready, seed: int | None, put: Any, room: Any = None) -> None:
         """Give ``put(first_row, segment)`` every segment of the rows without missing values, in any order.
 
         ``room(first_row, n_rows, dtype)`` is memory to write a segment to.
         """
-        model = self._model()
-        K, d = model.components.means.shape
-        engine = Engine(self._family, K, d, rows.dtype)
+        rows, model = ready
+        engine = Engine(self._family, len(model.weights), model.n_columns, rows.dtype)
         completion = Completion(engine, model, engine.operands(model.components), fill=True)
 
         def work(segment: tuple[int, NDArray[Any], Any]) -> None:

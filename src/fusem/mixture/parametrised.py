@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+
+from sklearn.utils.validation import check_is_fitted
 
 from fusem.data import Rows
 from fusem.mixture.engine import Check, Model
+from fusem.mixture.source import rows_to_use
+
+
+class Ready(NamedTuple):
+    """What a method of a fitted model begins with: the rows, opened, and the model, checked."""
+
+    rows: Rows
+    model: Model
 
 
 class Parametrised(ABC):
@@ -25,6 +35,12 @@ class Parametrised(ABC):
     @abstractmethod
     def _model(self) -> Model:
         """The parameters as they stand in the attributes."""
+
+    def _ready(self, X: Any) -> Ready:
+        """Once per call: to factorise covariances takes longer than few rows do."""
+        check_is_fitted(self)
+        model = self._model()
+        return Ready(rows_to_use(self, X, model.n_columns), model)
 
     @abstractmethod
     def _set_model(self, model: Model) -> None:
