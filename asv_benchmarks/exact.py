@@ -10,6 +10,7 @@ import sys
 import tempfile
 import tracemalloc
 import warnings
+from functools import partial
 from math import nan
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,18 +19,33 @@ from numba.core.event import install_recorder
 from sklearn.exceptions import ConvergenceWarning
 
 import fusem
-from asv_benchmarks.cases import COVARIANCES, Case, blobs, start
+from asv_benchmarks.cases import COVARIANCES, Case, blobs, profile_name, start
 
 CASE_ROWS = 20_000
-SWEEPS = """
+SWEEPS = 3
+PREPARED = """
 import numpy as np, warnings, fusem
 warnings.simplefilter("ignore")
 X = np.random.default_rng(0).normal(size=({rows}, 8))
 model = fusem.GaussianMixture(
     8, covariance_type={covariance!r}, max_iter=0, n_jobs=1, random_state=0, init_params="random_from_data"
 ).fit(X[:1000])
+model.statistics(X)
+"""
+COUNTED = """
 for _ in range({sweeps}):
     model.statistics(X)
+"""
+# callgrind hears of the process itself what to count: not the imports, a hundred times as much.
+SWITCHED = """
+import os, subprocess
+def switch(state):
+    command = ["callgrind_control", "--instr=" + state, str(os.getpid())]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+{prepared}
+switch("on")
+{counted}
+switch("off")
 """
 
 
@@ -78,38 +94,51 @@ class Exact:
         finally:
             tracemalloc.stop()
 
+
+class Instructions:
+    """Instructions of the processor; as good as the same in every run."""
+
+    param_names: ClassVar[list[str]] = ["covariance"]
+    params: ClassVar[list[str]] = list(COVARIANCES)
+    timeout: ClassVar[int] = 900
+
+    def setup(self, covariance: str) -> None:
+        if profile_name() == "quick":
+            raise NotImplementedError("callgrind takes most of a minute each")  # asv leaves it out
+
     def track_instructions_per_row(self, covariance: str) -> float:
         """Instructions of one sweep per row (K = d = 8); NaN without perf counters and valgrind."""
-        counts = [
-            instructions(SWEEPS.format(rows=40_000, covariance=covariance, sweeps=n))
-            for n in (2, 12)
-        ]
-        return (counts[1] - counts[0]) / 10 / 40_000
+        prepared = PREPARED.format(rows=CASE_ROWS, covariance=covariance)
+        return instructions(prepared, COUNTED.format(sweeps=SWEEPS)) / SWEEPS / CASE_ROWS
 
 
-def instructions(code: str) -> float:
-    """Instructions of a Python process, by hardware counters or else counted by callgrind."""
+def instructions(prepared: str, counted: str) -> float:
+    """Instructions of some code after other code, by hardware counters or else counted by callgrind."""
+    found = nan
     if shutil.which("perf"):
-        command = ["perf", "stat", "-x,", "-e", "instructions:u", sys.executable, "-c", code]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        found = re.search(r"^(\d+),", done.stderr, re.MULTILINE)
-        if done.returncode == 0 and found:
-            return float(found[1])
-    if shutil.which("valgrind"):
-        with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder) / "callgrind.out"
-            command = [
-                "valgrind",
-                "--tool=callgrind",
-                f"--callgrind-out-file={output}",
-                sys.executable,
-            ]
-            # valgrind does not know AVX-512
-            environment = {**os.environ, "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}
-            done = subprocess.run(
-                [*command, "-c", code], env=environment, capture_output=True, text=True, check=False
-            )
-            found = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
-            if done.returncode == 0 and found:
-                return float(found[1])
-    return nan
+        found = by_counters(prepared + counted) - by_counters(prepared)
+    if found != found and shutil.which("callgrind_control"):
+        found = by_callgrind(prepared, counted)
+    return found
+
+
+def by_counters(code: str) -> float:
+    """Instructions of a Python process; NaN where the processor's counters are not to be had."""
+    command = ["perf", "stat", "-x,", "-e", "instructions:u", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"^(\d+),", done.stderr, re.MULTILINE)
+    return float(found[1]) if done.returncode == 0 and found else nan
+
+
+def by_callgrind(prepared: str, counted: str) -> float:
+    """Instructions of some code after other code, one by one."""
+    # valgrind does not know AVX-512
+    environment = {**os.environ, "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}
+    run = partial(subprocess.run, env=environment, capture_output=True, text=True, check=False)
+    run([sys.executable, "-c", prepared])  # compiles fifty times as fast
+    with tempfile.TemporaryDirectory() as folder:
+        output = f"--callgrind-out-file={Path(folder) / 'callgrind.out'}"
+        command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", output, sys.executable]
+        done = run([*command, "-c", SWITCHED.format(prepared=prepared, counted=counted)])
+    found = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
+    return float(found[1]) if done.returncode == 0 and found else nan

@@ -1,4 +1,4 @@
-"""The benchmarks run: each of asv's once at its smallest case, and the comparison of peers."""
+"""What benchmarks measure and report; that each runs, at its smallest case, asv itself says (`.ci/run`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import warnings
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,13 @@ import pytest
 from asv_benchmarks import (
     cases,
     ceilings,
-    counts,
     exact,
-    hmm,
     memory,
     missing,
     mixins,
     mixture,
     process,
-    quick,
     report,
-    sources,
 )
 from asv_benchmarks.onedal import OneDal
 from asv_benchmarks.results import Iteration, Rivals, Throughput
@@ -49,68 +44,10 @@ def is_suite(value) -> bool:
     return isinstance(value, type) and not inspect.isabstract(value)
 
 
-IN_PROCESS = [b for b in benchmarks(mixture) if not issubclass(b[0], mixins.Memory)]
-
-
 def test_the_suites_hold_every_kind_of_benchmark():
     names = {name for _, name in benchmarks(mixture, process)}
     assert {kind for kind in KINDS if any(name.startswith(kind) for name in names)} == set(KINDS)
     assert not [name for _, name in benchmarks(mixins)], "asv would run mix-ins on their own"
-
-
-@pytest.mark.parametrize(("suite", "name"), IN_PROCESS, ids=lambda x: getattr(x, "__name__", x))
-def test_a_benchmark_runs_on_every_covariance_and_dtype(suite, name):
-    for case, dtype in product(QUICK, cases.DTYPES):
-        benchmark = suite()
-        benchmark.setup(case.label, dtype)
-        result = getattr(benchmark, name)(case.label, dtype)
-        assert result is None or np.isfinite(result)
-
-
-@pytest.mark.parametrize(
-    ("suite", "name"), benchmarks(missing), ids=lambda x: getattr(x, "__name__", x)
-)
-def test_a_benchmark_runs_on_rows_with_holes(suite, name, monkeypatch):
-    monkeypatch.setenv("FUSEM_BENCH", "quick")
-    *kinds, dtypes = suite.params  # what float32 compiles others have tested
-    for parameters in product(*kinds, dtypes[:1]):
-        benchmark = suite()
-        benchmark.setup(*parameters)
-        assert np.isnan(benchmark.X).mean() == pytest.approx(missing.RATE, abs=0.06)
-        getattr(benchmark, name)(*parameters)
-
-
-@pytest.mark.parametrize(
-    ("suite", "name"), benchmarks(hmm), ids=lambda x: getattr(x, "__name__", x)
-)
-def test_a_benchmark_runs_on_sequences(suite, name, monkeypatch):
-    monkeypatch.setenv("FUSEM_BENCH", "quick")
-    benchmark, label = suite(), suite.params[0][0]
-    benchmark.setup(label)
-    getattr(benchmark, name)(label)
-    assert benchmark.fitted.n_iter_ == hmm.ITERATIONS
-
-
-def test_a_benchmark_runs_on_every_source(monkeypatch, tmp_path):
-    monkeypatch.setenv("FUSEM_BENCH", "quick")
-    monkeypatch.chdir(tmp_path)
-    folder, scores = sources.Sources().setup_cache(), set()
-    for source in sources.SOURCES:
-        benchmark = sources.Sources()
-        benchmark.setup(folder, source)
-        benchmark.time_statistics(folder, source)
-        scores.add(benchmark.subject.model.score(benchmark.source))
-    assert len(scores) == 1, "all hold the same rows"
-
-
-def test_a_benchmark_runs_on_every_family_of_counts(monkeypatch):
-    monkeypatch.setenv("FUSEM_BENCH", "quick")
-    for family in counts.FAMILIES:
-        benchmark = counts.Counts()
-        benchmark.setup(family)
-        for name in (name for name in dir(benchmark) if name.startswith("time_")):
-            getattr(benchmark, name)(family)
-        assert benchmark.model.n_iter_ == 5
 
 
 def test_exact_numbers_are_the_same_twice():
@@ -123,25 +60,28 @@ def test_exact_numbers_are_the_same_twice():
 
 
 def test_instructions_are_those_of_the_code():
-    few, many = (exact.instructions(f"for _ in range({n}): pass") for n in (10, 1_000_000))
-    assert np.isnan(few) or many - few > 1_000_000
+    prepared = "numbers = range(100_000)"
+    few, many = (exact.instructions(prepared, f"sum(numbers[:{n}])") for n in (10, 100_000))
+    if np.isnan(few):
+        pytest.skip("neither perf counters nor callgrind are there")
+    assert few < 1e7, "the interpreter's start is not counted"
+    assert 100_000 < many - few < 1e8
 
 
-def test_the_quick_profile_runs(monkeypatch):
-    monkeypatch.setattr(quick, "ROWS", 2_000)
-    some = {"full": quick.CASES["full"]._replace(rows=2_000)}
-    monkeypatch.setattr(quick, "CASES", some)
-    monkeypatch.setattr(quick.Sweep, "params", (["full"], ["float64"]))
-    for owner in (quick.Sweep, quick.Use, quick.Missing, quick.Counts, quick.Chain):
-        names = [name for name in dir(owner) if name.startswith("time_")]
-        assert names
-        chosen = [p[0] for p in owner.params] if owner is quick.Sweep else []
-        if owner is not quick.Sweep and hasattr(owner, "params"):
-            chosen = [owner.params[0]]
-        benchmark = owner()
-        benchmark.setup(*chosen)
-        for name in names:
-            getattr(benchmark, name)(*chosen)
+@pytest.mark.parametrize(
+    ("suite", "case"),
+    [
+        (exact.Instructions, ("full",)),
+        (process.FirstFit, ("full", "float64")),
+        (mixture.MemoryGaussianMixture, ("full", "float32")),
+    ],
+)
+def test_the_quick_profile_leaves_out_what_takes_long(monkeypatch, suite, case):
+    monkeypatch.setenv("FUSEM_BENCH", "quick")
+    with pytest.raises(NotImplementedError):
+        suite().setup(*case)
+    monkeypatch.setenv("FUSEM_BENCH", "full")
+    suite().setup(*case)
 
 
 @pytest.mark.slow
@@ -159,22 +99,9 @@ def test_the_comparison_of_imputers_runs(monkeypatch, capsys):
     assert "scikit-learn's `IterativeImputer`" in printed
 
 
-@pytest.mark.parametrize("library", ["fusem", "scikit-learn"])
-def test_memory_is_measured_in_a_process_of_its_own(library):
-    assert 0 <= memory.beyond_data(library, QUICK[0], "float64", 2) < 1e9
-
-
 def test_memory_sees_an_array_that_grows_with_the_rows():
     case = cases.Case("spherical", 500_000, 1, 8)
     assert memory.beyond_data("scikit-learn", case, "float64", 1) > case.rows * case.components * 8
-
-
-@pytest.mark.slow
-def test_a_first_fit_and_imports_run_in_a_new_process(tmp_path):
-    assert process.FirstFit().track_warm_start("diag", "float64") > 0
-    for suite, name in benchmarks(process):
-        if name.startswith("timeraw_"):
-            assert process.seconds(getattr(suite(), name)(), str(tmp_path)) > 0
 
 
 def test_blobs_are_the_same_in_both_dtypes_and_starts_fit_them():
@@ -251,7 +178,7 @@ def test_the_report_compares_sources_with_memory():
 def test_the_comparison_of_peers_runs(tmp_path):
     output = tmp_path / "RESULTS.md"
     command = [sys.executable, "-m", "asv_benchmarks.peers", "--quick", "--repetitions", "1"]
-    command += ["--only", "diag-*", "--output", str(output)]
+    command += ["--only", "diag-*-k16", "--output", str(output)]
     environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False

@@ -74,13 +74,13 @@ def test_second_process_compiles_nothing():
 @pytest.mark.slow
 def test_concurrent_processes_share_an_empty_cache(tmp_path):
     cache = {"FUSEM_CACHE_DIR": str(tmp_path / "cache")}
-    processes = [start(COUNT.format(**ONE), **cache) for _ in range(3)]
+    processes = [start(COUNT.format(**ONE), **cache) for _ in range(2)]
     results = [json.loads(finish(process)) for process in processes]
     # Something was compiled and kept: without it, zeros elsewhere could mean a broken count.
     assert max(result["first"]["3float64"] for result in results) > 0
     assert any((tmp_path / "cache").rglob("*.nbi"))
     expected = stepped(CASES[3], CASES[3].data(3000)).means_.tolist()
-    assert [result["means"]["3float64"] for result in results] == [expected] * 3
+    assert [result["means"]["3float64"] for result in results] == [expected] * 2
     after = counts(ONE, **cache)
     assert after["means"]["3float64"] == expected
     assert after["first"]["3float64"] == 0
@@ -278,14 +278,13 @@ def test_records_alike_are_seen(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", [b"", b"no pickle"], ids=["empty", "foreign"])
-def test_damaged_entries_are_made_anew(tmp_path, damage):
-    code = (
-        "import numpy as np, fusem; X = np.random.default_rng(0).normal(size=(500, 2));"
-        "print(fusem.GaussianMixture(2, covariance_type='diag', random_state=0, tol=1.).fit(X).means_)"
-    )
-    expected = run(code, FUSEM_CACHE_DIR=str(tmp_path))
-    for path in tmp_path.rglob("*.nb[ic]"):
-        path.write_bytes(damage)
-    assert run(code, FUSEM_CACHE_DIR=str(tmp_path)) == expected
-    assert all(path.stat().st_size > 100 for path in tmp_path.rglob("*.nb[ic]"))
+def test_damaged_entries_are_made_anew(tmp_path):
+    cache = {"FUSEM_CACHE_DIR": str(tmp_path)}
+    expected = counts(ONE, **cache)["means"]
+    for damage in (b"", b"no pickle"):
+        entries = list(tmp_path.rglob("*.nb[ic]"))
+        assert entries
+        for path in entries:
+            path.write_bytes(damage)
+        assert counts(ONE, **cache)["means"] == expected
+        assert all(path.stat().st_size > 100 for path in entries)
