@@ -10,9 +10,10 @@ import sys
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "2")
 
-if "asv_runner" in sys.modules:
-    # asv forks a process for every case from one that has imported the suites (--launch-method forkserver):
-    # what numba prepares when it is first asked for machine code, a second's work, is then there in all.
+if sys.argv[1:2] == ["run_server"]:
+    # asv forks a process for every case from this one (--launch-method forkserver): what numba prepares when
+    # it is first asked for machine code, a second's work, is then there in all. One component starts without
+    # k-means, whose OpenMP threads would not survive the fork.
     import fusem
 
     fusem.GaussianMixture(1, covariance_type="spherical").fit([[0.0], [1.0], [2.0]])

@@ -1,7 +1,7 @@
 """The one table of shapes, and the data and starting parameters that go with each.
 
-The profile is chosen by the environment variable FUSEM_BENCH: ``quick`` (milliseconds each, for the tests
-and for every change), ``full`` (the default, every night) or ``large`` (by hand; as in RESULTS.md).
+The profile is chosen by the environment variable FUSEM_BENCH: ``quick`` (milliseconds each, for every
+change), ``full`` (the default, every night) or ``large`` (by hand; as in RESULTS.md).
 """
 
 from __future__ import annotations

@@ -22,9 +22,11 @@ from asv_benchmarks import (
     mixture,
     process,
     report,
+    sources,
 )
 from asv_benchmarks.onedal import OneDal
 from asv_benchmarks.results import Iteration, Rivals, Throughput
+from tests.processes import run
 
 ROOT = Path(__file__).parents[1]
 QUICK = cases.PROFILES["quick"]
@@ -50,6 +52,24 @@ def test_the_suites_hold_every_kind_of_benchmark():
     assert not [name for _, name in benchmarks(mixins)], "asv would run mix-ins on their own"
 
 
+def test_a_tenth_of_the_values_is_missing():
+    X = np.zeros((4_000, 8))
+    for pattern in missing.PATTERNS:
+        assert np.isnan(missing.with_holes(X, pattern)).mean() == pytest.approx(0.1, abs=0.04)
+
+
+def test_every_source_has_the_same_rows(monkeypatch, tmp_path):
+    monkeypatch.setenv("FUSEM_BENCH", "quick")
+    monkeypatch.chdir(tmp_path)
+    folder, scores = sources.Sources().setup_cache(), set()
+    for source in sources.SOURCES:
+        benchmark = sources.Sources()
+        benchmark.setup(folder, source)
+        benchmark.time_statistics(folder, source)
+        scores.add(benchmark.subject.model.score(benchmark.source))
+    assert len(scores) == 1
+
+
 def test_exact_numbers_are_the_same_twice():
     suite = exact.Exact()
     for name in ("sweeps_to_tolerance", "log_likelihood", "compilations_of_a_second_fit"):
@@ -66,6 +86,12 @@ def test_instructions_are_those_of_the_code():
         pytest.skip("neither perf counters nor callgrind are there")
     assert few < 1e7, "the interpreter's start is not counted"
     assert 100_000 < many - few < 1e8
+
+
+def test_what_is_counted_runs():
+    prepared = exact.PREPARED.format(rows=1500, covariance="spherical")
+    counted = exact.COUNTED.format(sweeps=2)
+    assert run(prepared + counted + "print(model.statistics(X).weight)") == "1500.0\n"
 
 
 @pytest.mark.parametrize(

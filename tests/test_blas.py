@@ -98,6 +98,21 @@ def test_a_fitted_model_is_read_in_one_thread(made, monkeypatch):
     assert threads() == {2}
 
 
+def test_a_mixture_of_several_gaussians_per_state_counts_all_their_matrices(monkeypatch):
+    seen, operands = [], gaussian_full.operands
+    monkeypatch.setattr(
+        gaussian_full, "operands", lambda *given: (seen.append(threads()), operands(*given))[1]
+    )
+    d, parts = 60, 4  # one matrix alone wakes nothing
+    assert d**2 < blas.SINGLE < parts * d**2
+    model = GMMHMM(1, parts, covariance_type="full")
+    model.startprob_, model.transmat_ = np.ones(1), np.ones((1, 1))
+    model.weights_, model.means_ = np.full((1, parts), 0.25), np.zeros((1, parts, d))
+    model.covars_ = np.broadcast_to(np.eye(d), (1, parts, d, d))
+    model.score(np.zeros((2, d)))
+    assert seen == [{1}]
+
+
 def test_the_m_step_of_a_chain_is_made_in_one_thread(monkeypatch):
     seen = []
     renew, log_prior = GaussianHMM._renew_emission, GaussianHMM._log_prior

@@ -278,3 +278,11 @@ def test_proba_file_has_the_usual_permissions(tmp_path):
     mode = (tmp_path / "proba.npy").stat().st_mode
     assert mode == (tmp_path / "other").stat().st_mode
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "proba.npy"]
+
+
+def test_covariances_that_nobody_set_are_no_attribute():
+    model = fusem.GaussianMixture(1)
+    model.means_ = np.zeros(3)
+    assert not hasattr(model, "covariances_")
+    with pytest.raises(AttributeError, match="has no covariances yet"):
+        model.precisions_cholesky_  # noqa: B018

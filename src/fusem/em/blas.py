@@ -15,7 +15,9 @@ from functools import cache
 from threadpoolctl import ThreadpoolController
 
 SINGLE = 8192  # elements; up to here OpenBLAS calls no other thread, not even for a matrix times a vector
-_lock = threading.RLock()  # the limit is the process's: who sets it must be who takes it back
+# The limit is the process's: who sets it must be who takes it back. Among fusem's threads that is so; where
+# another library sets one of its own meanwhile and takes it back later, BLAS keeps the one thread it found.
+_lock = threading.RLock()
 
 
 def _forget_lock() -> None:

@@ -129,7 +129,7 @@ class ChainEngine:
 
     def one_thread(self) -> AbstractContextManager[None]:
         """Hold BLAS to one thread, where the parameters' matrices would wake more."""
-        return one_thread(self.n_states * self.d**2)
+        return one_thread(2 * self.size)  # of a matrix it holds one triangle
 
     def operands(self, components: Any) -> Any:
         """What the kernels read of the family's parameters; what was kept of others is forgotten."""

@@ -223,10 +223,8 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
     # ---- the one stored form of the covariances, and what is computed from it ----
 
     def _components(self) -> Any:
-        means = np.asarray(self.means_, dtype=np.float64)
         try:
-            with one_thread(means.size * means.shape[1]):
-                return self._assigned_components(means)
+            return self._assigned_components(np.asarray(self.means_, dtype=np.float64))
         except SingularComponents as problem:
             which = ", ".join(map(str, problem.components))
             whose = "The covariance" if self.covariance_type == "tied" else f"Covariances {which}"
@@ -242,12 +240,13 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
                 "(or precisions_cholesky_) beside weights_ and means_."
             )
         form, values = self._stored
-        if form == "covariances":
-            return self._family.from_covariances(means, values)
-        whitening = (
-            np.swapaxes(values, -1, -2) if self.covariance_type in ("full", "tied") else values
-        )
-        return self._family.from_whitening(means, whitening)
+        with one_thread(values.size):
+            if form == "covariances":
+                return self._family.from_covariances(means, values)
+            whitening = (
+                np.swapaxes(values, -1, -2) if self.covariance_type in ("full", "tied") else values
+            )
+            return self._family.from_whitening(means, whitening)
 
     def _model(self) -> Model:
         weights, means = np.asarray(self.weights_, np.float64), np.asarray(self.means_, np.float64)
