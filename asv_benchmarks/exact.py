@@ -11,7 +11,7 @@ import tempfile
 import tracemalloc
 import warnings
 from functools import partial
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,7 +38,7 @@ COUNTED = """
 for _ in range({sweeps}):
     model.statistics(X)
 """
-# callgrind hears of the process itself what to count: not the imports, a hundred times as much.
+# callgrind hears of the process itself what to count: not the imports.
 SWITCHED = """
 import os, subprocess
 def switch(state):
@@ -121,7 +121,7 @@ def instructions(prepared: str, counted: str) -> float:
         by_counters(prepared)  # compiles
         found = by_counters(prepared + MORE * counted) - by_counters(prepared)
         found /= MORE
-    if found != found and shutil.which("callgrind_control"):
+    if isnan(found) and shutil.which("callgrind_control"):
         found = by_callgrind(prepared, counted)
     return found
 
@@ -146,7 +146,7 @@ def by_callgrind(prepared: str, counted: str) -> float:
         check=False,
         timeout=PATIENCE,
     )
-    run([sys.executable, "-c", prepared])  # compiles fifty times as fast
+    run([sys.executable, "-c", prepared])  # compiles, which callgrind would slow down
     with tempfile.TemporaryDirectory() as folder:
         output = f"--callgrind-out-file={Path(folder) / 'callgrind.out'}"
         command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", output, sys.executable]

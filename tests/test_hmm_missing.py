@@ -119,8 +119,8 @@ def model_of(given, covariance_type, **more):
     return model
 
 
-def test_paths_and_filters_read_what_was_observed():
-    covariance_type = "full"  # tied ones differ in the densities alone, which sums have
+@pytest.mark.parametrize("covariance_type", MATRICES)
+def test_paths_and_filters_read_what_was_observed(covariance_type):
     given = torn(covariance_type, 3, [500, 40])
     logs, _, _ = expected_of(given, covariance_type)
     model = model_of(given, covariance_type)

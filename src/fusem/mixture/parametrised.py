@@ -1,4 +1,4 @@
-"""What a concrete mixture gives to the parts all mixtures share: its family and its parameters."""
+"""What a concrete mixture gives to the parts all share: family, parameters, what their methods begin with."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def generation(rounds: Array) -> tuple[float, float, float]:
     """Logarithm of HEAD over BASE in one generation, its variance, and that of the twin over BASE."""
     base, head, twin = np.log(rounds).T
     differences = head - 0.5 * (base + twin)
-    middle = median(differences.tolist())  # of so few numbers twenty times as fast as NumPy's
+    middle = median(differences.tolist())  # of a list: of so few numbers NumPy's takes longer
     deviation = TO_NORMAL * median(np.abs(differences - middle).tolist())
     return middle, (OF_MEDIAN * deviation) ** 2 / len(rounds), median((twin - base).tolist())
 
