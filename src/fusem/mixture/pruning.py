@@ -27,7 +27,7 @@ COLUMNS_TO_GUESS = 16  # or a quarter of them, where columns are independent
 # What a row, and each neighbour of one, cost beside their densities; in operations of `Engine.operations`.
 ROW, ROW_COLUMN, ROW_COMPONENT, ROW_GUESS = 300.0, 40.0, 8.0, 0.7
 NEIGHBOUR, NEIGHBOUR_COLUMN = 300.0, 12.0
-MOST_OPERATIONS = 1e6  # per row: a leaf that is dense after all still answers Ctrl-C soon
+MOST_OPERATIONS = 6e5  # per row: a leaf that is dense after all still answers Ctrl-C soon
 PAIR, PAIR_COLUMN = 600.0, 120.0  # operations that look at a pair of components
 ROWS = 1 << 17  # that are assumed where their number is not known
 ROOM = 0.75  # share of the lists that the rows tried first may fill, in proportion
