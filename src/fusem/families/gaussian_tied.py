@@ -40,6 +40,7 @@ from fusem.kernels.axes import distances, first_moments, weight_totals
 from fusem.kernels.linear import forms_of_strip, linear_sums
 from fusem.kernels.missing import unrounded
 from fusem.kernels.missing_matrices import add_spreads, observed_densities
+from fusem.kernels.missing_shared import shared_densities, shared_sums
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
@@ -94,8 +95,8 @@ def tile_columns(n_components: int, d: int) -> int:
 
 
 def missing_needs(n_components: int, d: int) -> tuple[int, int]:
-    """Covariances there are; columns of scratch per tile of rows with missing values: y, four products."""
-    return 1, n_components * d + 4
+    """Covariances there are; columns of scratch per tile with missing values: y, weights, products."""
+    return 1, n_components * d + 5
 
 
 def stats_of(flat: Array, n_components: int, d: int) -> Stats:
@@ -196,11 +197,18 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 @helper
 def take_back(m, operands, log_weights, resp, stats, start, tile, stride):
-    unrounded(m, operands.added, log_weights, resp, stats, start, tile, stride)
+    if not operands.near:  # else rows with missing values begin with the same
+        unrounded(m, operands.added, log_weights, resp, stats, start, tile, stride)
 
 
 @helper
 def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
+    if operands.near and m.moves.size == 0:
+        shared_densities(
+            x, m, operands.high, operands.low, operands.matrix, operands.centres, log_weights,
+            operands.added, logp, d, tile, stride,
+        )  # fmt: skip
+        return
     observed_densities(
         x, m, operands.means, operands.means_low, operands.matrix, 1, operands.constant,
         log_weights, logp, d, tile, stride,
@@ -213,18 +221,23 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
     first = n_components
     form = first + n_components * d
     second = form + 1 + d
-    product = m.y[n_components * d * tile :]
     fill_zeros(sums, 0, sums.size)
-    weight_totals(resp, sums, 0, n_components, tile, stride)
-    for k in range(n_components):
-        y = k * d * tile
-        scatter(m.y, y, resp, k * stride, product, sums, first + k * d, second, d, tile)
-    add_spreads(m, resp, operands.matrix, 1, n_components, sums, second, d, tile, stride)
-    if operands.apart:
-        sums[form] = 1.0
+    if operands.near:
+        shared_sums(
+            m, resp, operands.matrix, operands.exact, sums, first, form + 1, second,
+            d, n_components, tile, stride,
+        )  # fmt: skip
     else:
+        weight_totals(resp, sums, 0, n_components, tile, stride)
+        product = m.y[n_components * d * tile :]
         for k in range(n_components):
-            spread_about_centre(sums, k, first + k * d, operands.exact, k * d, second, d)
+            y = k * d * tile
+            scatter(m.y, y, resp, k * stride, product, sums, first + k * d, second, d, tile)
+        add_spreads(m, resp, operands.matrix, 1, n_components, sums, second, d, tile, stride)
+        sums[form] = 1.0 if operands.apart else 0.0
+        if not operands.apart:
+            for k in range(n_components):
+                spread_about_centre(sums, k, first + k * d, operands.exact, k * d, second, d)
     for i in range(second + d * (d + 1) // 2):
         stats[start + i] += sums[i]
 

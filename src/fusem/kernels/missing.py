@@ -34,6 +34,7 @@ class MissingSpace(NamedTuple):
     y: NDArray[Any]  # (the family's columns) of every component
     moves: NDArray[Any]  # (K · d columns) conditional means less what was filled in, or empty
     noise: NDArray[Any]  # (d columns) or empty
+    along: NDArray[Any]  # (K · d) means along the columns of a basis
     local: NDArray[np.float64]  # a statistic of one tile
     tile: NDArray[
         np.int64
@@ -73,6 +74,7 @@ def missing_space(
         y=aligned(columns * tile, dtype),
         moves=aligned(moves, dtype)[:moves],
         noise=aligned(noise, dtype)[:noise],
+        along=aligned(n_components * d, dtype),
         local=aligned(size, np.float64),
         tile=aligned(3, np.int64),
     )

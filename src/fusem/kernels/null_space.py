@@ -270,6 +270,27 @@ def add_spread(bases, v0, count, mass, own, d):
 
 
 @helper
+def add_outer(bases, v0, count, between, d):
+    """Add V B Vᵀ to the square of the first component, B the lower triangle of `between`, (count × count)."""
+    step, width = lanes(bases.spread), square_width(d)
+    like = load(bases.spread, 0)
+    for s in range(count):
+        first, row = start_of(bases, s, d), v0 + s * d
+        start = first - first % step
+        for i in range(start_of(bases, 0, d), d):
+            part, j = 0.0, start
+            for t in range(count):
+                b = between[s * count + t] if t <= s else between[t * count + s]
+                part += b * bases.store[v0 + t * d + i]
+            factor = filled(part, like)
+            while j <= i:
+                at = i * width + j
+                v = load_as(bases.store, row + j, like)
+                store(bases.spread, at, fma(factor, v, load(bases.spread, at)))
+                j += step
+
+
+@helper
 def take_spread(bases, own, stats, second, d):
     """Add a component's square to a lower triangle at `second`, and leave zeros."""
     width = square_width(d)

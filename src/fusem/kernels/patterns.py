@@ -1,7 +1,8 @@
 """Rows of a leaf sorted by their pattern of missing values, so that equal patterns lie side by side.
 
-A pattern is a set of columns, as bits of 64-bit words. Patterns have numbers in a table that outlives the
-leaf; it is emptied when it fills up, so memory is bounded whatever the number of patterns.
+A pattern is a set of columns, as bits of 64-bit words. Patterns have numbers: their bits where columns are
+few, else places in a table that outlives the leaf; it is emptied when it fills up, so memory is bounded
+whatever the number of patterns.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ LEAF = 4 * SHORT_LEAF  # rows: enough for rows of one pattern to fill vectors
 WORD = 64  # columns per word
 PATTERNS = 2 * LEAF  # numbers there are; a leaf needs at most LEAF of them
 SLOTS = 2 * PATTERNS  # of the hash table, a power of two
-COMPLETE, EMPTY = 0, 1  # numbers of two patterns: nothing is missing, everything is
+EMPTY, COMPLETE = 0, 1  # numbers of two patterns: everything is missing, nothing is
+FEW = 10  # columns whose patterns are numbered by their bits; by the table takes 10 % of a sweep
 MIX = -7046029254386353131  # an odd number with its bits well spread (the golden ratio of 2^64)
 
 
@@ -30,7 +32,8 @@ class Patterns(NamedTuple):
 
     words: NDArray[np.int64]  # (PATTERNS · words) bits of each pattern
     slots: NDArray[np.int32]  # (SLOTS) number of a pattern, by its hash, + 1; 0 where there is none
-    known: NDArray[np.int64]  # (1) how many patterns have a number
+    # (2) how many patterns have a number; mask of these numbers where they are the bits + 1, else 0
+    known: NDArray[np.int64]
     bits: NDArray[np.int64]  # (LEAF · words) missing columns of each row
     number: NDArray[np.int32]  # (LEAF) pattern of each row
     counts: NDArray[
@@ -47,7 +50,7 @@ def patterns(d: int, tile: int) -> Patterns:
     return Patterns(
         words=aligned(PATTERNS * words, np.int64),
         slots=aligned(SLOTS, np.int32),
-        known=aligned(1, np.int64),
+        known=aligned(2, np.int64),
         bits=aligned(LEAF * words, np.int64),
         number=aligned(LEAF, np.int32),
         counts=aligned(PATTERNS, np.int64),
@@ -109,6 +112,8 @@ def slot_of(bits, at, words):
 @helper
 def number_of(p, bits, at):
     """The number of the pattern that begins at a place of `bits`, a new one where it is not known yet."""
+    if p.known[1] > 0:
+        return (element(bits, at) + 1) & p.known[1]
     words = words_in(p)
     slot = slot_of(bits, at, words)
     while element(p.slots, slot) > 0:
@@ -129,17 +134,25 @@ def number_of(p, bits, at):
 
 @helper
 def forget_patterns(p, d):
-    """Empty the table, but for the two patterns that have numbers of their own."""
+    """Empty the table, but for the two patterns that have numbers of their own, or all of few columns."""
     words = words_in(p)
-    p.known[0] = 0
+    p.known[0] = p.known[1] = 0
+    if d <= FEW:
+        p.known[0] = 1 << d
+        p.known[1] = p.known[0] - 1
+        for number in range(p.known[0]):
+            p.words[number] = (number - 1) & p.known[1]
+        return
     for slot in range(SLOTS):
         p.slots[slot] = 0
     for i in range(words):
         p.bits[i] = 0
-    number_of(p, p.bits, 0)  # COMPLETE
     for j in range(d):
         p.bits[j // WORD] |= 1 << (j % WORD)
     number_of(p, p.bits, 0)  # EMPTY
+    for i in range(words):
+        p.bits[i] = 0
+    number_of(p, p.bits, 0)  # COMPLETE
 
 
 @helper

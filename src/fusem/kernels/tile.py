@@ -29,10 +29,15 @@ from fusem.kernels.transpose import (
 )
 
 LEAF = 1024  # rows summed before the reduction tree: part of the promise of bit-identity
-# Bytes of a tile's column. Longer ones make the sums over lanes at the end of a tile cheaper. Where the tile
-# and what is computed from it then leave the second cache, half as long is better if it does not (d = 64,
-# K = 16: 6 %); if even that does, it is not (d = 128: 4 to 10 %).
+# Bytes of a tile's column. Longer ones make the sums over lanes at the end of a tile cheaper; shorter ones
+# keep the tile, and what is computed from it, in the first cache (full, d = 4, K = 4: 14 % faster; d = 8,
+# K = 4: 8 %). Where it leaves the second cache, half as long is better if it does not (d = 64, K = 16: 6 %);
+# if even that does, it is not (d = 128: 4 to 10 %).
 COLUMN = 2048
+FIRST, FIRST_QUARTER = (
+    40 * 1024,
+    32 * 1024,
+)  # of the first cache; a quarter of the column has to gain more
 CACHE = 2 * 1024 * 1024
 MOST = 16 * 1024 * 1024  # bytes of a tile: beyond, memory counts for more, a quarter of the column
 LINE = 64  # bytes of the first cache's lines
@@ -73,9 +78,9 @@ def carved(*wanted: tuple[int, DTypeLike]) -> list[NDArray[Any]]:
 def tile_rows(columns: int, dtype: DTypeLike) -> int:
     """Rows per tile for so many columns of tile and scratch; depends on nothing of the machine."""
     rows, taken = COLUMN // np.dtype(dtype).itemsize, columns * COLUMN
-    if taken > MOST:
-        return rows // 4
-    return rows // 2 if CACHE < taken <= 2 * CACHE else rows
+    if FIRST < taken <= 2 * FIRST or CACHE < taken <= 2 * CACHE:
+        return rows // 2
+    return rows // 4 if 2 * FIRST < taken <= 4 * FIRST_QUARTER or taken > MOST else rows
 
 
 def levels_of(rows: int, leaf: int = LEAF) -> int:
