@@ -117,6 +117,26 @@ def test_more_patterns_and_bases_than_are_kept(case):
     )
 
 
+@by_type
+@by_dtype
+@pytest.mark.parametrize("spread", [0.3, 3.0, 12.0, 90.0])
+@pytest.mark.parametrize("weight", [1.0, 1e-12])
+def test_means_near_each_other_and_far_apart(case, dtype, spread, weight):
+    """Tied covariances have three forms, by how far the furthest mean is from the centre of all."""
+    d, n_components, rng = 7, 5, np.random.default_rng(3)
+    start = case.start(n_features=d, n_components=n_components)
+    start = start._replace(means=spread * rng.normal(size=(n_components, d)))
+    labels = rng.choice(n_components, p=start.weights, size=600)
+    rows = (start.means[labels] + rng.normal(size=(600, d))).astype(dtype)
+    X, w = with_holes(rows, 0.3), weight * rng.integers(0, 3, size=600)
+    model = stepped(case, X, steps=1, start=start, reg_covar=1e-3, sample_weight=w)
+    bound, params = em_step(X, w, start, case.covariance_type, 1e-3)
+    digits = 1e-11 if dtype is np.float64 else 1e-5
+    assert model.lower_bound_ == pytest.approx(bound, rel=digits)
+    for got, expected in zip(parameters_of(model), params, strict=True):
+        assert_within(got, expected, digits * (1.0 + np.abs(expected)), "parameters")
+
+
 # ---- contracts ----
 
 

@@ -224,7 +224,7 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
     fill_zeros(sums, 0, sums.size)
     if operands.near:
         shared_sums(
-            m, resp, operands.matrix, operands.exact, sums, first, form + 1, second,
+            m, resp, operands.matrix, operands.centres, operands.exact, sums, first, form + 1, second,
             d, n_components, tile, stride,
         )  # fmt: skip
     else:

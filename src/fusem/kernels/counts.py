@@ -16,7 +16,7 @@ from fusem.kernels.elements import element
 from fusem.kernels.exp_log import log
 from fusem.kernels.gather import any_above, looked_up
 from fusem.kernels.linear import forms_of_strip, linear_forms, linear_sums
-from fusem.kernels.masked import add_masses, where_known
+from fusem.kernels.masked import add_masses
 from fusem.kernels.policy import bind, helper
 from fusem.kernels.simd import (
     add,
@@ -31,6 +31,7 @@ from fusem.kernels.simd import (
     mul,
     store,
     sub,
+    where_known,
     where_less,
     zeros_wide,
 )

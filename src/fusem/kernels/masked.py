@@ -29,20 +29,10 @@ from fusem.kernels.simd import (
     scaled,
     standardised,
     store,
+    where_known,
     where_less,
     zeros_wide,
 )
-
-
-@intrinsic
-def where_known(typing_context, x, value, other):
-    """`value`, but `other` in lanes where x is NaN."""
-
-    def codegen(context, builder, signature, arguments):
-        row, known, instead = arguments
-        return builder.select(builder.fcmp_ordered("ord", row, row), known, instead)
-
-    return value(x, value, value), codegen
 
 
 @intrinsic

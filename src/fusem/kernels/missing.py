@@ -1,8 +1,4 @@
-"""Tiles of rows with missing values: where their groups lie, and what is filled in before the arithmetic.
-
-A missing value is filled with the component's mean: then it adds nothing to the squared distance of
-independent columns, and the least rounding error to that of others.
-"""
+"""Tiles of rows with missing values: the memory they need, where their groups lie, what fills the holes."""
 
 from __future__ import annotations
 
@@ -13,12 +9,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.axes import weight_total
 from fusem.kernels.elements import element, put
-from fusem.kernels.masked import where_known
 from fusem.kernels.null_space import Bases, bases
 from fusem.kernels.patterns import Patterns, missing_columns, patterns
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import filled as splat
-from fusem.kernels.simd import lanes, load_wide, store
+from fusem.kernels.simd import lanes
 from fusem.kernels.tile import Workspace, aligned, place
 
 ALL = -1  # in place of the component that takes a row: each takes its share
@@ -30,11 +24,9 @@ class MissingSpace(NamedTuple):
     space: Workspace
     patterns: Patterns
     bases: Bases
-    filled: NDArray[Any]  # (d columns) the tile as a component sees it
     y: NDArray[Any]  # (the family's columns) of every component
     moves: NDArray[Any]  # (K · d columns) conditional means less what was filled in, or empty
     noise: NDArray[Any]  # (d columns) or empty
-    along: NDArray[Any]  # (K · d) means along the columns of a basis
     local: NDArray[np.float64]  # a statistic of one tile
     tile: NDArray[
         np.int64
@@ -69,26 +61,13 @@ def missing_space(
     return MissingSpace(
         space=space,
         patterns=patterns(d, tile),
-        bases=bases(n_bases, d, tile, dtype),
-        filled=aligned(d * tile, dtype),
+        bases=bases(n_bases, n_components, d, tile, dtype),
         y=aligned(columns * tile, dtype),
         moves=aligned(moves, dtype)[:moves],
         noise=aligned(noise, dtype)[:noise],
-        along=aligned(n_components * d, dtype),
         local=aligned(size, np.float64),
         tile=aligned(3, np.int64),
     )
-
-
-@helper
-def fill(x, values, first, filled, d, tile):
-    """The tile with missing values of column j filled by values[first + j]."""
-    step = 4 * lanes(x)
-    for r in range(0, tile, step):
-        for j in range(d):
-            i = r * d + j * step
-            z = load_wide(x, i)
-            store(filled, i, where_known(z, z, splat(np.float64(values[first + j]), z)))
 
 
 @helper
@@ -122,8 +101,9 @@ def unrounded(m, begun, log_weights, resp, stats, start, tile, stride):
         mass = weight_total(resp, k * stride, tile)
         if mass > 0.0:
             exact = log_weights[k] + begun[k]
-            m.filled[0] = exact
-            stats[start] -= mass * (exact - m.filled[0])
+            rounded = m.bases.coefficients
+            rounded[0] = exact
+            stats[start] -= mass * (exact - rounded[0])
 
 
 @helper

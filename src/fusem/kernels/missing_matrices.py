@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fusem.kernels.missing import add_to, fill, group_of
+from fusem.kernels.missing import add_to, group_of
 from fusem.kernels.null_space import add_spread, basis, mass_of, remove, take_spread
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import fma, lanes, load_wide, store_affine, zeros_wide
@@ -27,11 +27,10 @@ def observed_densities(
     """Log-densities of what was observed."""
     n_components, step = log_weights.size, 4 * lanes(x)
     for k in range(n_components):
-        fill(x, high, k * d, m.filled, d, tile)
         for r in range(0, tile, step):
             whiten(
-                m.filled, high, low, k * d, matrix, k % n * d * d,
-                m.y, k * d * tile, 0.0, logp, k * stride, r, d,
+                x, high, low, k * d, matrix, k % n * d * d,
+                m.y, k * d * tile, 0.0, logp, k * stride, r, d, True,
             )  # fmt: skip
     for g in range(m.tile[0], m.tile[1]):
         number, first, last, count = group_of(m, g, d, tile)

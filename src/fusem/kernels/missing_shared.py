@@ -11,9 +11,11 @@ from __future__ import annotations
 from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import total
 from fusem.kernels.linear import forms_of_strip, linear_sums
-from fusem.kernels.missing import add_to, fill, group_of
+from fusem.kernels.missing import add_to, group_of
 from fusem.kernels.null_space import (
+    add_multiple,
     add_outer,
+    along,
     basis,
     mass_of,
     remove,
@@ -59,12 +61,11 @@ def shared_densities(
 ):
     """Log-densities of what was observed."""
     z, n_components, strip, halves = m.y, log_weights.size, 4 * lanes(x), d * tile
-    fill(x, high, 0, m.filled, d, tile)
     for r in range(0, tile, strip):
-        whiten(m.filled, high, low, 0, matrix, 0, z, 0, 0.0, z, halves, r, d)
+        whiten(x, high, low, 0, matrix, 0, z, 0, 0.0, z, halves, r, d, True)
     for g in range(m.tile[0], m.tile[1]):
         number, first, last, count = group_of(m, g, d, tile)
-        v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d)
+        v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d, centres)
         remove(z, 0, m.bases, v0, count, first, last, m.moves, m.noise, d)
     for r in range(0, tile, strip):
         square = zeros_wide(x)
@@ -75,24 +76,11 @@ def shared_densities(
         forms_of_strip(z, z, halves, centres, None, log_weights, added, None, logp, r, d, stride)
     for g in range(m.tile[0], m.tile[1]):
         number, first, last, count = group_of(m, g, d, tile)
-        v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d)
+        v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d, centres)
+        half = v0 + along(count, d) + count
         for k in range(n_components):
-            along(m, v0, count, centres, k, d)
-            square = 0.0
-            for s in range(count):
-                square += float(m.along[k * d + s]) ** 2
-            begun = m.bases.gain[number] + 0.5 * square
+            begun = m.bases.gain[number] + element(m.bases.store, half + k * (count + 1))
             add_to(logp, k * stride + first, k * stride + last, begun)
-
-
-@helper
-def along(m, v0, count, centres, k, d):
-    """a = Vᵀ ν of a component, in `m.along`."""
-    for s in range(count):
-        row, part = v0 + s * d, 0.0
-        for i in range(start_of(m.bases, s, d), d):
-            part += float(element(m.bases.store, row + i)) * float(element(centres, k * d + i))
-        m.along[k * d + s] = part
 
 
 @helper
@@ -100,7 +88,8 @@ def shared_sums(
     m,  # INOUT what `shared_densities` left
     resp,  # IN  (K × stride) weights of the rows
     matrix,  # IN  (d · d) W
-    centres,  # IN  (K · d) ν, float64
+    centres,  # IN  (K · d) ν
+    exact,  # IN  the same in float64
     sums,  # INOUT Σ r at [k], Σ r E[z − ν] at [first + k·d + j]
     first_moment,
     unused,  # IN  d places
@@ -113,7 +102,7 @@ def shared_sums(
     """Add what is expected of a tile's rows."""
     z, strip, weights = m.y, 4 * lanes(resp), d * tile
     linear_sums(
-        z, resp, None, centres, sums, 0, first_moment, d, n_components, tile, stride
+        z, resp, None, exact, sums, 0, first_moment, d, n_components, tile, stride
     )  # fmt: skip
     for r in range(0, tile, strip):
         weight = load_wide(resp, r)
@@ -122,21 +111,20 @@ def shared_sums(
         store(z, weights + r, weight)
     for g in range(m.tile[0], m.tile[1]):
         number, first, last, count = group_of(m, g, d, tile)
-        v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d)
+        v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d, centres)
         between = m.bases.work
         fill_zeros(between, 0, count * count)
         for k in range(n_components):
-            along(m, v0, count, centres, k, d)
+            a0 = v0 + along(count, d) + k * (count + 1)
             mass = mass_of(resp, k * stride, m.bases, first, last)
             for s in range(count):
-                part = mass * m.along[k * d + s]
+                part = mass * m.bases.store[a0 + s]
                 between[s * count + s] += mass
                 for t in range(s + 1):
-                    between[s * count + t] += part * m.along[k * d + t]
-                for i in range(start_of(m.bases, s, d), d):
-                    sums[first_moment + k * d + i] += part * m.bases.store[v0 + s * d + i]
+                    between[s * count + t] += part * m.bases.store[a0 + t]
+                add_multiple(part, m.bases.store, v0 + s * d, sums, first_moment + k * d, d)
         lead_back(m, v0, count, first, last, resp, weights, between, d, n_components, stride)
-        add_outer(m.bases, v0, count, between, d)
+        add_outer(m.bases, v0, count, d)
     scatter(z, 0, z, weights, z[weights + tile :], sums, unused, second, d, tile)
     take_spread(m.bases, 0, sums, second, d)
 
@@ -169,12 +157,15 @@ def lead_back_some(
 ):
     """`lead_back` of some rows."""
     z, c, strip = m.y, m.bases.coefficients, 4 * lanes(resp)
+    a0 = v0 + along(count, d)
     weight, nothing = load(z, weights + r), sub(mask, mask)
     weight = where_less(nothing, weight, weight, filled(1.0, mask))  # sums of a row without are 0
     for s in range(count):
         part = nothing
         for k in range(n_components):
-            part = add_scaled(m.along, k * d + s, load(resp, k * stride + r), part)
+            part = add_scaled(
+                m.bases.store, a0 + k * (count + 1) + s, load(resp, k * stride + r), part
+            )
         part = mul(part, mask)
         mean, row = div(part, weight), v0 + s * d
         store(c, s * strip, mean)

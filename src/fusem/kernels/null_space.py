@@ -73,9 +73,9 @@ def width_of(d):
 square_width = helper(width_of)
 
 
-def bases(n_components: int, d: int, tile: int, dtype: DTypeLike) -> Bases:
-    """Memory of one thread; `n_components` so many as have covariances of their own."""
-    room = max(2 * d * d, BYTES // np.dtype(dtype).itemsize)
+def bases(n_components: int, n_means: int, d: int, tile: int, dtype: DTypeLike) -> Bases:
+    """Memory of one thread; `n_components` so many as have covariances of their own, `n_means` means."""
+    room = max(2 * d * d, BYTES // np.dtype(dtype).itemsize) + n_means * (d + 1)
     made = Bases(
         at=aligned(PATTERNS * n_components, np.int64),
         gain=aligned(PATTERNS * n_components, np.float64),
@@ -110,6 +110,32 @@ def product(v, one, other, begin, end):
 
 
 @helper
+def product_of(v, one, other, begin, d):
+    """Scalar product of a row of scratch and d elements of another array."""
+    t, rest, i = zeros(v), 0.0, 0
+    while i + LANES <= d:
+        t = fma(load(v, one + i), load_as(other, begin + i, t), t)
+        i += LANES
+    while i < d:
+        rest += v[one + i] * element(other, begin + i)
+        i += 1
+    return total(t) + rest
+
+
+@helper
+def add_multiple(factor, source, at, target, to, d):
+    """Add a multiple of d elements of one array to those of another, which is float64."""
+    i, wide = 0, filled(factor, zeros(target))
+    while i + lanes(target) <= d:
+        v = load_as(source, at + i, wide)
+        store(target, to + i, fma(wide, v, load(target, to + i)))
+        i += lanes(target)
+    while i < d:
+        target[to + i] += factor * element(source, at + i)
+        i += 1
+
+
+@helper
 def basis(
     bases,
     patterns,
@@ -120,12 +146,15 @@ def basis(
     k,
     n_components,
     d,
+    means=None,  # IN  (… · d) whitened means that share the covariance, or None
 ):
-    """The place of V in bases.store; R stands after it."""
+    """The place of V in bases.store; R stands after it, then Vᵀ ν of every mean and half its square."""
     entry = number * n_components + k
     if bases.at[entry] != NONE:
         return bases.at[entry] - 1
     size = count * d + count * count
+    if means is not None:
+        size += means.size // d * (count + 1)
     if bases.state[0] + size > bases.store.size - LANES:
         forget(bases, patterns, n_components)
     v, width, gain = bases.work, square_width(d), count * HALF_LOG_2PI
@@ -160,10 +189,26 @@ def basis(
             bases.store[where + s * d + i] = v[s * width + i]
     for i in range(count * count):
         bases.store[where + count * d + i] = v[rest + i]
+    if means is not None:
+        to = along(count, d) + where
+        for mean in range(0, means.size, d):
+            square = 0.0
+            for s in range(count):
+                part = product_of(v, s * width, means, mean, d)
+                bases.store[to + s] = part
+                square += part * part
+            bases.store[to + count] = 0.5 * square
+            to += count + 1
     bases.state[0] = where + size
     bases.at[entry] = where + 1
     bases.gain[entry] = gain
     return where
+
+
+@helper
+def along(count, d):
+    """Where Vᵀ ν of the first mean begins, from the place of V on; that of the next is count + 1 further."""
+    return count * d + count * count
 
 
 @helper
@@ -270,19 +315,19 @@ def add_spread(bases, v0, count, mass, own, d):
 
 
 @helper
-def add_outer(bases, v0, count, between, d):
-    """Add V B Vᵀ to the square of the first component, B the lower triangle of `between`, (count × count)."""
-    step, width = lanes(bases.spread), square_width(d)
-    like = load(bases.spread, 0)
+def add_outer(bases, v0, count, d):
+    """Add V B Vᵀ to the square of the first component; the scratch has B's lower triangle (count × count)."""
+    work, step, width = bases.work, lanes(bases.spread), square_width(d)
+    like, u = load(bases.spread, 0), d * width
     for s in range(count):
+        fill_zeros(work, u, d)
+        for t in range(count):
+            b = element(work, s * count + t if t <= s else t * count + s)
+            add_multiple(b, bases.store, v0 + t * d, work, u, d)
         first, row = start_of(bases, s, d), v0 + s * d
         start = first - first % step
-        for i in range(start_of(bases, 0, d), d):
-            part, j = 0.0, start
-            for t in range(count):
-                b = between[s * count + t] if t <= s else between[t * count + s]
-                part += b * bases.store[v0 + t * d + i]
-            factor = filled(part, like)
+        for i in range(first, d):
+            factor, j = filled(element(work, u + i), like), start
             while j <= i:
                 at = i * width + j
                 v = load_as(bases.store, row + j, like)

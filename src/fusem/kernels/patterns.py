@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.kernels.elements import element
+from fusem.kernels.elements import element, put
 from fusem.kernels.policy import helper
 from fusem.kernels.tile import LEAF as SHORT_LEAF
 from fusem.kernels.tile import aligned
@@ -22,8 +22,8 @@ LEAF = 4 * SHORT_LEAF  # rows: enough for rows of one pattern to fill vectors
 WORD = 64  # columns per word
 PATTERNS = 2 * LEAF  # numbers there are; a leaf needs at most LEAF of them
 SLOTS = 2 * PATTERNS  # of the hash table, a power of two
-EMPTY, COMPLETE = 0, 1  # numbers of two patterns: everything is missing, nothing is
-FEW = 10  # columns whose patterns are numbered by their bits; by the table takes 10 % of a sweep
+EMPTY = 0  # number of the pattern of rows without any value
+FEW = 10  # columns whose patterns are numbered by their bits, 2^FEW ≤ PATTERNS − LEAF: looking up took 3 ns
 MIX = -7046029254386353131  # an odd number with its bits well spread (the golden ratio of 2^64)
 
 
@@ -35,7 +35,8 @@ class Patterns(NamedTuple):
     # (2) how many patterns have a number; mask of these numbers where they are the bits + 1, else 0
     known: NDArray[np.int64]
     bits: NDArray[np.int64]  # (LEAF · words) missing columns of each row
-    number: NDArray[np.int32]  # (LEAF) pattern of each row
+    row: NDArray[np.int32]  # (LEAF + 1) rows that are not complete
+    number: NDArray[np.int32]  # (LEAF) their patterns
     counts: NDArray[
         np.int64
     ]  # (PATTERNS) rows of the leaf, then their places; zeros between leaves
@@ -52,6 +53,7 @@ def patterns(d: int, tile: int) -> Patterns:
         slots=aligned(SLOTS, np.int32),
         known=aligned(2, np.int64),
         bits=aligned(LEAF * words, np.int64),
+        row=aligned(LEAF + 1, np.int32),
         number=aligned(LEAF, np.int32),
         counts=aligned(PATTERNS, np.int64),
         order=aligned(2 * (LEAF + tile), np.int32),
@@ -134,7 +136,7 @@ def number_of(p, bits, at):
 
 @helper
 def forget_patterns(p, d):
-    """Empty the table, but for the two patterns that have numbers of their own, or all of few columns."""
+    """Empty the table, but for the pattern that has a number of its own; fill it where columns are few."""
     words = words_in(p)
     p.known[0] = p.known[1] = 0
     if d <= FEW:
@@ -150,9 +152,6 @@ def forget_patterns(p, d):
     for j in range(d):
         p.bits[j // WORD] |= 1 << (j % WORD)
     number_of(p, p.bits, 0)  # EMPTY
-    for i in range(words):
-        p.bits[i] = 0
-    number_of(p, p.bits, 0)  # COMPLETE
 
 
 @helper
@@ -168,24 +167,32 @@ def sort_rows(p, count, tile):
     Returns how many are complete, the place where the others begin (a multiple of the tile) and the number of
     their groups. What fills a tile up repeats a row.
     """
-    groups, words = 0, words_in(p)
-    for r in range(count):
-        number = number_of(p, p.bits, r * words)
-        p.number[r] = number
+    complete, incomplete, words = 0, 0, words_in(p)
+    for r in range(
+        count
+    ):  # both places are written, one of them counts: no branch, whatever the rows
+        found = element(p.bits, r * words)
+        for i in range(r * words + 1, (r + 1) * words):
+            found |= element(p.bits, i)
+        put(p.order, complete, r)
+        put(p.row, incomplete, r)
+        complete += found == 0
+        incomplete += found != 0
+    groups = 0
+    for i in range(incomplete):
+        number = number_of(p, p.bits, element(p.row, i) * words)
+        put(p.number, i, number)
         before = element(p.counts, number)
-        p.counts[number] = before + 1
+        put(p.counts, number, before + 1)
         if before == 0:
             p.group[groups] = number
             groups += 1
-    complete = p.counts[COMPLETE]
     first = (complete + tile - 1) // tile * tile
     place, some = first, 0
     for g in range(groups):
         number = p.group[g]
         size = p.counts[number]
-        if number == COMPLETE:
-            p.counts[number] = 0
-        elif number == EMPTY:
+        if number == EMPTY:
             p.counts[number] = place_of_empty(tile)
         else:
             p.counts[number] = place
@@ -193,14 +200,14 @@ def sort_rows(p, count, tile):
             place += size
             some += 1
     p.begin[some] = place
-    for r in range(count):
-        number = element(p.number, r)
+    for i in range(incomplete):
+        number = element(p.number, i)
         at = element(p.counts, number)
-        p.order[at] = r
-        p.counts[number] = at + 1
+        put(p.order, at, element(p.row, i))
+        put(p.counts, number, at + 1)
     for g in range(some):
         p.counts[p.group[g]] = 0
-    p.counts[COMPLETE] = p.counts[EMPTY] = 0
+    p.counts[EMPTY] = 0
     for rest in range(complete, first):
         p.order[rest] = p.order[0]
     for rest in range(place, place + tile if some > 0 else place):

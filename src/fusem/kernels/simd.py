@@ -366,6 +366,17 @@ def where_less(typing_context, a, b, yes, no):
 
 
 @intrinsic
+def where_known(typing_context, x, value, other):
+    """`value`, but `other` in lanes where x is NaN."""
+
+    def codegen(context, builder, signature, arguments):
+        row, known, instead = arguments
+        return builder.select(builder.fcmp_ordered("ord", row, row), known, instead)
+
+    return value(x, value, value), codegen
+
+
+@intrinsic
 def zero_below(typing_context, value, key, bound):
     """`value` where key ≥ bound, else exactly 0: keeps denormals out of the arithmetic."""
 

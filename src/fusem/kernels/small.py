@@ -17,37 +17,51 @@ from fusem.kernels.simd import (
     scaled,
     store,
     store_affine,
+    where_known,
     zeros,
+    zeros_wide,
 )
 
 MOST = 4  # columns
 
 
 @helper
-def whiten_small(x, high, low, h0, matrix, m0, y, y0, constant, logp, l0, r, d):  # as `whiten`
+def about_mean(x, p, high, low, j, holes):
+    """Values of a column less their mean; 0 where `holes` may be missing and are."""
+    row = load_wide(x, p)
+    z = residual(row, high, low, j)
+    if holes is not None:
+        z = where_known(row, z, zeros_wide(x))
+    return z
+
+
+@helper
+def whiten_small(  # as `whiten`
+    x, high, low, h0, matrix, m0, y, y0, constant, logp, l0, r, d, holes
+):
     """y = W (x − μ) and logp = constant − |y|² / 2 for a strip of rows, d ≤ 4."""
     strip, p = 4 * lanes(x), r * d
     q = y0 + p
-    x0 = residual(load_wide(x, p), high, low, h0)
+    x0 = about_mean(x, p, high, low, h0, holes)
     z = scaled(element(matrix, m0), x0)
     store(y, q, z)
     square = mul(z, z)
     if d > 1:
         row, p, q = m0 + d, p + strip, q + strip
-        x1 = residual(load_wide(x, p), high, low, h0 + 1)
+        x1 = about_mean(x, p, high, low, h0 + 1, holes)
         z = add_scaled(matrix, row + 1, x1, scaled(element(matrix, row), x0))
         store(y, q, z)
         square = fma(z, z, square)
         if d > 2:
             row, p, q = row + d, p + strip, q + strip
-            x2 = residual(load_wide(x, p), high, low, h0 + 2)
+            x2 = about_mean(x, p, high, low, h0 + 2, holes)
             z = add_scaled(matrix, row + 1, x1, scaled(element(matrix, row), x0))
             z = add_scaled(matrix, row + 2, x2, z)
             store(y, q, z)
             square = fma(z, z, square)
             if d > 3:
                 row, p, q = row + d, p + strip, q + strip
-                x3 = residual(load_wide(x, p), high, low, h0 + 3)
+                x3 = about_mean(x, p, high, low, h0 + 3, holes)
                 z = add_scaled(matrix, row + 1, x1, scaled(element(matrix, row), x0))
                 z = add_scaled(matrix, row + 3, x3, add_scaled(matrix, row + 2, x2, z))
                 store(y, q, z)

@@ -19,13 +19,12 @@ from fusem.kernels.simd import (
     load,
     load_wide,
     mul,
-    residual,
     store,
     store_affine,
     zeros,
     zeros_wide,
 )
-from fusem.kernels.small import MOST, scatter_small, whiten_small
+from fusem.kernels.small import MOST, about_mean, scatter_small, whiten_small
 
 
 @helper
@@ -43,16 +42,18 @@ def whiten(
     l0,
     r,  # IN  the strip's first row
     d,
+    holes=None,  # IN  not None: a value may be missing, NaN, and is the mean then: the least rounding error
 ):
     """y = W (x − μ) and logp = constant − |y|² / 2 for a strip of rows."""
     if d <= MOST:
-        whiten_small(x, high, low, h0, matrix, m0, y, y0, constant, logp, l0, r, d)
+        whiten_small(x, high, low, h0, matrix, m0, y, y0, constant, logp, l0, r, d, holes)
         return
     x0, y0, i = r * d, y0 + r * d, d - 4
-    square = whiten_four(True, x, x0, high, low, h0, matrix, m0, y, y0, i, d, zeros_wide(x))
+    square = zeros_wide(x)
+    square = whiten_four(True, x, x0, high, low, h0, matrix, m0, y, y0, i, d, square, holes)
     while i >= 4:
         i -= 4
-        square = whiten_four(False, x, x0, high, low, h0, matrix, m0, y, y0, i, d, square)
+        square = whiten_four(False, x, x0, high, low, h0, matrix, m0, y, y0, i, d, square, holes)
     while i > 0:
         i -= 1
         square = whiten_one(matrix, m0, y, y0, i, d, square)
@@ -60,28 +61,28 @@ def whiten(
 
 
 @helper
-def whiten_four(first, x, x0, high, low, h0, matrix, m0, y, y0, i, d, square):
+def whiten_four(first, x, x0, high, low, h0, matrix, m0, y, y0, i, d, square, holes):
     """Rows i to i + 3 of y; the sum of squares goes on."""
     a = b = c = e = zeros_wide(x)
     ma = m0 + i * d  # rows of W
     mb, mc, me = ma + d, ma + 2 * d, ma + 3 * d
     for j in range(i):
-        z = difference(first, x, x0, high, low, h0, y, y0, j)
+        z = difference(first, x, x0, high, low, h0, y, y0, j, holes)
         a, b = add_scaled(matrix, ma + j, z, a), add_scaled(matrix, mb + j, z, b)
         c, e = add_scaled(matrix, mc + j, z, c), add_scaled(matrix, me + j, z, e)
     j, strip = i, 4 * lanes(x)  # the block on the diagonal is a triangle
-    z = difference(first, x, x0, high, low, h0, y, y0, j)
+    z = difference(first, x, x0, high, low, h0, y, y0, j, holes)
     a, b = add_scaled(matrix, ma + j, z, a), add_scaled(matrix, mb + j, z, b)
     c, e = add_scaled(matrix, mc + j, z, c), add_scaled(matrix, me + j, z, e)
     j += 1
-    z = difference(first, x, x0, high, low, h0, y, y0, j)
+    z = difference(first, x, x0, high, low, h0, y, y0, j, holes)
     b, c = add_scaled(matrix, mb + j, z, b), add_scaled(matrix, mc + j, z, c)
     e = add_scaled(matrix, me + j, z, e)
     j += 1
-    z = difference(first, x, x0, high, low, h0, y, y0, j)
+    z = difference(first, x, x0, high, low, h0, y, y0, j, holes)
     c, e = add_scaled(matrix, mc + j, z, c), add_scaled(matrix, me + j, z, e)
     j += 1
-    z = difference(first, x, x0, high, low, h0, y, y0, j)
+    z = difference(first, x, x0, high, low, h0, y, y0, j, holes)
     e = add_scaled(matrix, me + j, z, e)
     p = y0 + i * strip
     store(y, p, a), store(y, p + strip, b)
@@ -90,12 +91,12 @@ def whiten_four(first, x, x0, high, low, h0, matrix, m0, y, y0, i, d, square):
 
 
 @helper
-def difference(first, x, x0, high, low, h0, y, y0, j):
+def difference(first, x, x0, high, low, h0, y, y0, j, holes):
     """Column j of x − μ: worked out the first time, and left where y will stand."""
     p = j * 4 * lanes(x)
     if not first:
         return load_wide(y, y0 + p)
-    z = residual(load_wide(x, x0 + p), high, low, h0 + j)
+    z = about_mean(x, x0 + p, high, low, h0 + j, holes)
     store(y, y0 + p, z)
     return z
 
