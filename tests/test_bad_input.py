@@ -396,6 +396,46 @@ def test_sample_of_nothing(case):
     model = stepped(case, X)
     with pytest.raises(ValueError, match="at least one sample"):
         model.sample(0)
+    with pytest.raises(TypeError, match=r"n_samples must be a whole number, not 2\.5"):
+        model.sample(2.5)
+
+
+@by_type
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("weights_", [1.0, 1.0, 1.0], "weights_ must sum to 1, not 3: divide them"),
+        ("weights_", [0.333, 0.333, 0.333], "weights_ must sum to 1, not 0.999"),
+        ("weights_", [1.5, -0.5, 0.0], "weights_ must be finite, not negative"),
+        ("weights_", [0.5, 0.5], "do not belong together"),
+        ("weights_", "many", "weights_ must be an array of numbers, not 'many'"),
+        ("means_", "far", "means_ must be an array of numbers, not 'far'"),
+        ("means_", [[1.0], [2.0, 3.0]], "means_ must be an array of numbers"),
+    ],
+)
+def test_assigned_parameters_are_looked_at(case, name, value, problem):
+    model = stepped(case, X)
+    setattr(model, name, value)
+    for use in (model.predict, model.score_samples, model.statistics):
+        with pytest.raises(ValueError, match=problem):
+            use(X)
+    with pytest.raises(ValueError, match=problem):
+        model.sample(2)
+
+
+@pytest.mark.parametrize("name", ["covariances_", "precisions_", "precisions_cholesky_"])
+def test_assigned_covariances_that_are_no_numbers(name):
+    with pytest.raises(ValueError, match=f"{name} must be an array of numbers, not 'round'"):
+        setattr(fusem.GaussianMixture(2), name, "round")
+
+
+@by_type
+def test_weights_of_float32_or_in_six_digits_are_accepted(case):
+    model = stepped(case, X)
+    expected = model.score(X)
+    for weights in (model.weights_.astype(np.float32), model.weights_.round(6)):
+        model.weights_ = weights
+        assert model.score(X) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic"])

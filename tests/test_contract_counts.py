@@ -218,6 +218,23 @@ def test_em_by_hand_is_fit(case, missing):
 
 
 @by_case
+def test_assigned_weights_are_looked_at(case):
+    X = case.data(300)
+    model = count_stepped(case, X, 1)
+    model.weights_ = 2.0 * model.weights_
+    with pytest.raises(ValueError, match="weights_ must sum to 1, not 2: divide them by their sum"):
+        model.predict(X)
+
+
+@by_case
+def test_a_sample_has_its_own_seed(case):
+    model = count_stepped(case, case.data(300), 1)
+    first, again = (model.sample(50, random_state=3)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != model.sample(50, random_state=4)[0]).any()
+
+
+@by_case
 def test_by_hand_names_what_cannot_be_used(case):
     model = count_stepped(case, case.data(300), 0)
     X = case.data(50)

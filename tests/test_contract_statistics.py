@@ -81,6 +81,22 @@ def test_em_by_hand_is_fit(case):
 
 
 @by_type
+def test_by_hand_the_outcomes_go_on(case):
+    X = case.data(1700)
+    model, expected = started(case, X), stepped(case, X, steps=4)
+    assert (model.n_iter_, model.lower_bound_) == (0, -np.inf)
+    for _ in range(4):
+        last = model.update(model.statistics(X))
+    assert (model.n_iter_, model.lower_bound_, model.lower_bounds_[-1]) == (4, last, last)
+    np.testing.assert_allclose(model.lower_bounds_, expected.lower_bounds_, atol=1e-11)
+    assert (len(model.history_), model.converged_) == (0, False)
+    before = pickle.dumps(model)
+    with pytest.raises(ValueError, match="other parameters"):
+        model.update(started(case, X).statistics(X))
+    assert pickle.dumps(model) == before
+
+
+@by_type
 def test_statistics_leave_the_model_alone(case):
     X = case.data(1700)
     model = started(case, X)

@@ -190,9 +190,15 @@ def test_load_rows_pads_with_the_first_row(order, d, dtype, kind):
     np.testing.assert_array_equal(found[:, 29:], np.repeat(X[5:6].T, TILE - 29, axis=1))
 
 
-def test_tiles_divide_a_leaf():
-    for columns in (1, 10, 100, 1000, 10_000):
-        assert LEAF % tile_rows(columns, np.float64) == 0
+def test_tiles_divide_a_leaf_and_are_whole_strips():
+    widest = 4 * 64  # bytes of a strip: four vectors
+    shapes = {tile_rows(columns, np.float64) for columns in range(1, 10_000)}
+    assert shapes == {256, 128, 64}
+    for columns in (1, 20, 21, 40, 41, 64, 65, 100, 1000, 1025, 2049, 10_000):
+        for dtype in (np.float64, np.float32):
+            rows = tile_rows(columns, dtype)
+            assert LEAF % rows == 0
+            assert rows * np.dtype(dtype).itemsize % widest == 0
 
 
 @pytest.mark.parametrize("leaves", [0, 1, 2, 3, 5, 8, 13, 64])

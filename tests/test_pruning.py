@@ -10,11 +10,20 @@ import pytest
 from fusem.data import open_rows, open_weights
 from fusem.em.workers import Workers
 from fusem.families.registry import FAMILIES
-from fusem.kernels.pairs import LEAF, neighbours_per_row
+from fusem.kernels.pairs import LEAF, LONG_LEAF, neighbours_per_row
 from fusem.kernels.posterior import NEGLIGIBLE
 from fusem.mixture import engine as engine_module
 from fusem.mixture.engine import HEADER, Engine, Model
-from fusem.mixture.pruning import LISTED, nearest, neighbourhood, reaches
+from fusem.mixture.pruning import (
+    LISTED,
+    LONG_BYTES,
+    MANY,
+    MOST_OPERATIONS,
+    leaf_rows,
+    nearest,
+    neighbourhood,
+    reaches,
+)
 from tests.cases import CASES, DTYPES
 from tests.comparison import assert_bit_identical, assert_same_model
 from tests.models import fit_quietly, model_at
@@ -194,6 +203,43 @@ def test_same_bits_whatever_the_chunks_and_threads(family, dtype):
     ]
     for other in fitted[1:]:
         assert_same_model(other, fitted[0])
+
+
+@by_family
+@by_dtype
+def test_long_leaves(family, dtype):
+    """Taken where there are many rows; here they are said to be many."""
+    model = mixture(family)
+    X = drawn(family, model, 2 * LONG_LEAF + 1000, dtype=dtype)
+    long = Engine(FAMILIES[family], K, D, dtype, n_rows=MANY)
+    assert long.pruned_leaf == LONG_LEAF
+    assert Engine(FAMILIES[family], K, D, dtype, n_rows=MANY - 1).pruned_leaf == LEAF
+    given = []
+    for n_jobs, source in ((1, X), (2, cut(X, UNEVEN)), (2, strided(X))):
+        with Workers(n_jobs) as workers:
+            given.append(long.statistic(model, open_rows(source), None, workers))
+    expected = statistic(family, model, X, dense=True)
+    assert_equal_statistics(family, given[0], expected, dtype)
+    for other in given[1:]:
+        assert_bit_identical(other, given[0], "")
+
+
+@pytest.mark.parametrize(
+    ("operations", "row_bytes", "n_rows", "expected"),
+    [
+        (1e4, 256, None, LEAF),
+        (1e4, 256, MANY - 1, LEAF),
+        (1e4, 256, MANY, LONG_LEAF),
+        (1e4, LONG_BYTES // LONG_LEAF, MANY, LONG_LEAF),
+        (1e4, LONG_BYTES // LONG_LEAF + 8, MANY, LEAF),
+        (MOST_OPERATIONS / 4, 256, MANY, LONG_LEAF),
+        (MOST_OPERATIONS / 3, 256, MANY, LEAF),
+    ],
+)
+def test_leaves_are_long_where_rows_are_many_small_and_cheap(
+    operations, row_bytes, n_rows, expected
+):
+    assert leaf_rows(operations, row_bytes, n_rows) == expected
 
 
 @by_family

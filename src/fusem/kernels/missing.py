@@ -24,7 +24,7 @@ class MissingSpace(NamedTuple):
     space: Workspace
     patterns: Patterns
     bases: Bases
-    y: NDArray[Any]  # (the family's columns) of every component
+    y: NDArray[Any]  # (the family's columns) of every component, or what they have in common
     moves: NDArray[Any]  # (K · d columns) conditional means less what was filled in, or empty
     noise: NDArray[Any]  # (d columns) or empty
     local: NDArray[np.float64]  # a statistic of one tile

@@ -51,14 +51,14 @@ NONE = 0  # instead of the place of a basis that is not known
 class Bases(NamedTuple):
     """Bases a thread has worked out; flat arrays. R is a lower triangle, with reciprocals on the diagonal."""
 
-    # (PATTERNS · K) where V, column after column, and then R begin in `store`, + 1
+    # (PATTERNS · K) where V, column after column, begins in `store`, + 1; then R, then what is kept of means
     at: NDArray[np.int64]
     gain: NDArray[np.float64]  # (PATTERNS · K) what a pattern adds to the log normalisation
     store: NDArray[Any]  # in the dtype of the rows
     state: NDArray[np.int64]  # (2) end of what is kept; number of the pass it belongs to
-    work: NDArray[np.float64]  # (2 · d · width) V and R being made
+    work: NDArray[np.float64]  # (2 · d · width) V and R being made; B and a row of B Vᵀ
     columns: NDArray[np.int64]  # (d + 1) missing columns
-    coefficients: NDArray[Any]  # (d strips) products of V and y
+    coefficients: NDArray[Any]  # (d strips) products of V and y, or ā
     spread: NDArray[
         np.float64
     ]  # (matrices · d · width) conditional covariances of a tile, zeros between

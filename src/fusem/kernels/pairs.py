@@ -1,7 +1,7 @@
 """Pairs of a row and a component that is near it: lists of them, sorted by component, and their posterior.
 
 A leaf's pairs stand in flat lists: first one for every row, with the component it was guessed to belong to,
-from place `spare` (LEAF) on those with other components that may have a share of it.
+from place `spare`, the leaf's rows, on those with other components that may have a share of it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from fusem.kernels.simd import (
 )
 from fusem.kernels.tile import aligned
 
-# Rows: enough of every component to fill vectors, and for the sums at the end of a tile to be worth it.
-# Tried a quarter of that: 1.2 to 1.4 times as long with float32 and full covariances (d = 32, K = 64), 1.1 to
-# 1.2 with float64.
-LEAF = 16384
+# Rows of a leaf: enough of every component to fill vectors, and for the sums at the end of a tile to be
+# worth it. A long one takes 0.72 to 0.76 times as long with float32 and full covariances (d = 32, K = 64),
+# 0.81 to 0.89 with float64; threads share leaves.
+LEAF, LONG_LEAF = 4096, 16384
 # Room for pairs per row beside its guess: a quarter of the components, within these.
 FEWEST, MOST = 2, 8
 DONE = -1  # in place of the component of a pair whose sums are taken
@@ -67,9 +67,11 @@ def neighbours_per_row(n_components: int) -> int:
     return min(MOST, max(FEWEST, n_components // 4))
 
 
-def pairs(n_components: int, each: int, whole: int, levels: int, dtype: DTypeLike) -> Pairs:
+def pairs(
+    leaf: int, n_components: int, each: int, whole: int, levels: int, dtype: DTypeLike
+) -> Pairs:
     """Lists of one thread for K components with `each` so many sums, in a statistic of size `whole`."""
-    room = LEAF * (1 + neighbours_per_row(n_components))
+    room = leaf * (1 + neighbours_per_row(n_components))
     entries = room + n_components * WIDTH
     return Pairs(
         row=aligned(room, np.int32),
@@ -80,9 +82,9 @@ def pairs(n_components: int, each: int, whole: int, levels: int, dtype: DTypeLik
         sorted_row=aligned(entries, np.int32),
         begin=aligned(n_components + 1, np.int64),
         counts=aligned(n_components, np.int64),
-        top=aligned(LEAF, dtype),
-        mass=aligned(LEAF, dtype),
-        w=aligned(LEAF, np.float64),
+        top=aligned(leaf, dtype),
+        mass=aligned(leaf, dtype),
+        w=aligned(leaf, np.float64),
         sums=aligned(n_components * each, np.float64),
         tree=aligned((levels - 1) * whole, np.float64),
     )

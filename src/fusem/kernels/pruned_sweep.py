@@ -19,7 +19,6 @@ from fusem.kernels.mixture_sweep import HEADER, accumulate, log_density
 from fusem.kernels.mixture_sweep import sweep as dense
 from fusem.kernels.pairs import (
     DONE,
-    LEAF,
     Pairs,
     pair_posterior,
     sort_pairs,
@@ -192,10 +191,10 @@ def sweep(
     space, lists = spaces.space, spaces.lists
     tree, n_components, tile = lists.tree, log_weights.size, space.w.size
     spare, size, nodes = lists.w.size, out.size, 0
-    for leaf in range((rows + LEAF - 1) // LEAF):
-        first = leaf * LEAF
+    for leaf in range((rows + spare - 1) // spare):
+        first = leaf * spare
         stats, start = node_at(tree, out, nodes, size)
-        count, place = min(LEAF, rows - first), address + first * row_stride
+        count, place = min(spare, rows - first), address + first * row_stride
         weighted = load_weights(weights, first, count, lists.w, spare)
         n, end, loglik = min(PROBE, count), 0, 0.0
         while end >= 0:

@@ -42,7 +42,7 @@ def whiten(
     l0,
     r,  # IN  the strip's first row
     d,
-    holes=None,  # IN  not None: a value may be missing, NaN, and is the mean then: the least rounding error
+    holes=None,  # IN  not None: values may be missing, NaN, and are taken to be μ: the least rounding error
 ):
     """y = W (x − μ) and logp = constant − |y|² / 2 for a strip of rows."""
     if d <= MOST:

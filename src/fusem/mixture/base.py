@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -243,13 +244,17 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
             self._evaluate(ready, None, "proba", put, room)
         return proba.whole()
 
-    def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.int64]]:
+    def sample(
+        self, n_samples: int = 1, *, random_state: Any = None
+    ) -> tuple[Array, NDArray[np.int64]]:
         """Draw rows from the mixture, component by component.
 
         Parameters
         ----------
         n_samples : int
             How many.
+        random_state : int, RandomState or None
+            Seeds the draw; None is the `random_state` of the mixture.
 
         Returns
         -------
@@ -258,15 +263,20 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         y : ndarray of shape (n_samples,), int64
             The component of each.
         """
-        return self._sample(n_samples)
+        return self._sample(n_samples, random_state)
 
-    def _sample(self, n_samples: int, **options: Any) -> tuple[Array, NDArray[np.int64]]:
+    def _sample(
+        self, n_samples: int, random_state: Any, **options: Any
+    ) -> tuple[Array, NDArray[np.int64]]:
         check_is_fitted(self)
+        if not isinstance(n_samples, Integral):
+            raise TypeError(f"n_samples must be a whole number, not {n_samples!r}.")
         if n_samples < 1:
             raise ValueError(
                 f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample."
             )
-        model, rng = self._model(), check_random_state(self.random_state)
+        seed = self.random_state if random_state is None else random_state
+        model, rng = self._model(), check_random_state(seed)
         counts = rng.multinomial(n_samples, model.weights / model.weights.sum())
         draw, components = self._family.sample, model.components
         drawn = [draw(components, k, n, rng, **options) for k, n in enumerate(counts)]

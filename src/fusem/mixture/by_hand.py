@@ -72,6 +72,9 @@ class ByHand(Parametrised):
     def update(self, statistic: MixtureStatistic) -> float:
         """The M-step: move to the parameters that the statistic of all rows implies.
 
+        It counts as an iteration: `n_iter_`, `lower_bound_` and `lower_bounds_` go on, and a model that had
+        converged has not any more; `history_` and `starts_` stay those of the fit.
+
         Where a mean moves by more than 100 of its new standard deviations, a single statistic leaves the
         covariances too few digits: then only weights and means move, and covariances follow at the next
         step. (`fit` passes over the rows once more instead.)
@@ -106,4 +109,15 @@ class ByHand(Parametrised):
             raise ValueError("The statistic is of no rows: nothing to update from.")
         engine = Engine(self._family, len(model.weights), model.n_columns, np.float64)
         self._set_model(engine.maximize(model, statistic._sums, self._regularisation(model)))
-        return statistic.log_likelihood / statistic.weight
+        return self._note(statistic.log_likelihood / statistic.weight)
+
+    def _note(self, log_likelihood: float) -> float:
+        """Add an iteration to those of the fit, if there was one."""
+        if not hasattr(self, "lower_bounds_"):
+            self.n_iter_, self.lower_bounds_ = 0, []
+        self.n_iter_ += 1
+        self.lower_bounds_.append(log_likelihood)
+        self.lower_bound_ = log_likelihood
+        if hasattr(self, "converged_"):  # without a fit it stays unsaid
+            self.converged_ = False
+        return log_likelihood

@@ -15,6 +15,7 @@ from fusem.data import Rows
 from fusem.em.values import first_infinite
 from fusem.em.workers import Workers
 from fusem.mixture import diagnose, diagnose_missing
+from fusem.mixture.assigned import as_numbers, check_weights_of
 from fusem.mixture.base import BaseMixture
 from fusem.mixture.count_fitting import CountFit, CountSettings, Values
 from fusem.mixture.engine import Check, Engine, Model
@@ -96,17 +97,9 @@ class CountMixture(BaseMixture):
 
     def _model(self) -> Model:
         name = self._components_name
-        weights = np.asarray(self.weights_, dtype=np.float64)
-        values = np.array(getattr(self, name), dtype=np.float64)  # writeable, one type for numba
-        if values.ndim < 2 or weights.shape != values.shape[:1]:
-            raise ValueError(
-                f"weights_ of shape {weights.shape} and {name} of shape {values.shape} do not belong "
-                "together: they must be (n_components,) and (n_components, n_features)."
-            )
-        if not (np.isfinite(weights).all() and (weights >= 0.0).all() and weights.sum() > 0.0):
-            raise ValueError(
-                f"weights_ must be finite, not negative and not all zero, not {weights}."
-            )
+        weights = as_numbers(self.weights_, "weights_")
+        values = np.array(as_numbers(getattr(self, name), name))  # writeable, one type for numba
+        check_weights_of(weights, values, name)
         self._check_components(values, name)
         return Model(weights, self._family.Params(values))
 

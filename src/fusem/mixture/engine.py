@@ -17,11 +17,10 @@ from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
 from fusem.kernels import mixture_sweep
-from fusem.kernels.pairs import LEAF as PRUNED_LEAF
 from fusem.kernels.patterns import LEAF as MISSING_LEAF
 from fusem.kernels.tile import LEAF
 from fusem.mixture.memory import Memory
-from fusem.mixture.pruning import most_neighbours, neighbourhood
+from fusem.mixture.pruning import leaf_rows, most_neighbours, neighbourhood
 
 Array = NDArray[np.float64]
 HEADER = mixture_sweep.HEADER
@@ -108,7 +107,10 @@ class Engine:
         self.dtype = np.dtype(dtype)
         # header, the family's sums, the weight of the rows that miss each column
         self.size = HEADER + family.statistic_size(n_components, d) + d
-        memory = Memory(family, n_components, d, self.dtype, self.size, self._longest)
+        self.pruned_leaf = leaf_rows(self.operations, self._row_bytes, n_rows)
+        memory = Memory(
+            family, n_components, d, self.dtype, self.size, self._longest, self.pruned_leaf
+        )
         self.space, self.space_and_pairs = memory.space, memory.space_and_pairs
         self.space_for_missing = memory.space_for_missing
         self._passes = 0
@@ -162,7 +164,7 @@ class Engine:
     @property
     def _longest(self) -> int:
         """Rows of the longest segment; any sweep may be pruned, and a leaf of it is dense after all."""
-        leaf = max(MISSING_LEAF, PRUNED_LEAF) if self.most_neighbours >= 0.0 else MISSING_LEAF
+        leaf = max(MISSING_LEAF, self.pruned_leaf) if self.most_neighbours >= 0.0 else MISSING_LEAF
         return longest_segment(self._row_bytes, leaf)
 
     def statistic(
@@ -238,7 +240,9 @@ class Engine:
                 near = neighbourhood(self.family, *model, self.dtype, most)
         if near is not None:
             given = log_weights, self.operands(components), near
-            return Way(kernels.sweep_pruned[self.dtype], given, self.space_and_pairs, PRUNED_LEAF)
+            return Way(
+                kernels.sweep_pruned[self.dtype], given, self.space_and_pairs, self.pruned_leaf
+            )
         if about_centre is not None:
             return Way(self._near_kernel, (log_weights, about_centre, about_centre), self.space)
         return self._plain_way(model)

@@ -15,6 +15,7 @@ from fusem.em.blas import one_thread
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.mixture import diagnose, diagnose_missing
+from fusem.mixture.assigned import as_numbers, check_weights_of
 from fusem.mixture.base import BaseMixture
 from fusem.mixture.conditional import Conditional
 from fusem.mixture.engine import Model
@@ -249,16 +250,11 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
             return self._family.from_whitening(means, whitening)
 
     def _model(self) -> Model:
-        weights, means = np.asarray(self.weights_, np.float64), np.asarray(self.means_, np.float64)
-        if means.ndim != 2 or weights.shape != means.shape[:1]:
-            raise ValueError(
-                f"weights_ of shape {weights.shape} and means_ of shape {means.shape} do not belong "
-                "together: they must be (n_components,) and (n_components, n_features)."
-            )
-        if not (np.isfinite(weights).all() and (weights >= 0.0).all() and weights.sum() > 0.0):
-            raise ValueError(
-                f"weights_ must be finite, not negative and not all zero, not {weights}."
-            )
+        weights = as_numbers(self.weights_, "weights_")
+        means = as_numbers(self.means_, "means_")
+        check_weights_of(weights, means, "means_")
+        if means.ndim != 2:
+            raise ValueError(f"means_ must be (n_components, n_features), not {means.shape}.")
         if not np.isfinite(means).all():
             raise ValueError("means_ has values that are NaN or infinite.")
         self._components_shape(means)
@@ -306,7 +302,7 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
 
     @covariances_.setter
     def covariances_(self, values: Any) -> None:
-        self._stored = ("covariances", np.asarray(values, dtype=np.float64))
+        self._stored = ("covariances", as_numbers(values, "covariances_"))
 
     @property
     def precisions_cholesky_(self) -> Array:
@@ -319,7 +315,7 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
 
     @precisions_cholesky_.setter
     def precisions_cholesky_(self, values: Any) -> None:
-        self._stored = ("precisions_cholesky", np.asarray(values, dtype=np.float64))
+        self._stored = ("precisions_cholesky", as_numbers(values, "precisions_cholesky_"))
 
     @property
     def precisions_(self) -> Array:
@@ -331,7 +327,7 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
 
     @precisions_.setter
     def precisions_(self, values: Any) -> None:
-        precisions = np.asarray(values, dtype=np.float64)
+        precisions = as_numbers(values, "precisions_")
         nowhere = np.zeros((1, 1))  # the means do not matter here
         whitening = self._family.from_precisions(nowhere, precisions).whitening
         triangles = self.covariance_type in ("full", "tied")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from fusem.kernels.missing import MissingSpace, missing_space
-from fusem.kernels.pairs import LEAF as PRUNED_LEAF
 from fusem.kernels.pairs import Pairs, pairs
 from fusem.kernels.pruned_sweep import PrunedSpace
 from fusem.kernels.tile import Workspace, levels_of, workspace
@@ -31,6 +30,8 @@ class Memory:
         Elements of a statistic.
     longest : int
         Rows of the longest segment.
+    pruned_leaf : int
+        Rows of a leaf of the pruned sweep.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class Memory:
         dtype: np.dtype[Any],
         size: int,
         longest: int,
+        pruned_leaf: int,
     ) -> None:
         self.family, self.n_components, self.d, self.dtype = family, n_components, d, dtype
-        self.size, self.longest = size, longest
+        self.size, self.longest, self.pruned_leaf = size, longest, pruned_leaf
         # sweeps compute log-densities in the dtype of the rows, evaluations return them in float64
         self._spaces: dict[np.dtype[Any], queue.SimpleQueue[Workspace]] = {
             np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
@@ -77,8 +79,8 @@ class Memory:
             lists = self._lists.get_nowait()
         except queue.Empty:
             each = self.family.statistic_size(1, self.d)
-            levels = levels_of(self.longest, PRUNED_LEAF)
-            lists = pairs(self.n_components, each, self.size, levels, dtype)
+            levels = levels_of(self.longest, self.pruned_leaf)
+            lists = pairs(self.pruned_leaf, self.n_components, each, self.size, levels, dtype)
         with self.space(dtype) as space:
             try:
                 yield PrunedSpace(space, lists)

@@ -141,7 +141,9 @@ class MultinomialMixture(CountMixture):
             raise ValueError(f"{name} must be (n_components, n_features), not {values.shape}.")
         check_probabilities(values, 1, name)
 
-    def sample(self, n_samples: int = 1, n_trials: int = 1) -> tuple[Array, NDArray[np.int64]]:
+    def sample(
+        self, n_samples: int = 1, n_trials: int = 1, *, random_state: Any = None
+    ) -> tuple[Array, NDArray[np.int64]]:
         """Draw rows from the mixture, component by component.
 
         Parameters
@@ -150,6 +152,8 @@ class MultinomialMixture(CountMixture):
             How many.
         n_trials : int
             Total of each row.
+        random_state : int, RandomState or None
+            Seeds the draw; None is the `random_state` of the mixture.
 
         Returns
         -------
@@ -158,7 +162,7 @@ class MultinomialMixture(CountMixture):
         y : ndarray of shape (n_samples,), int64
             The component of each.
         """
-        return self._sample(n_samples, n_trials=n_trials)
+        return self._sample(n_samples, random_state, n_trials=n_trials)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fusem.families.gaussian import in_two_parts
 from fusem.kernels.discriminant import BLOCK, Discriminant
-from fusem.kernels.pairs import MOST, neighbours_per_row
+from fusem.kernels.pairs import LEAF, LONG_LEAF, MOST, neighbours_per_row
 from fusem.kernels.posterior import NEGLIGIBLE
 from fusem.kernels.pruned_sweep import Neighbourhood
 
@@ -27,11 +27,15 @@ COLUMNS_TO_GUESS = 16  # or a quarter of them, where columns are independent
 # What a row, and each neighbour of one, cost beside their densities; in operations of `Engine.operations`.
 ROW, ROW_COLUMN, ROW_COMPONENT, ROW_GUESS = 300.0, 40.0, 8.0, 0.7
 NEIGHBOUR, NEIGHBOUR_COLUMN = 300.0, 12.0
-MOST_OPERATIONS = 6e5  # per row: a leaf that is dense after all still answers Ctrl-C soon
+MOST_OPERATIONS = 1e6  # per row: a leaf that is dense after all still answers Ctrl-C soon
 PAIR, PAIR_COLUMN = 600.0, 120.0  # operations that look at a pair of components
 ROWS = 1 << 17  # that are assumed where their number is not known
 ROOM = 0.75  # share of the lists that the rows tried first may fill, in proportion
 LISTED = 4 * MOST  # neighbours of a component that are kept
+# Long leaves only where there are enough for many threads, their rows fit the second cache or nearly, and one
+# that is dense after all takes no longer than a short one may.
+MANY = 8 * LONG_LEAF
+LONG_BYTES = 8 * 1024 * 1024
 
 
 def most_neighbours(
@@ -63,6 +67,12 @@ def most_neighbours(
     paying = (share * dense - pruned) / (NEIGHBOUR + NEIGHBOUR_COLUMN * d + 0.5 * dense / K)
     # a leaf whose lists overflow is dense after all, and its pairs were in vain
     return min(paying, ROOM * neighbours_per_row(K))
+
+
+def leaf_rows(operations: float, row_bytes: int, n_rows: int | None) -> int:
+    """Rows of a leaf of the pruned sweep; depends on model and rows alone, as results do on it."""
+    dear = operations * LONG_LEAF > MOST_OPERATIONS * LEAF or row_bytes * LONG_LEAF > LONG_BYTES
+    return LEAF if dear or n_rows is None or n_rows < MANY else LONG_LEAF
 
 
 def columns_to_guess(family: ModuleType, d: int) -> int:
