@@ -37,9 +37,14 @@ from fusem.families.gaussian import (
     whitening_of_precision,
 )
 from fusem.kernels.axes import distances, first_moments, weight_totals
+from fusem.kernels.each_mean import (
+    densities_apart,
+    expected_apart,
+    observed_apart,
+    sums_apart,
+)
 from fusem.kernels.linear import forms_of_strip, linear_sums
 from fusem.kernels.missing import unrounded
-from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.missing_shared import shared_densities, shared_sums
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
@@ -135,13 +140,7 @@ def operands(params: Params, dtype: DTypeLike) -> TiedOperands:
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
     if operands.apart:
-        for k in range(log_weights.size):
-            constant = log_weights[k] + operands.constant[k]
-            for r in range(0, tile, 4 * lanes(x)):
-                whiten(
-                    x, operands.means, operands.means_low, k * d, operands.matrix, 0,
-                    scratch, 0, constant, logp, k * stride, r, d,
-                )  # fmt: skip
+        densities_apart(x, operands, log_weights, logp, scratch, d, tile, stride)
         return
     for r in range(0, tile, 4 * lanes(x)):
         whiten(
@@ -169,15 +168,7 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
     weights = d * tile
     product = scratch[weights + tile :]
     if operands.apart:
-        weight_totals(resp, stats, start, n_components, tile, stride)
-        stats[form] += 1.0
-        for k in range(n_components):
-            for r in range(0, tile, 4 * lanes(x)):
-                whiten(
-                    x, operands.means, operands.means_low, k * d, operands.matrix, 0,
-                    scratch, 0, 0.0, logp, 0, r, d,
-                )  # fmt: skip
-            scatter(scratch, 0, resp, k * stride, product, stats, first + k * d, second, d, tile)
+        sums_apart(x, resp, logp, operands, scratch, stats, start, d, n_components, tile, stride)
         return
     if operands.near:
         linear_sums(
@@ -209,10 +200,7 @@ def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
             operands.added, logp, d, tile, stride,
         )  # fmt: skip
         return
-    observed_densities(
-        x, m, operands.means, operands.means_low, operands.matrix, 1, operands.constant,
-        log_weights, logp, d, tile, stride,
-    )  # fmt: skip
+    observed_apart(x, m, operands, log_weights, logp, d, tile, stride)
 
 
 @helper
@@ -228,28 +216,9 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
             d, n_components, tile, stride,
         )  # fmt: skip
     else:
-        weight_totals(resp, sums, 0, n_components, tile, stride)
-        product = m.y[n_components * d * tile :]
-        for k in range(n_components):
-            y = k * d * tile
-            scatter(m.y, y, resp, k * stride, product, sums, first + k * d, second, d, tile)
-        add_spreads(m, resp, operands.matrix, 1, n_components, sums, second, d, tile, stride)
-        sums[form] = 1.0 if operands.apart else 0.0
-        if not operands.apart:
-            for k in range(n_components):
-                spread_about_centre(sums, k, first + k * d, operands.exact, k * d, second, d)
+        expected_apart(m, resp, operands, sums, d, n_components, tile, stride)
     for i in range(second + d * (d + 1) // 2):
         stats[start + i] += sums[i]
-
-
-@helper
-def spread_about_centre(sums, k, first, centre, c0, second, d):
-    """From S of a component to T: add m νᵀ + ν mᵀ + N ν νᵀ, the lower triangle."""
-    for i in range(d):
-        for j in range(i + 1):
-            a, b = centre[c0 + i], centre[c0 + j]
-            cross = sums[first + i] * b + a * sums[first + j] + sums[k] * a * b
-            sums[second + i * (i + 1) // 2 + j] += cross
 
 
 kernels = mixture_kernels(

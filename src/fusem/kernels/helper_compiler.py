@@ -6,7 +6,7 @@ all that it calls: a quarter to a third of the time a kernel took to compile. Ke
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -38,26 +38,54 @@ class _HelperCode(JITCodeLibrary):
         """Forget what Python errors would need: compiled code raises none."""
 
 
+class _OwnCode(_HelperCode):
+    """Code that stands in a kernel once, to be called from several places."""
+
+    def add_ir_module(self, module: Any) -> None:
+        """Forbid LLVM to copy the function to where it is called."""
+        for function in module.functions:
+            if not function.is_declaration and "alwaysinline" not in function.attributes:
+                function.attributes.add("noinline")
+        super().add_ir_module(module)
+
+
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _PlaceForHelper(AnalysisPass):
     """Says where the code goes, before it is made."""
 
     _name = "place_for_helper"
+    code: ClassVar[type[_HelperCode]] = _HelperCode
 
     def __init__(self) -> None:
         AnalysisPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
-        state.library = _HelperCode(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library = self.code(state.targetctx.codegen(), state.func_id.func_qualname)
         return False
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _PlaceForSeldom(_PlaceForHelper):
+    """The same, of code that is not copied."""
+
+    _name = "place_for_seldom"
+    code = _OwnCode
 
 
 class HelperCompiler(CompilerBase):
     """The usual passes, with the code of a helper in its place."""
 
+    place: ClassVar[type[_PlaceForHelper]] = _PlaceForHelper
+
     def define_pipelines(self) -> list[Any]:
         """Return the one pipeline."""
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(_PlaceForHelper, AnnotateTypes)
+        passes.add_pass_after(self.place, AnnotateTypes)
         passes.finalize()
         return [passes]
+
+
+class SeldomCompiler(HelperCompiler):
+    """The same for helpers that are long and seldom called."""
+
+    place = _PlaceForSeldom

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import total
 from fusem.kernels.patterns import PATTERNS
-from fusem.kernels.policy import helper
+from fusem.kernels.policy import helper, seldom
 from fusem.kernels.simd import (
     LANES,
     add,
@@ -152,6 +152,13 @@ def basis(
     entry = number * n_components + k
     if bases.at[entry] != NONE:
         return bases.at[entry] - 1
+    return make_basis(bases, patterns, matrix, m0, number, count, k, n_components, d, means)
+
+
+@seldom
+def make_basis(bases, patterns, matrix, m0, number, count, k, n_components, d, means):
+    """`basis`, of a pattern that has none."""
+    entry = number * n_components + k
     size = count * d + count * count
     if means is not None:
         size += means.size // d * (count + 1)

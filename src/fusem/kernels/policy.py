@@ -34,7 +34,7 @@ import numpy as np
 from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
-from fusem.kernels.helper_compiler import HelperCompiler
+from fusem.kernels.helper_compiler import HelperCompiler, SeldomCompiler
 
 # 'reassoc' would cancel the rounding trick in exp; 'nnan' and 'ninf' would lose -inf, which has a meaning.
 FASTMATH = {"contract", "nsz", "arcp"}
@@ -63,13 +63,14 @@ PATIENCE = 2.0  # seconds
 logger = logging.getLogger("fusem")
 
 # Nothing but compiled code calls a helper: it has no wrappers for Python and no machine code of its own.
-helper = numba.njit(
+_HELPER: dict[str, Any] = {
     **OPTIONS,
-    forceinline=True,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-    pipeline_class=HelperCompiler,
-)
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+helper = numba.njit(**_HELPER, forceinline=True, pipeline_class=HelperCompiler)
+# A helper that is long and seldom called, from several places: it need not stand in each of them.
+seldom = numba.njit(**_HELPER, forceinline=False, pipeline_class=SeldomCompiler)
 
 
 def processor() -> tuple[str, str]:
