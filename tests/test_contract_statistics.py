@@ -21,7 +21,7 @@ from tests.comparison import (
     covariance_matrices,
     parameters_of,
 )
-from tests.models import model_at, stepped
+from tests.models import fit_quietly, model_at, stepped
 from tests.processes import SECONDS
 from tests.reference import Parameters
 from tests.sources import cut
@@ -78,6 +78,18 @@ def test_em_by_hand_is_fit(case):
     assert_same_parameters(
         parameters_of(model), parameters_of(expected), case.covariance_type, 1e-11
     )
+
+
+@by_type
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_any_start_can_be_used_as_it_is(case, init_params):
+    X = case.data(500)
+    options = {"covariance_type": case.covariance_type, "init_params": init_params}
+    model = fit_quietly(fusem.GaussianMixture(3, max_iter=0, random_state=0, **options), X)
+    assert model.weights_.sum() == pytest.approx(1.0, abs=1e-8)
+    once = fit_quietly(fusem.GaussianMixture(3, max_iter=1, random_state=0, **options), X)
+    model.update(model.statistics(X))
+    assert_same_parameters(parameters_of(model), parameters_of(once), case.covariance_type, 1e-11)
 
 
 @by_type

@@ -130,7 +130,13 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         return self
 
     def _keep(self, fitted: Fitted, rows: Rows, names: NDArray[np.object_] | None) -> None:
-        self._set_model(fitted.run.params)
+        model = fitted.run.params
+        total = model.weights.sum()
+        if (
+            abs(total - 1.0) > 1e-8
+        ):  # a start from single rows, as scikit-learn's, that no sweep has followed
+            model = model._replace(weights=model.weights / total)
+        self._set_model(model)
         self.n_features_in_ = rows.n_columns
         if names is not None:
             self.feature_names_in_ = names
