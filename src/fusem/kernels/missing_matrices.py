@@ -40,16 +40,22 @@ def observed_densities(
             remove(m.y, k * d * tile, m.bases, v0, count, first, last, m.moves, m.noise, d)
     for k in range(n_components):
         for r in range(0, tile, step):
-            square, at = zeros_wide(x), k * d * tile + r * d
-            for j in range(d):
-                z = load_wide(m.y, at + j * step)
-                square = fma(z, z, square)
-            store_affine(logp, k * stride + r, square, -0.5, 0.0)
+            store_square(m.y, k * d * tile + r * d, d, logp, k * stride + r)
     for g in range(m.tile[0], m.tile[1]):
         number, first, last, _ = group_of(m, g, d, tile)
         for k in range(n_components):
             begun = log_weights[k] + constant[k] + m.bases.gain[number * n + k % n]
             add_to(logp, k * stride + first, k * stride + last, begun)
+
+
+@helper
+def store_square(y, at, d, halves, to):
+    """−|y|² / 2 of a strip of rows, what belongs to their missing values taken out."""
+    square, step = zeros_wide(y), 4 * lanes(y)
+    for j in range(d):
+        z = load_wide(y, at + j * step)
+        square = fma(z, z, square)
+    store_affine(halves, to, square, -0.5, 0.0)
 
 
 @helper

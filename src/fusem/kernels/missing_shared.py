@@ -12,6 +12,7 @@ from fusem.kernels.elements import element
 from fusem.kernels.lane_sums import total
 from fusem.kernels.linear import forms_of_strip, linear_sums
 from fusem.kernels.missing import add_to, group_of
+from fusem.kernels.missing_matrices import store_square
 from fusem.kernels.null_space import (
     add_multiple,
     add_outer,
@@ -29,16 +30,13 @@ from fusem.kernels.simd import (
     add_scaled,
     div,
     filled,
-    fma,
     lanes,
     load,
     load_wide,
     mul,
     store,
-    store_affine,
     sub,
     where_less,
-    zeros_wide,
 )
 from fusem.kernels.tile import fill_zeros, place
 from fusem.kernels.whiten import scatter, whiten
@@ -68,11 +66,7 @@ def shared_densities(
         v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d, centres)
         remove(z, 0, m.bases, v0, count, first, last, m.moves, m.noise, d)
     for r in range(0, tile, strip):
-        square = zeros_wide(x)
-        for j in range(d):
-            column = load_wide(z, r * d + j * strip)
-            square = fma(column, column, square)
-        store_affine(z, halves + r, square, -0.5, 0.0)
+        store_square(z, r * d, d, z, halves + r)
         forms_of_strip(z, z, halves, centres, None, log_weights, added, None, logp, r, d, stride)
     for g in range(m.tile[0], m.tile[1]):
         number, first, last, count = group_of(m, g, d, tile)
@@ -101,9 +95,7 @@ def shared_sums(
 ):
     """Add what is expected of a tile's rows."""
     z, strip, weights = m.y, 4 * lanes(resp), d * tile
-    linear_sums(
-        z, resp, None, exact, sums, 0, first_moment, d, n_components, tile, stride
-    )  # fmt: skip
+    linear_sums(z, resp, None, exact, sums, 0, first_moment, d, n_components, tile, stride)
     for r in range(0, tile, strip):
         weight = load_wide(resp, r)
         for k in range(1, n_components):
@@ -170,8 +162,7 @@ def lead_back_some(
         mean, row = div(part, weight), v0 + s * d
         store(c, s * strip, mean)
         for i in range(start_of(m.bases, s, d), d):
-            store(
-                z, at + i * strip, add_scaled(m.bases.store, row + i, mean, load(z, at + i * strip))
-            )
+            p = at + i * strip
+            store(z, p, add_scaled(m.bases.store, row + i, mean, load(z, p)))
         for t in range(s + 1):
             between[s * count + t] -= total(mul(part, load(c, t * strip)))

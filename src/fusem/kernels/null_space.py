@@ -306,40 +306,36 @@ def add_spread(bases, v0, count, mass, own, d):
 
     Whole rows by vectors: half as many scalars in a triangle took three times as long.
     """
-    step, width = lanes(bases.spread), square_width(d)
-    square = own * d * width
-    like = load(bases.spread, 0)
+    square = own * d * square_width(d)
     for s in range(count):
         first, row = start_of(bases, s, d), v0 + s * d
-        start = first - first % step
         for i in range(first, d):
-            factor, j = filled(mass * bases.store[row + i], like), start
-            while j <= i:
-                at = square + i * width + j
-                v = load_as(bases.store, row + j, like)
-                store(bases.spread, at, fma(factor, v, load(bases.spread, at)))
-                j += step
+            add_row(bases, square, i, mass * bases.store[row + i], row, first, d)
+
+
+@helper
+def add_row(bases, square, i, factor, row, first, d):
+    """Add a multiple of a column of V, zero above `first`, to row i of a square, as far as the diagonal."""
+    step = lanes(bases.spread)
+    wide, j = filled(factor, load(bases.spread, 0)), first - first % step
+    while j <= i:
+        at, v = square + i * square_width(d) + j, load_as(bases.store, row + j, wide)
+        store(bases.spread, at, fma(wide, v, load(bases.spread, at)))
+        j += step
 
 
 @helper
 def add_outer(bases, v0, count, d):
     """Add V B Vᵀ to the square of the first component; the scratch has B's lower triangle (count × count)."""
-    work, step, width = bases.work, lanes(bases.spread), square_width(d)
-    like, u = load(bases.spread, 0), d * width
+    work, u = bases.work, d * square_width(d)
     for s in range(count):
         fill_zeros(work, u, d)
         for t in range(count):
             b = element(work, s * count + t if t <= s else t * count + s)
             add_multiple(b, bases.store, v0 + t * d, work, u, d)
-        first, row = start_of(bases, s, d), v0 + s * d
-        start = first - first % step
+        first = start_of(bases, s, d)
         for i in range(first, d):
-            factor, j = filled(element(work, u + i), like), start
-            while j <= i:
-                at = i * width + j
-                v = load_as(bases.store, row + j, like)
-                store(bases.spread, at, fma(factor, v, load(bases.spread, at)))
-                j += step
+            add_row(bases, 0, i, element(work, u + i), v0 + s * d, first, d)
 
 
 @helper
