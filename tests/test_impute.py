@@ -261,6 +261,7 @@ def test_all_that_is_asked_of_rows_with_holes_is_one_machine_code(table):
     model.impute(table), model.impute(table, sample_posterior=True), model.predict_proba(table)
     model.score(table), model.predict(table), model.impute(np.asfortranarray(table))
     assert len(model._family.kernels.evaluate_missing[float].signatures) == 1
+    assert len(model._family.kernels.fill_missing[float].signatures) == 1
     assert len(model._family.kernels.sweep_missing[float].signatures) == 1
 
 

@@ -194,7 +194,7 @@ def take_back(m, operands, log_weights, resp, stats, start, tile, stride):
 
 @helper
 def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
-    if operands.near and m.moves.size == 0:
+    if operands.near:
         shared_densities(
             x, m, operands.high, operands.low, operands.matrix, operands.centres, log_weights,
             operands.added, logp, d, tile, stride,
@@ -222,7 +222,13 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
 
 
 kernels = mixture_kernels(
-    NAME, log_density, accumulate, log_density_missing, accumulate_missing, take_back=take_back
+    NAME,
+    log_density,
+    accumulate,
+    log_density_missing,
+    accumulate_missing,
+    take_back=take_back,
+    moving=observed_apart,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fusem.kernels.elements import element, put
-from fusem.kernels.missing import drawn
+from fusem.kernels.missing_fill import drawn
 from fusem.kernels.policy import Kernel
 from fusem.kernels.transpose import GROUP, missing_in_group
 

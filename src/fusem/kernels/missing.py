@@ -1,4 +1,4 @@
-"""Tiles of rows with missing values: the memory they need, where their groups lie, what fills the holes."""
+"""Tiles of rows with missing values: the memory they need, and where their groups lie."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.axes import weight_total
-from fusem.kernels.elements import element, put
 from fusem.kernels.null_space import Bases, bases
 from fusem.kernels.patterns import Patterns, missing_columns, patterns
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import lanes
-from fusem.kernels.tile import Workspace, aligned, place
-
-ALL = -1  # in place of the component that takes a row: each takes its share
+from fusem.kernels.tile import Workspace, aligned
 
 
 class MissingSpace(NamedTuple):
@@ -25,8 +21,9 @@ class MissingSpace(NamedTuple):
     patterns: Patterns
     bases: Bases
     y: NDArray[Any]  # (the family's columns) of every component, or what they have in common
-    moves: NDArray[Any]  # (K · d columns) conditional means less what was filled in, or empty
-    noise: NDArray[Any]  # (d columns) or empty
+    # (K · d columns) where missing values are filled in: how far they are from the mean, in their order
+    moves: NDArray[Any] | None
+    noise: NDArray[Any] | None  # (d columns) standard normal values to draw them with
     local: NDArray[np.float64]  # a statistic of one tile
     tile: NDArray[
         np.int64
@@ -57,14 +54,13 @@ def missing_space(
         Whether missing values are to be filled.
     """
     tile = len(space.w)
-    moves, noise = (n_components * d * tile, d * tile) if fill else (0, 0)
     return MissingSpace(
         space=space,
         patterns=patterns(d, tile),
         bases=bases(n_bases, n_components, d, tile, dtype),
         y=aligned(columns * tile, dtype),
-        moves=aligned(moves, dtype)[:moves],
-        noise=aligned(noise, dtype)[:noise],
+        moves=aligned(n_components * d * tile, dtype) if fill else None,
+        noise=aligned(d * tile, dtype) if fill else None,
         local=aligned(size, np.float64),
         tile=aligned(3, np.int64),
     )
@@ -111,47 +107,3 @@ def add_to(values, first, last, addend):
     """Add a number to consecutive elements."""
     for i in range(first, last):
         values[i] += addend
-
-
-@helper
-def drawn(resp, r, uniform, n_components, stride):
-    """A component drawn by the row's responsibilities, with a number in [0, 1)."""
-    mass, last = 0.0, 0
-    for k in range(n_components):
-        if resp[k * stride + r] > 0.0:
-            last = k
-            mass += resp[k * stride + r]
-            if uniform < mass:
-                return k
-    return last
-
-
-@helper
-def fill_row(
-    x,  # IN  (d columns) tile
-    m,  # IN  what components make of its missing values, less their means
-    resp,  # IN  (K × stride)
-    chosen,  # IN  the component that takes the row, or ALL
-    means,  # IN  (K · d)
-    values,  # OUT (d) from `first` on
-    first,
-    r,
-    d,
-    tile,
-    stride,
-):
-    """Fill in the missing values of one row."""
-    n_components, at, strip = means.size // d, place(x, r, d), 4 * lanes(x)
-    for j in range(d):
-        i, value = at + j * strip, 0.0
-        known = element(x, i)
-        if known == known:
-            continue
-        if chosen != ALL:
-            value = element(means, chosen * d + j) + element(m.moves, chosen * d * tile + i)
-        else:
-            for k in range(n_components):
-                moved = element(means, k * d + j) + element(m.moves, k * d * tile + i)
-                share = float(element(resp, k * stride + r))
-                value += share * moved if share > 0.0 else 0.0  # what has no share may be no number
-        put(values, first + j, value)

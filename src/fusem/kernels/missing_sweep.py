@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fusem.kernels.axes import weight_total
 from fusem.kernels.elements import element, put
-from fusem.kernels.missing import ALL, add_missing_weights, drawn, fill_row
+from fusem.kernels.missing import add_missing_weights
 from fusem.kernels.mixture_sweep import FETCHED, HEADER
 from fusem.kernels.null_space import forget
 from fusem.kernels.patterns import (
@@ -23,7 +23,7 @@ from fusem.kernels.patterns import (
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import log_evidence, most_probable, posterior
 from fusem.kernels.simd import lanes
-from fusem.kernels.tile import PADDING, clear, close_leaf, fold, gather_rows, place
+from fusem.kernels.tile import PADDING, clear, close_leaf, fold, gather_rows
 
 
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
@@ -157,27 +157,19 @@ def evaluate(
     operands,  # IN  the family's
     pass_number,
     m,  # SCRATCH
-    normal,  # IN  (rows · d) standard normal values to draw missing ones with, or empty
-    uniform,  # IN  (rows) numbers in [0, 1) to draw a component with, or empty
-    means,  # IN  (K · d)
     evidence,  # OUT (rows) log density of what was observed, or empty
     labels,  # OUT (rows) most probable component, or empty
     proba,  # OUT (rows · K) responsibilities, or empty
-    values,  # INOUT (rows · d) missing values are filled in, or empty
 ):
-    """Write what is asked for of every row but those without any value; an empty array is not asked for.
-
-    Where values alone are filled in, complete rows are passed over: nothing is written for them.
-    """
+    """Write what is asked for of every row but those without any value; an empty array is not asked for."""
     x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
     n_components, tile = log_weights.size, w.size
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
-    only_fill = values.size > 0 and evidence.size + proba.size == 0
     for leaf in range((rows + LEAF - 1) // LEAF):
         begin, _, at, complete, first, groups, end = begin_leaf(
             m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile
         )
-        for p in range(first if only_fill else 0, end, tile):
+        for p in range(0, end, tile):
             n = min(tile, (complete if p < first else end) - p)
             width = (n + strip - 1) // strip * strip
             gather_rows(at, row_stride, column_stride, order, p, x, d, width)
@@ -185,15 +177,6 @@ def evaluate(
                 log_density(x, operands, log_weights, logp, m.space.scratch, d, width, stride)
             else:
                 find_groups(m, p, groups, width)
-                for i in range(min(m.moves.size, n_components * d * width)):
-                    m.moves[i] = 0.0
-                for i in range(min(m.noise.size, d * width)):
-                    m.noise[i] = 0.0
-                if normal.size > 0:
-                    for r in range(n):
-                        row, target = (begin + order[p + r]) * d, place(x, r, d)
-                        for j in range(d):
-                            m.noise[target + j * strip] = normal[row + j]
                 log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
             if labels.size > 0:
                 most_probable(logp, w, n_components, width, stride)
@@ -203,19 +186,11 @@ def evaluate(
                 log_evidence(logp, w, n_components, width, stride)
                 for r in range(n):
                     evidence[begin + order[p + r]] = w[r]
-            if proba.size > 0 or values.size > 0:
+            if proba.size > 0:
                 for r in range(width):
                     w[r] = 1.0
                 posterior(logp, w, resp, n_components, width, stride, False, 0, 0)
-            if proba.size > 0:
                 for r in range(n):
                     row = (begin + order[p + r]) * n_components
                     for k in range(n_components):
                         put(proba, row + k, element(resp, k * stride + r))
-            if values.size > 0 and p >= first:
-                for r in range(n):
-                    row = begin + order[p + r]
-                    chosen = ALL
-                    if uniform.size > 0:
-                        chosen = drawn(resp, r, uniform[row], n_components, stride)
-                    fill_row(x, m, resp, chosen, means, values, row * d, r, d, width, stride)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fusem.kernels import missing_sweep, mixture_sweep, pruned_sweep
+from fusem.kernels import missing_fill, missing_sweep, mixture_sweep, pruned_sweep
 from fusem.kernels.masked import leave_out
 from fusem.kernels.policy import Kernel, bind
 
@@ -27,9 +27,8 @@ class MixtureKernels(NamedTuple):
     sweep_pruned: Kernel | None  # without the components that can have no share of a row
     sweep_missing: Kernel | None  # rows with missing values, where the family takes them
     evaluate: Kernel  # rows to log-densities, labels, responsibilities
-    evaluate_missing: (
-        Kernel | None
-    )  # rows with missing values, also to those where the pattern matters
+    evaluate_missing: Kernel | None  # rows with missing values to the same
+    fill_missing: Kernel | None  # the missing values themselves, where the pattern matters
     masked: bool  # whether missing values are left out one by one, whatever their pattern
     tile: TileKernels
     sums_read_scratch: bool  # whether `accumulate` reads what `log_density` left in the scratch
@@ -46,6 +45,7 @@ def mixture_kernels(
     sums_read_scratch: bool = True,
     take_back: Any = None,
     near: tuple[Any, Any] | None = None,
+    moving: Any = None,
 ) -> MixtureKernels:
     """Bind the templates to a family's tile kernels.
 
@@ -64,6 +64,8 @@ def mixture_kernels(
         Takes back what a sweep adds for the rounding of complete rows' constants, where the others have none.
     near : pair of helpers, optional
         `log_density` and `accumulate` about a centre that all components share, with operands of their own.
+    moving : helper, optional
+        `log_density_missing` that says what each component makes of missing values, if only another one does.
     """
     tile = {"log_density": log_density, "accumulate": accumulate}
     pruned = None
@@ -78,7 +80,7 @@ def mixture_kernels(
         about_centre = dict(zip(tile, near, strict=True))
         sweep_near = Kernel(mixture_sweep.sweep, f"{name}_sweep_near", **about_centre)
     template: Any = mixture_sweep
-    sweep_missing = evaluate_missing = None
+    sweep_missing = evaluate_missing = fill_missing = None
     missing = {"log_density": log_density_missing, "accumulate": accumulate_missing}
     if masked:
         missing["leave_out"] = leave_out
@@ -91,6 +93,9 @@ def mixture_kernels(
         more = {} if masked else {"take_back": take_back}
         sweep_missing = Kernel(template.sweep, f"{name}_sweep_missing", **missing, **more)
         evaluate_missing = Kernel(template.evaluate, f"{name}_evaluate_missing", **missing)
+        if not masked:
+            moves = {"log_density_missing": moving or log_density_missing}
+            fill_missing = Kernel(missing_fill.fill, f"{name}_fill_missing", **moves)
     return MixtureKernels(
         sweep=Kernel(mixture_sweep.sweep, f"{name}_sweep", **tile),
         sweep_about=Kernel(
@@ -101,6 +106,7 @@ def mixture_kernels(
         sweep_missing=sweep_missing,
         evaluate=Kernel(mixture_sweep.evaluate, f"{name}_evaluate", log_density=log_density),
         evaluate_missing=evaluate_missing,
+        fill_missing=fill_missing,
         masked=masked,
         tile=TileKernels(log_density, accumulate, log_density_missing, accumulate_missing),
         sums_read_scratch=sums_read_scratch,

@@ -24,7 +24,6 @@ from fusem.kernels.patterns import PATTERNS
 from fusem.kernels.policy import helper, seldom
 from fusem.kernels.simd import (
     LANES,
-    add,
     add_scaled,
     filled,
     fma,
@@ -233,8 +232,8 @@ def remove(
     count,  # IN  columns of V
     first,  # IN  rows of the tile
     last,
-    moves,  # OUT (d columns) at y0 or empty: missing values less what they were filled with
-    noise,  # IN  (d columns) or empty: standard normal values, to draw the missing ones
+    moves,  # OUT (d columns) at y0 or None: missing values less their means, one column for each of them
+    noise,  # IN  (d columns) or None: standard normal values to draw them with
     d,
 ):
     """Conditional mean of the rows of a group, in whitened coordinates."""
@@ -251,7 +250,7 @@ def remove(
             else:
                 mask = within(load(ramp, r), first, last)
                 remove_one(load, y, y0 + at, mask, bases, row, s, i, d)
-        if moves.size > 0:
+        if moves is not None:
             triangle = v0 + count * d
             if whole:
                 mask = within(load_wide(ramp, r), first, last)
@@ -285,19 +284,17 @@ def remove_one(load, y, at, mask, bases, row, s, start, d):
 
 @helper
 def move(load, bases, triangle, count, mask, moves, y0, noise, at):
-    """What missing values are less what was filled in: solves R δ = −Vᵀ y, or noise − Vᵀ y."""
-    c, strip = bases.coefficients, 4 * lanes(moves)
+    """How far missing values of a group's rows are from their means: solves R δ = noise − Vᵀ y."""
+    c, strip, half = bases.coefficients, 4 * lanes(moves), filled(0.5, mask)
     for s in range(count):
-        z, row = load(c, s * strip), triangle + s * count
-        if noise.size > 0:
-            z = sub(z, mul(mask, load(noise, at + bases.columns[s] * strip)))
-        z = sub(sub(mask, mask), z)
+        z, row = load(noise, at + bases.columns[s] * strip), triangle + s * count
+        z = sub(z, load(c, s * strip))
         for t in range(s):
             z = less_scaled(bases.store, row + t, load(c, t * strip), z)
         z = scaled(element(bases.store, row + s), z)
         store(c, s * strip, z)
-        target = y0 + at + bases.columns[s] * strip
-        store(moves, target, add(load(moves, target), z))
+        target = y0 + at + s * strip
+        store(moves, target, where_less(half, mask, z, load(moves, target)))
 
 
 @helper

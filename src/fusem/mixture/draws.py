@@ -5,14 +5,21 @@ Row i takes its numbers from a counter-based generator (Philox) at a place of it
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from fusem.mixture.evaluation import Draws
-
 Array = NDArray[np.float64]
 BLOCK = 4  # numbers that the generator makes at a time
+
+
+class Draws(NamedTuple):
+    """Random numbers for the missing values of some rows."""
+
+    normal: Array  # (n · d) standard normal
+    uniform: Array  # (n) in [0, 1)
 
 
 def uniforms(seed: int, first: int, rows: int, each: int) -> Array:

@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 from fusem.data import segments
 from fusem.em.values import bad_value
 from fusem.em.workers import Workers
+from fusem.mixture.completion import Completion
 from fusem.mixture.draws import draws
 from fusem.mixture.engine import Engine
-from fusem.mixture.evaluation import Completion
 from fusem.mixture.output import Table, check_output
 from fusem.mixture.parametrised import Parametrised, Ready
 
@@ -83,21 +83,20 @@ class Impute(Parametrised):
         """
         rows, model = ready
         engine = Engine(self._family, len(model.weights), model.n_columns, rows.dtype)
-        completion = Completion(engine, model, engine.operands(model.components), fill=True)
+        completion = Completion(engine, model)
 
         def work(segment: tuple[int, NDArray[Any], Any]) -> None:
             first, X, _ = segment
-            missing = np.isnan(X)
-            n_missing = np.count_nonzero(missing)
-            if np.count_nonzero(np.isfinite(X)) + n_missing < X.size:
-                row, column = (int(index) for index in np.argwhere(np.isinf(X))[0])
-                raise bad_value(rows, X[row, column], first + row, column)
-            if n_missing == 0:
+            if np.isfinite(X).all():
                 put(first, X)
                 return
+            infinite = np.isinf(X)
+            if infinite.any():
+                row, column = (int(index) for index in np.argwhere(infinite)[0])
+                raise bad_value(rows, X[row, column], first + row, column)
             values = np.empty_like(X, order="C") if room is None else room(first, len(X), X.dtype)
-            some = None if seed is None else draws(seed, first, missing)
-            completion.complete(rows, first, X, missing, some, values)
+            some = None if seed is None else draws(seed, first, np.isnan(X))
+            completion.complete(rows, first, X, some, values)
             put(first, values)
 
         with Workers(self.n_jobs) as workers:

@@ -14,7 +14,7 @@ from fusem.data import Rows, segments
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
 from fusem.mixture.engine import Engine, Model
-from fusem.mixture.evaluation import NOTHING, Completion, Outcome, without_density
+from fusem.mixture.evaluation import NOTHING, IncompleteRows, Outcome, without_density
 from fusem.mixture.far_rows import repair_far_rows
 
 Array = NDArray[np.float64]
@@ -62,7 +62,7 @@ class _Count:
 
     def __init__(self, engine: Engine, model: Model, enough: Array) -> None:
         self._engine, self._model, self._enough = engine, model, enough
-        self._completion = Completion(engine, model, engine.operands(model.components), fill=False)
+        self._incomplete = IncompleteRows(engine, model, engine.operands(model.components))
         self._sums, self._lock = np.zeros((engine.n_components, engine.d)), threading.Lock()
 
     def of(self, rows: Rows, weights: Rows | None, workers: Workers) -> Array:
@@ -89,7 +89,7 @@ class _Count:
         n, K = len(X), self._engine.n_components
         labels, proba = np.empty(n, dtype=np.int64), np.empty((n, K), dtype=self._engine.dtype)
         outcome = Outcome(NOTHING, labels, proba, np.empty(0, dtype=bool))
-        self._completion.evaluate(X, outcome)
+        self._incomplete.evaluate(X, outcome)
         far = without_density(outcome)
         repair_far_rows(self._engine.family, self._model, rows, first, X, outcome, far)
         shares = proba.astype(np.float64) if w is None else proba * w[:, None]

@@ -1,0 +1,102 @@
+"""Rows with missing values filled in, by segments: by the kernels, or by NumPy where those cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.data import Rows
+from fusem.kernels.fill_axes import fill_axes
+from fusem.mixture.draws import Draws
+from fusem.mixture.engine import Engine, Model, location
+from fusem.mixture.evaluation import EXACT, NOTHING, Outcome
+from fusem.mixture.far_rows import repair_far_rows
+from fusem.mixture.regression import conditional_moments, drawn_values
+
+Array = NDArray[np.float64]
+NO_DRAWS = Draws(NOTHING, NOTHING)
+
+
+class Completion:
+    """What is expected of missing values given the observed ones of their rows, or draws."""
+
+    def __init__(self, engine: Engine, model: Model) -> None:
+        self.engine, self.model = engine, model
+        self._operands, self._pass = engine.operands(model.components), engine.next_pass()
+        # writeable: read-only arrays are another type, for which all would be compiled again
+        self._means = np.array(model.components[0]).ravel()
+        self._fill = self._fill_columns if engine.family.kernels.masked else self._fill_rows
+        # compiles in this thread, where Ctrl-C can interrupt it
+        nothing = np.empty((0, engine.d), dtype=engine.dtype)
+        self._fill(nothing, NO_DRAWS, nothing)
+
+    def complete(
+        self, source: Rows, first: int, X: NDArray[Any], draws: Draws | None, values: NDArray[Any]
+    ) -> None:
+        """Copy a segment, with conditional means, or draws, in place of missing values."""
+        values[:] = X
+        left = self._fill(X, draws or NO_DRAWS, values)
+        if not left.size:
+            return
+        blank = np.isnan(X[left]).all(axis=1)
+        if blank.any():
+            values[left[blank]] = self._blank_rows(draws, left[blank])
+        if not blank.all():
+            self._fill_far_rows(source, first, X, left[~blank], draws, values)
+
+    def _fill_rows(self, X: NDArray[Any], draws: Draws, values: NDArray[Any]) -> NDArray[np.intp]:
+        """Fill in by the kernel; rows that it leaves as they are."""
+        engine, left = self.engine, np.empty(len(X), dtype=np.intp)
+        kernel = engine.family.kernels.fill_missing[engine.dtype]
+        with engine.space_for_missing(EXACT, fill=True) as space:
+            given = self.model.log_weights, self._operands, self._pass, space, self._means
+            count = kernel(*location(X), engine.d, *given, *draws, values.reshape(-1), left)
+        return left[:count]
+
+    def _fill_columns(
+        self, X: NDArray[Any], draws: Draws, values: NDArray[Any]
+    ) -> NDArray[np.intp]:
+        """The same where columns are independent."""
+        engine, d, kernels = self.engine, self.engine.d, self.engine.family.kernels
+        labels = np.empty(len(X), dtype=np.int64)
+        proba = np.empty(len(X) * engine.n_components, dtype=engine.dtype)
+        with engine.space(EXACT) as space:
+            given = self.model.log_weights, self._operands, space
+            kernels.evaluate_missing[engine.dtype](*location(X), d, *given, NOTHING, labels, proba)
+        deviations = np.sqrt(engine.family.variances(self.model.components)).ravel()
+        place, flat = (values.ctypes.data, len(X), d), values.reshape(-1)
+        fill_axes[engine.dtype](*place, proba, self._means, deviations, *draws, flat)
+        return np.flatnonzero(labels < 0)
+
+    def _fill_far_rows(
+        self,
+        source: Rows,
+        first: int,
+        X: NDArray[Any],
+        far: NDArray[np.intp],
+        draws: Draws | None,
+        values: NDArray[Any],
+    ) -> None:
+        """Fill in rows whose distances overflow; an error where that is because of an infinity."""
+        family, model, K = self.engine.family, self.model, self.engine.n_components
+        proba, labels = np.empty((len(X), K)), np.empty(0, dtype=np.int64)
+        outcome = Outcome(NOTHING, labels, proba, np.empty(0, dtype=bool))
+        repair_far_rows(family, model, source, first, X, outcome, far)
+        rows = X[far].astype(np.float64)
+        if draws is None:
+            values[far] = conditional_moments(family, model, rows, proba[far])[0]
+        else:
+            normal = draws.normal.reshape(-1, self.engine.d)[far]
+            uniform = draws.uniform[far]
+            values[far] = drawn_values(family, model, rows, proba[far], normal, uniform)
+
+    def _blank_rows(self, draws: Draws | None, rows: NDArray[np.intp]) -> Array:
+        """Values of rows of which nothing is known."""
+        weights, components = self.model.weights / self.model.weights.sum(), self.model.components
+        if draws is None:
+            return np.asarray(weights @ components.means)
+        chosen = np.searchsorted(np.cumsum(weights)[:-1], draws.uniform[rows], side="right")
+        normal = draws.normal.reshape(-1, self.engine.d)[rows]
+        return np.asarray(self.engine.family.unwhitened(components, chosen, normal))
