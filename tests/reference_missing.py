@@ -71,6 +71,19 @@ def imputed(X: Array, params: Parameters, covariance_type: str) -> Array:
     return np.einsum("nk,nkd->nd", expected.responsibilities, expected.rows)
 
 
+def drawn(
+    X: Array, params: Parameters, covariance_type: str, normal: Array, uniform: Array
+) -> Array:
+    """Rows with draws in place of missing values, from standard normal (n, d) and uniform (n,) numbers."""
+    expected = expectation(X, params, covariance_type)
+    values = np.array(X, dtype=np.float64)
+    for i, missing in enumerate(np.isnan(X)):
+        k = int((np.cumsum(expected.responsibilities[i])[:-1] <= uniform[i]).sum())
+        factor = np.linalg.cholesky(expected.covariances[i, k][np.ix_(missing, missing)])
+        values[i, missing] = expected.rows[i, k, missing] + factor @ normal[i, missing]
+    return values
+
+
 def em_step(
     X: Array,
     sample_weight: Array | None,

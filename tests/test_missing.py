@@ -15,11 +15,12 @@ from scipy.stats import multivariate_normal
 import fusem
 from fusem.em.workers import Workers
 from fusem.kernels.patterns import LEAF, PATTERNS
+from fusem.mixture.draws import draws
 from fusem.mixture.engine import Engine
 from tests.cases import CASES, DTYPES
 from tests.comparison import assert_never_falls, assert_same_model, assert_within, parameters_of
 from tests.models import fit_quietly, model_at, stepped
-from tests.reference_missing import em_step, expectation, imputed
+from tests.reference_missing import drawn, em_step, expectation, imputed
 from tests.sources import SOURCES, cut
 
 REFERENCE = json.loads((Path(__file__).parent / "data" / "missing.json").read_text())
@@ -94,6 +95,24 @@ def test_what_rows_with_holes_are_told(case, dtype):
     filled = imputed(X, parameters_of(model), case.covariance_type)
     assert_within(model.impute(X), filled, 30 * allowed, "imputed")
     np.testing.assert_array_equal(model.impute(X)[~np.isnan(X)], X[~np.isnan(X)])
+
+
+@by_type
+@by_dtype
+@pytest.mark.parametrize("d", [2, 5, 11])
+def test_draws_are_those_of_the_twin(case, dtype, d):
+    X = with_holes(case.data(900, n_features=d, dtype=dtype), 0.3)
+    X[17] = np.nan
+    model = stepped(case, X, steps=2, start=case.start(n_features=d), reg_covar=1e-2)
+    numbers = draws(model._seed(7), 0, np.isnan(X))
+    normal, uniform = numbers.normal.reshape(X.shape), numbers.uniform
+    expected = drawn(X, parameters_of(model), case.covariance_type, normal, uniform)
+    allowed = (1e-10 if dtype is np.float64 else 1e-4) * (1.0 + np.abs(expected))
+    got = model.impute(X, sample_posterior=True, random_state=7)
+    # a number beside a component's share may fall on either side of it
+    other = (np.abs(got - expected) > allowed).any(axis=1)
+    assert other.sum() <= (0 if dtype is np.float64 else 2)
+    assert_within(got[~other], expected[~other], allowed[~other], "drawn")
 
 
 @by_type

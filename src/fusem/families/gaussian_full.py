@@ -34,6 +34,7 @@ from fusem.families.gaussian import (
 from fusem.kernels.axes import weight_totals
 from fusem.kernels.compact import compact
 from fusem.kernels.missing import unrounded
+from fusem.kernels.missing_fill import expected_of_each
 from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
@@ -148,6 +149,14 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
     accumulate(x, w, resp, logp, operands, m.y, stats, start, d, n_components, tile, stride)
 
 
+@helper
+def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
+    expected_of_each(
+        load, m, operands.matrix, n_components, operands.high, operands.low, resp, number, r, count,
+        n_components, d, tile, stride,
+    )  # fmt: skip
+
+
 kernels = mixture_kernels(
     NAME,
     log_density,
@@ -156,6 +165,7 @@ kernels = mixture_kernels(
     accumulate_missing,
     only,
     take_back=take_back,
+    expected=expected,
 )
 
 

@@ -45,7 +45,8 @@ from fusem.kernels.each_mean import (
 )
 from fusem.kernels.linear import forms_of_strip, linear_sums
 from fusem.kernels.missing import unrounded
-from fusem.kernels.missing_shared import shared_densities, shared_sums
+from fusem.kernels.missing_fill import expected_of_each
+from fusem.kernels.missing_shared import shared_densities, shared_sums, shared_values
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
@@ -221,6 +222,20 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
         stats[start + i] += sums[i]
 
 
+@helper
+def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
+    if operands.near:
+        shared_values(
+            load, m, operands.matrix, operands.high, operands.low, operands.centres, resp, number, r,
+            count, n_components, d, tile, stride,
+        )  # fmt: skip
+    else:
+        expected_of_each(
+            load, m, operands.matrix, 1, operands.means, operands.means_low, resp, number, r, count,
+            n_components, d, tile, stride,
+        )  # fmt: skip
+
+
 kernels = mixture_kernels(
     NAME,
     log_density,
@@ -228,7 +243,7 @@ kernels = mixture_kernels(
     log_density_missing,
     accumulate_missing,
     take_back=take_back,
-    moving=observed_apart,
+    expected=expected,
 )
 
 

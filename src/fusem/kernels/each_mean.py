@@ -45,7 +45,7 @@ def sums_apart(x, resp, logp, operands, scratch, stats, start, d, n_components, 
 
 @seldom
 def observed_apart(x, m, operands, log_weights, logp, d, tile, stride):
-    """`log_density_missing` about every mean: where they lie apart, or holes are to be filled."""
+    """`log_density_missing` about every mean."""
     observed_densities(
         x, m, operands.means, operands.means_low, operands.matrix, 1, operands.constant,
         log_weights, logp, d, tile, stride,

@@ -21,9 +21,11 @@ class MissingSpace(NamedTuple):
     patterns: Patterns
     bases: Bases
     y: NDArray[Any]  # (the family's columns) of every component, or what they have in common
-    # (K · d columns) where missing values are filled in: how far they are from the mean, in their order
-    moves: NDArray[Any] | None
-    noise: NDArray[Any] | None  # (d columns) standard normal values to draw them with
+    # where missing values are filled in, else None
+    kept: (
+        NDArray[Any] | None
+    )  # (K · d columns) what `remove` took of y, a column for each missing value
+    noise: NDArray[Any] | None  # (d columns) standard normal values to draw them with, or 0
     local: NDArray[np.float64]  # a statistic of one tile
     tile: NDArray[
         np.int64
@@ -59,7 +61,7 @@ def missing_space(
         patterns=patterns(d, tile),
         bases=bases(n_bases, n_components, d, tile, dtype),
         y=aligned(columns * tile, dtype),
-        moves=aligned(n_components * d * tile, dtype) if fill else None,
+        kept=aligned(n_components * d * tile, dtype) if fill else None,
         noise=aligned(d * tile, dtype) if fill else None,
         local=aligned(size, np.float64),
         tile=aligned(3, np.int64),

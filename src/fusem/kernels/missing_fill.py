@@ -1,7 +1,7 @@
 """Template of the kernel that fills in missing values: what is expected of them, or draws.
 
-Each component makes something of a row's missing values while densities are computed (`null_space.move`);
-its responsibilities then say how much each counts, or which one is drawn.
+While densities are computed, what `null_space.remove` takes of a row is kept: it leads to the means of the
+missing values. Responsibilities then say how much each component counts, or which one a row is drawn from.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from __future__ import annotations
 from fusem.kernels.elements import element, put
 from fusem.kernels.missing import group_of
 from fusem.kernels.missing_sweep import begin_leaf, find_groups
+from fusem.kernels.null_space import basis, led_back
 from fusem.kernels.patterns import LEAF, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import most_probable, posterior
-from fusem.kernels.simd import add, filled, fma, lanes, load, load_wide, store, where_less
+from fusem.kernels.simd import add, filled, lanes, load, load_wide, mul, store, sub, where_less
 from fusem.kernels.tile import PADDING, fill_zeros, gather_rows, place
 
 
 def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
-    """The family's tile kernel for rows with missing values, which leaves its moves."""
+    """The family's tile kernel for rows with missing values."""
+
+
+def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
+    """The family's means of the missing values of some rows of a group into y, a column for each of them."""
 
 
 def fill(
@@ -30,7 +35,6 @@ def fill(
     operands,  # IN  the family's
     pass_number,
     m,  # SCRATCH
-    means,  # IN  (K · d)
     normal,  # IN  (rows · d) standard normal values to draw with, or empty: what is expected
     uniform,  # IN  (rows) numbers in [0, 1) to draw a component with, or empty
     values,  # INOUT (rows · d) the same rows
@@ -64,17 +68,12 @@ def fill(
             for r in range(width):
                 w[r] = 1.0
             posterior(logp, w, resp, n_components, width, stride, False, 0, 0)
+            if uniform.size > 0:
+                choose(resp, uniform, begin, order, p, n, n_components, stride)
             for g in range(m.tile[0], m.tile[1]):
-                _, one, other, missing = group_of(m, g, d, width)
-                if uniform.size > 0:
-                    fill_draws(
-                        m, resp, means, values, uniform, begin, p, one, other, missing, d, width,
-                        stride,
-                    )  # fmt: skip
-                else:
-                    fill_means(
-                        m, resp, means, values, begin, p, one, other, missing, d, width, stride
-                    )
+                fill_group(
+                    expected, m, operands, resp, values, begin, p, g, n_components, d, width, stride
+                )
         for i in range(count - complete - (end - first)):
             put(left, n_left, begin + order[place_of_empty(tile) + i])
             n_left += 1
@@ -82,50 +81,13 @@ def fill(
 
 
 @helper
-def fill_means(m, resp, means, values, begin, p, first, last, count, d, tile, stride):
-    """What is expected of the missing values of a group."""
-    one, strip, c = lanes(resp), 4 * lanes(resp), m.bases.coefficients
-    r = first - first % one
-    while r < last:
-        if r % strip == 0 and last - r > one:
-            expected(load_wide, m, resp, means, r, count, d, tile, stride)
-            end = r + strip
-        else:
-            expected(load, m, resp, means, r, count, d, tile, stride)
-            end = r + one
-        for row in range(max(r, first), min(end, last)):
-            to = (begin + element(m.patterns.order, p + row)) * d
-            for s in range(count):
-                put(values, to + element(m.bases.columns, s), element(c, s * strip + row - r))
-        r = end
-
-
-@helper
-def expected(load, m, resp, means, r, count, d, tile, stride):
-    """Means of the missing values of some rows, by their responsibilities, into the coefficients."""
-    at, strip = place(resp, r, d), 4 * lanes(resp)
-    for s in range(count):
-        value = nothing = filled(0.0, load(resp, r))
-        for k in range(means.size // d):
-            share, mean = load(resp, k * stride + r), element(means, k * d + m.bases.columns[s])
-            moved = add(filled(float(mean), share), load(m.moves, k * d * tile + at + s * strip))
-            # what has no share may be no number
-            value = where_less(nothing, share, fma(share, moved, value), value)
-        store(m.bases.coefficients, s * strip, value)
-
-
-@helper
-def fill_draws(m, resp, means, values, uniform, begin, p, first, last, count, d, tile, stride):
-    """Draws of the missing values of a group, each row's from one component."""
-    strip = 4 * lanes(resp)
-    for r in range(first, last):
-        row = begin + element(m.patterns.order, p + r)
-        k = drawn(resp, r, element(uniform, row), means.size // d, stride)
-        moves = k * d * tile + place(resp, r, d)
-        for s in range(count):
-            j = element(m.bases.columns, s)
-            value = element(means, k * d + j) + element(m.moves, moves + s * strip)
-            put(values, row * d + j, value)
+def choose(resp, uniform, begin, order, p, n, n_components, stride):
+    """Give each row to one component, drawn by its responsibilities."""
+    for r in range(n):
+        number = element(uniform, begin + element(order, p + r))
+        chosen = drawn(resp, r, number, n_components, stride)
+        for k in range(n_components):
+            put(resp, k * stride + r, 1.0 if k == chosen else 0.0)
 
 
 @helper
@@ -139,3 +101,45 @@ def drawn(resp, r, uniform, n_components, stride):
             if uniform < mass:
                 return k
     return last
+
+
+@helper
+def fill_group(expected, m, operands, resp, values, begin, p, g, n_components, d, tile, stride):
+    """Fill in the missing values of a group: rows side by side, then each value where it belongs."""
+    number, first, last, count = group_of(m, g, d, tile)
+    one, strip = lanes(resp), 4 * lanes(resp)
+    r = first - first % one
+    while r < last:
+        if r % strip == 0 and last - r > one:
+            expected(load_wide, m, operands, resp, number, r, count, n_components, d, tile, stride)
+            r += strip
+        else:
+            expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride)
+            r += one
+    for r in range(first, last):
+        to, at = (begin + element(m.patterns.order, p + r)) * d, place(m.y, r, d)
+        for s in range(count):
+            put(values, to + element(m.bases.columns, s), element(m.y, at + s * strip))
+
+
+@helper
+def expected_of_each(
+    load, m, matrix, n, high, low, resp, number, r, count, n_components, d, tile, stride
+):
+    """Means of the missing values of some rows, by their responsibilities, into y.
+
+    `matrix`, `n`, `high` and `low` as for `observed_densities`.
+    """
+    at, strip = place(resp, r, d), 4 * lanes(resp)
+    for k in range(n_components):
+        share, k0, own = load(resp, k * stride + r), k * d, k % n
+        v0 = basis(m.bases, m.patterns, matrix, own * d * d, number, count, own, n, d)
+        for s in range(count):
+            j, here = m.bases.columns[s], at + s * strip
+            z = sub(load(m.noise, at + j * strip), load(m.kept, k0 * tile + here))
+            z = led_back(load, m.bases, v0 + count * d, s, count, z)
+            mean = float(element(high, k0 + j)) + float(element(low, k0 + j))
+            value = mul(share, add(z, filled(mean, z)))
+            # what has no share may be no number
+            value = where_less(filled(0.0, share), share, value, filled(0.0, share))
+            store(m.y, here, value if k == 0 else add(load(m.y, here), value))

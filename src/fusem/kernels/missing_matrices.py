@@ -37,7 +37,7 @@ def observed_densities(
         for k in range(n_components):
             own = k % n
             v0 = basis(m.bases, m.patterns, matrix, own * d * d, number, count, own, n, d)
-            remove(m.y, k * d * tile, m.bases, v0, count, first, last, m.moves, m.noise, d)
+            remove(m.y, k * d * tile, m.bases, v0, count, first, last, m.kept, d)
     for k in range(n_components):
         for r in range(0, tile, step):
             store_square(m.y, k * d * tile + r * d, d, logp, k * stride + r)

@@ -18,6 +18,7 @@ from fusem.kernels.null_space import (
     add_outer,
     along,
     basis,
+    led_back,
     mass_of,
     remove,
     start_of,
@@ -64,7 +65,7 @@ def shared_densities(
     for g in range(m.tile[0], m.tile[1]):
         number, first, last, count = group_of(m, g, d, tile)
         v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d, centres)
-        remove(z, 0, m.bases, v0, count, first, last, m.moves, m.noise, d)
+        remove(z, 0, m.bases, v0, count, first, last, m.kept, d)
     for r in range(0, tile, strip):
         store_square(z, r * d, d, z, halves + r)
         forms_of_strip(z, z, halves, centres, None, log_weights, added, None, logp, r, d, stride)
@@ -166,3 +167,21 @@ def lead_back_some(
             store(z, p, add_scaled(m.bases.store, row + i, mean, load(z, p)))
         for t in range(s + 1):
             between[s * count + t] -= total(mul(part, load(c, t * strip)))
+
+
+@helper
+def shared_values(
+    load, m, matrix, high, low, centres, resp, number, r, count, n_components, d, tile, stride
+):
+    """Means of the missing values of some rows, by their responsibilities, into y: those of z° + V ā."""
+    at, strip, triangle = place(resp, r, d), 4 * lanes(resp), count * d
+    v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d, centres)
+    a0 = v0 + along(count, d)
+    for s in range(count):
+        j, here = m.bases.columns[s], at + s * strip
+        z = sub(load(m.noise, at + j * strip), load(m.kept, here))
+        for k in range(n_components):
+            z = add_scaled(m.bases.store, a0 + k * (count + 1) + s, load(resp, k * stride + r), z)
+        z = led_back(load, m.bases, v0 + triangle, s, count, z)
+        centre = float(element(high, j)) + float(element(low, j))
+        store(m.y, here, add(z, filled(centre, z)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fusem.kernels import missing_fill, missing_sweep, mixture_sweep, pruned_sweep
+from fusem.kernels import masked_fill, missing_fill, missing_sweep, mixture_sweep, pruned_sweep
 from fusem.kernels.masked import leave_out
 from fusem.kernels.policy import Kernel, bind
 
@@ -28,7 +28,7 @@ class MixtureKernels(NamedTuple):
     sweep_missing: Kernel | None  # rows with missing values, where the family takes them
     evaluate: Kernel  # rows to log-densities, labels, responsibilities
     evaluate_missing: Kernel | None  # rows with missing values to the same
-    fill_missing: Kernel | None  # the missing values themselves, where the pattern matters
+    fill_missing: Kernel | None  # what is missing to means or draws
     masked: bool  # whether missing values are left out one by one, whatever their pattern
     tile: TileKernels
     sums_read_scratch: bool  # whether `accumulate` reads what `log_density` left in the scratch
@@ -45,7 +45,7 @@ def mixture_kernels(
     sums_read_scratch: bool = True,
     take_back: Any = None,
     near: tuple[Any, Any] | None = None,
-    moving: Any = None,
+    expected: Any = None,
 ) -> MixtureKernels:
     """Bind the templates to a family's tile kernels.
 
@@ -64,8 +64,8 @@ def mixture_kernels(
         Takes back what a sweep adds for the rounding of complete rows' constants, where the others have none.
     near : pair of helpers, optional
         `log_density` and `accumulate` about a centre that all components share, with operands of their own.
-    moving : helper, optional
-        `log_density_missing` that says what each component makes of missing values, if only another one does.
+    expected : helper, optional
+        Means of missing values, where the pattern matters.
     """
     tile = {"log_density": log_density, "accumulate": accumulate}
     pruned = None
@@ -93,9 +93,11 @@ def mixture_kernels(
         more = {} if masked else {"take_back": take_back}
         sweep_missing = Kernel(template.sweep, f"{name}_sweep_missing", **missing, **more)
         evaluate_missing = Kernel(template.evaluate, f"{name}_evaluate_missing", **missing)
+        uses: dict[str, Any] = {"log_density": log_density_missing}
         if not masked:
-            moves = {"log_density_missing": moving or log_density_missing}
-            fill_missing = Kernel(missing_fill.fill, f"{name}_fill_missing", **moves)
+            uses = {"log_density_missing": log_density_missing, "expected": expected}
+        fill: Any = masked_fill.fill if masked else missing_fill.fill
+        fill_missing = Kernel(fill, f"{name}_fill_missing", **uses)
     return MixtureKernels(
         sweep=Kernel(mixture_sweep.sweep, f"{name}_sweep", **tile),
         sweep_about=Kernel(

@@ -57,7 +57,7 @@ class Bases(NamedTuple):
     state: NDArray[np.int64]  # (2) end of what is kept; number of the pass it belongs to
     work: NDArray[np.float64]  # (2 · d · width) V and R being made; B and a row of B Vᵀ
     columns: NDArray[np.int64]  # (d + 1) missing columns
-    coefficients: NDArray[Any]  # (d strips) products of V and y, or ā
+    coefficients: NDArray[Any]  # (d strips) ā, or missing values less their means
     spread: NDArray[
         np.float64
     ]  # (matrices · d · width) conditional covariances of a tile, zeros between
@@ -228,12 +228,11 @@ def remove(
     y,  # INOUT (d columns) at y0: less its part in the span of V
     y0,
     bases,
-    v0,  # IN  V in bases.store, R after it
+    v0,  # IN  V in bases.store
     count,  # IN  columns of V
     first,  # IN  rows of the tile
     last,
-    moves,  # OUT (d columns) at y0 or None: missing values less their means, one column for each of them
-    noise,  # IN  (d columns) or None: standard normal values to draw them with
+    kept,  # OUT (d columns) at y0 or None: Vᵀ y, a column for each of V
     d,
 ):
     """Conditional mean of the rows of a group, in whitened coordinates."""
@@ -241,23 +240,15 @@ def remove(
     r = first - first % one
     while r < last:
         whole = r % strip == 0 and last - r > one  # else one vector of rows will do
-        at = place(y, r, d)
+        at = y0 + place(y, r, d)
         for s in range(count):
-            i, row = start_of(bases, s, d), v0 + s * d
+            i, row, to = start_of(bases, s, d), v0 + s * d, at + s * strip
             if whole:
                 mask = within(load_wide(ramp, r), first, last)
-                remove_one(load_wide, y, y0 + at, mask, bases, row, s, i, d)
+                remove_one(load_wide, y, at, mask, bases, row, i, kept, to, d)
             else:
                 mask = within(load(ramp, r), first, last)
-                remove_one(load, y, y0 + at, mask, bases, row, s, i, d)
-        if moves is not None:
-            triangle = v0 + count * d
-            if whole:
-                mask = within(load_wide(ramp, r), first, last)
-                move(load_wide, bases, triangle, count, mask, moves, y0, noise, at)
-            else:
-                mask = within(load(ramp, r), first, last)
-                move(load, bases, triangle, count, mask, moves, y0, noise, at)
+                remove_one(load, y, at, mask, bases, row, i, kept, to, d)
         r += strip if whole else one
 
 
@@ -270,8 +261,8 @@ def within(rows, first, last):
 
 
 @helper
-def remove_one(load, y, at, mask, bases, row, s, start, d):
-    """Take the part along one column of V, zero above `start`, out of some rows; keep how much that is."""
+def remove_one(load, y, at, mask, bases, row, start, kept, to, d):
+    """Take the part along one column of V, zero above `start`, out of some rows."""
     strip = 4 * lanes(y)
     part = sub(mask, mask)
     for i in range(start, d):
@@ -279,22 +270,20 @@ def remove_one(load, y, at, mask, bases, row, s, start, d):
     part = mul(part, mask)
     for i in range(start, d):
         store(y, at + i * strip, less_scaled(bases.store, row + i, part, load(y, at + i * strip)))
-    store(bases.coefficients, s * strip, part)
+    if kept is not None:
+        store(kept, to, where_less(filled(0.5, mask), mask, part, load(kept, to)))
 
 
 @helper
-def move(load, bases, triangle, count, mask, moves, y0, noise, at):
-    """How far missing values of a group's rows are from their means: solves R δ = noise − Vᵀ y."""
-    c, strip, half = bases.coefficients, 4 * lanes(moves), filled(0.5, mask)
-    for s in range(count):
-        z, row = load(noise, at + bases.columns[s] * strip), triangle + s * count
-        z = sub(z, load(c, s * strip))
-        for t in range(s):
-            z = less_scaled(bases.store, row + t, load(c, t * strip), z)
-        z = scaled(element(bases.store, row + s), z)
-        store(c, s * strip, z)
-        target = y0 + at + s * strip
-        store(moves, target, where_less(half, mask, z, load(moves, target)))
+def led_back(load, bases, triangle, s, count, z):
+    """Element s of δ with R δ = z, those before it in the coefficients; there it stays."""
+    c, row = bases.coefficients, triangle + s * count
+    strip = 4 * lanes(c)
+    for t in range(s):
+        z = less_scaled(bases.store, row + t, load(c, t * strip), z)
+    z = scaled(element(bases.store, row + s), z)
+    store(c, s * strip, z)
+    return z
 
 
 @helper

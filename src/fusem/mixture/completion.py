@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows
-from fusem.kernels.fill_axes import fill_axes
 from fusem.mixture.draws import Draws
 from fusem.mixture.engine import Engine, Model, location
 from fusem.mixture.evaluation import EXACT, NOTHING, Outcome
@@ -26,8 +25,8 @@ class Completion:
         self.engine, self.model = engine, model
         self._operands, self._pass = engine.operands(model.components), engine.next_pass()
         # writeable: read-only arrays are another type, for which all would be compiled again
-        self._means = np.array(model.components[0]).ravel()
-        self._fill = self._fill_columns if engine.family.kernels.masked else self._fill_rows
+        moments = model.components[0], np.sqrt(engine.family.variances(model.components))
+        self._moments = [np.array(some).ravel() for some in moments]
         # compiles in this thread, where Ctrl-C can interrupt it
         nothing = np.empty((0, engine.d), dtype=engine.dtype)
         self._fill(nothing, NO_DRAWS, nothing)
@@ -35,8 +34,7 @@ class Completion:
     def complete(
         self, source: Rows, first: int, X: NDArray[Any], draws: Draws | None, values: NDArray[Any]
     ) -> None:
-        """Copy a segment, with conditional means, or draws, in place of missing values."""
-        values[:] = X
+        """Put conditional means, or draws, in place of the missing values of a segment, into its copy."""
         left = self._fill(X, draws or NO_DRAWS, values)
         if not left.size:
             return
@@ -46,29 +44,17 @@ class Completion:
         if not blank.all():
             self._fill_far_rows(source, first, X, left[~blank], draws, values)
 
-    def _fill_rows(self, X: NDArray[Any], draws: Draws, values: NDArray[Any]) -> NDArray[np.intp]:
+    def _fill(self, X: NDArray[Any], draws: Draws, values: NDArray[Any]) -> NDArray[np.intp]:
         """Fill in by the kernel; rows that it leaves as they are."""
         engine, left = self.engine, np.empty(len(X), dtype=np.intp)
-        kernel = engine.family.kernels.fill_missing[engine.dtype]
-        with engine.space_for_missing(EXACT, fill=True) as space:
-            given = self.model.log_weights, self._operands, self._pass, space, self._means
-            count = kernel(*location(X), engine.d, *given, *draws, values.reshape(-1), left)
-        return left[:count]
-
-    def _fill_columns(
-        self, X: NDArray[Any], draws: Draws, values: NDArray[Any]
-    ) -> NDArray[np.intp]:
-        """The same where columns are independent."""
-        engine, d, kernels = self.engine, self.engine.d, self.engine.family.kernels
-        labels = np.empty(len(X), dtype=np.int64)
-        proba = np.empty(len(X) * engine.n_components, dtype=engine.dtype)
-        with engine.space(EXACT) as space:
-            given = self.model.log_weights, self._operands, space
-            kernels.evaluate_missing[engine.dtype](*location(X), d, *given, NOTHING, labels, proba)
-        deviations = np.sqrt(engine.family.variances(self.model.components)).ravel()
-        place, flat = (values.ctypes.data, len(X), d), values.reshape(-1)
-        fill_axes[engine.dtype](*place, proba, self._means, deviations, *draws, flat)
-        return np.flatnonzero(labels < 0)
+        kernels, begun = engine.family.kernels, (self.model.log_weights, self._operands)
+        kernel, out = kernels.fill_missing[engine.dtype], (*draws, values.reshape(-1), left)
+        rows = (*location(X), engine.d)
+        if kernels.masked:
+            with engine.space(EXACT) as space:
+                return left[: kernel(*rows, *begun, space, *self._moments, *out)]
+        with engine.space_for_missing(EXACT, fill=True) as missing_space:
+            return left[: kernel(*rows, *begun, self._pass, missing_space, *out)]
 
     def _fill_far_rows(
         self,

@@ -87,16 +87,14 @@ class Impute(Parametrised):
 
         def work(segment: tuple[int, NDArray[Any], Any]) -> None:
             first, X, _ = segment
-            if np.isfinite(X).all():
-                put(first, X)
-                return
-            infinite = np.isinf(X)
-            if infinite.any():
-                row, column = (int(index) for index in np.argwhere(infinite)[0])
-                raise bad_value(rows, X[row, column], first + row, column)
             values = np.empty_like(X, order="C") if room is None else room(first, len(X), X.dtype)
-            some = None if seed is None else draws(seed, first, np.isnan(X))
-            completion.complete(rows, first, X, some, values)
+            values[:] = X  # before all else: what is read once more is in the cache
+            if not np.isfinite(values).all():
+                if np.isinf(values).any():
+                    row, column = (int(index) for index in np.argwhere(np.isinf(values))[0])
+                    raise bad_value(rows, values[row, column], first + row, column)
+                some = None if seed is None else draws(seed, first, np.isnan(values))
+                completion.complete(rows, first, X, some, values)
             put(first, values)
 
         with Workers(self.n_jobs) as workers:

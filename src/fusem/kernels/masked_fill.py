@@ -1,0 +1,91 @@
+"""Template of the kernel that fills in missing values of independent columns: means or draws of components.
+
+Nothing depends on the pattern, so rows stay where they are: a strip of each column at a time.
+"""
+
+from __future__ import annotations
+
+from fusem.kernels.compact import how_many, nonzero
+from fusem.kernels.elements import element, put
+from fusem.kernels.missing_fill import drawn
+from fusem.kernels.policy import helper
+from fusem.kernels.posterior import most_probable, posterior
+from fusem.kernels.simd import filled, fma, lanes, load_wide, mul, store, where_known
+from fusem.kernels.tile import PADDING, load_rows
+
+
+def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
+    """The family's tile kernel, which leaves out what is missing."""
+
+
+def fill(
+    address,  # IN  of the rows, any strides
+    row_stride,
+    column_stride,
+    rows,
+    d,
+    log_weights,  # IN  (K)
+    operands,  # IN  the family's
+    space,  # SCRATCH
+    means,  # IN  (K · d)
+    deviations,  # IN  (K · d) standard deviations
+    normal,  # IN  (rows · d) standard normal values to draw with, or empty: what is expected
+    uniform,  # IN  (rows) numbers in [0, 1) to draw a component with, or empty
+    values,  # INOUT (rows · d) the same rows
+    left,  # OUT (rows) those without a density, which are left as they are
+):
+    """Fill in the missing values of rows; how many are left as they are."""
+    x, w, logp, resp = space.x, space.w, space.logp, space.resp
+    n_components, tile, n_left, strip = log_weights.size, w.size, 0, 4 * lanes(space.x)
+    stride = tile + PADDING
+    for first in range(0, rows, tile):
+        count = min(tile, rows - first)
+        load_rows(address, row_stride, column_stride, x, first, count, x, d, tile)
+        log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
+        most_probable(logp, w, n_components, tile, stride)
+        for r in range(count):
+            if element(w, r) < 0.0:
+                put(left, n_left, first + r)
+                n_left += 1
+        for r in range(tile):
+            put(w, r, 1.0)
+        posterior(logp, w, resp, n_components, tile, stride, False, 0, 0)
+        if uniform.size > 0:
+            for r in range(count):
+                k = drawn(resp, r, element(uniform, first + r), n_components, stride)
+                put(w, r, float(k))
+                for other in range(n_components):
+                    put(resp, other * stride + r, 1.0 if other == k else 0.0)
+        for r in range(0, count, strip):
+            for j in range(d):
+                missing = missing_lanes(load_wide(x, r * d + j * strip))
+                if count - r < strip:
+                    missing &= (1 << (count - r)) - 1
+                if missing == 0:
+                    continue
+                expected(resp, means, logp, r, j, d, n_components, stride)
+                while missing != 0:
+                    lane = how_many((missing & -missing) - 1)
+                    missing &= missing - 1
+                    value, at = element(logp, lane), (first + r + lane) * d + j
+                    if normal.size > 0:
+                        scale = element(deviations, int(element(w, r + lane)) * d + j)
+                        value += scale * element(normal, at)
+                    put(values, at, value)
+    return n_left
+
+
+@helper
+def missing_lanes(rows):
+    """Bits that say which lanes are NaN, the first lane's lowest."""
+    return nonzero(where_known(rows, filled(0.0, rows), filled(1.0, rows)))
+
+
+@helper
+def expected(resp, means, out, r, j, d, n_components, stride):
+    """Means of column j of a strip of rows, by their responsibilities, into `out`."""
+    value = mul(load_wide(resp, r), filled(float(element(means, j)), load_wide(resp, r)))
+    for k in range(1, n_components):
+        share = load_wide(resp, k * stride + r)
+        value = fma(share, filled(float(element(means, k * d + j)), share), value)
+    store(out, 0, value)
