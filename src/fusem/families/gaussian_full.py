@@ -37,7 +37,7 @@ from fusem.kernels.missing import unrounded
 from fusem.kernels.missing_fill import expected_of_each
 from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.mixture import mixture_kernels
-from fusem.kernels.policy import helper
+from fusem.kernels.policy import apart, helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
 
@@ -120,6 +120,9 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
         second += d * (d + 1) // 2
 
 
+sums_apart = apart(accumulate)  # of complete rows and of the others, in one kernel
+
+
 @helper
 def only(operands, k, d):
     high, low = operands.high[k * d : (k + 1) * d], operands.low[k * d : (k + 1) * d]
@@ -146,7 +149,7 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
         m, resp, operands.matrix, n_components, n_components, stats,
         start + n_components * (1 + d), d, tile, stride,
     )  # fmt: skip
-    accumulate(x, w, resp, logp, operands, m.y, stats, start, d, n_components, tile, stride)
+    sums_apart(x, w, resp, logp, operands, m.y, stats, start, d, n_components, tile, stride)
 
 
 @helper

@@ -20,7 +20,7 @@ from fusem.kernels.patterns import (
     sort_rows,
     words_in,
 )
-from fusem.kernels.policy import helper
+from fusem.kernels.policy import helper, seldom
 from fusem.kernels.posterior import log_evidence, most_probable, posterior
 from fusem.kernels.simd import lanes
 from fusem.kernels.tile import PADDING, clear, close_leaf, fold, gather_rows
@@ -58,7 +58,7 @@ def gather_weights(weights, begin, order, first, count, w, tile):
     return other
 
 
-@helper
+@seldom
 def begin_leaf(m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile):
     """Sort the rows of a leaf; forget what belongs to other parameters or other patterns.
 

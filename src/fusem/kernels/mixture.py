@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from fusem.kernels import masked_fill, missing_fill, missing_sweep, mixture_sweep, pruned_sweep
 from fusem.kernels.masked import leave_out
-from fusem.kernels.policy import Kernel, bind
+from fusem.kernels.policy import Kernel, apart, bind
 
 
 class TileKernels(NamedTuple):
@@ -85,19 +85,19 @@ def mixture_kernels(
     if masked:
         missing["leave_out"] = leave_out
     else:
-        template, missing = (
-            missing_sweep,
-            {**tile, **{f"{n}_missing": f for n, f in missing.items()}},
-        )
+        template = missing_sweep
+        missing = {f"{part}_missing": kernel for part, kernel in missing.items()}
+        missing |= {"log_density": log_density, "accumulate": apart(accumulate)}
     if log_density_missing is not None:
         more = {} if masked else {"take_back": take_back}
         sweep_missing = Kernel(template.sweep, f"{name}_sweep_missing", **missing, **more)
         evaluate_missing = Kernel(template.evaluate, f"{name}_evaluate_missing", **missing)
+        fill: Any = masked_fill.fill if masked else missing_fill.fill
         uses: dict[str, Any] = {"log_density": log_density_missing}
         if not masked:
             uses = {"log_density_missing": log_density_missing, "expected": expected}
-        fill: Any = masked_fill.fill if masked else missing_fill.fill
-        fill_missing = Kernel(fill, f"{name}_fill_missing", **uses)
+        if masked or expected is not None:
+            fill_missing = Kernel(fill, f"{name}_fill_missing", **uses)
     return MixtureKernels(
         sweep=Kernel(mixture_sweep.sweep, f"{name}_sweep", **tile),
         sweep_about=Kernel(

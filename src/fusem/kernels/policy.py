@@ -177,6 +177,12 @@ def bind(template: Callable[..., Any], **helpers: Any) -> Any:
     return helper(rebound(template, template.__name__, helpers))
 
 
+@cache
+def apart(one: Any) -> Any:
+    """A helper as `seldom`: it stands in a kernel once, however many places call it."""
+    return seldom(one.py_func)
+
+
 class Kernel:
     """A compiled function that Python calls: one template, one machine code per floating dtype.
 
