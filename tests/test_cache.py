@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -141,6 +142,32 @@ def test_a_long_compilation_is_said_once(monkeypatch, caplog):
     policy._announced(compile_slowly)(None)
     (record,) = caplog.records
     assert "once for each kind of model, method and dtype: they are kept in" in record.message
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("before", [True, False], ids=["collected", "not collected"])
+def test_garbage_is_left_while_anything_compiles(before):
+    """Afterwards it is as it was before, also where compiling fails, and in a child process."""
+    seen = []
+
+    def compile_badly(signature):
+        seen.append(gc.isenabled())
+        if hasattr(os, "fork"):
+            child = os.fork()
+            if child == 0:
+                os._exit(3 if gc.isenabled() else 4)
+            seen.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3)
+        raise ValueError(signature)
+
+    (gc.enable if before else gc.disable)()
+    try:
+        with pytest.raises(ValueError, match="float64"):
+            policy._announced(compile_badly)("float64")
+        assert seen[0] is False
+        assert seen[1:] in ([], [before])
+        assert gc.isenabled() == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -116,6 +116,44 @@ def test_draws_are_those_of_the_twin(case, dtype, d):
 
 
 @by_type
+@by_dtype
+@pytest.mark.parametrize("apart", [1.0, 60.0], ids=["", "apart"])
+def test_a_row_is_filled_in_alike_in_any_company(case, dtype, apart):
+    """The same bits whatever the other rows, and whatever segments threads make of them."""
+    d, K = 5, 6
+    start = case.start(n_features=d, n_components=K)
+    start = start._replace(means=apart * start.means)
+    X = with_holes(case.data(9000, n_features=d, n_components=K, dtype=dtype) * apart, 0.3)
+    X[4000:4020] = np.nan
+    model = stepped(case, X, steps=1, start=start, reg_covar=1e-3)
+    order = np.random.default_rng(1).permutation(len(X))
+    filled = model.impute(X)
+    assert not np.isnan(filled).any()
+    np.testing.assert_array_equal(model.impute(X[order]), filled[order])
+    drawn_once = model.impute(X, sample_posterior=True, random_state=3)
+    for n_jobs in (1, 8):
+        model.set_params(n_jobs=n_jobs)
+        np.testing.assert_array_equal(model.impute(X), filled)
+        again = model.impute(X, sample_posterior=True, random_state=3)
+        np.testing.assert_array_equal(again, drawn_once)
+
+
+@by_type
+@by_dtype
+def test_rows_without_any_value_get_what_was_known_before(case, dtype):
+    """Not what rounding leaves of it: scales far from 1 add and take large constants."""
+    d = 30
+    start = case.start(n_features=d)
+    X = with_holes((case.data(500, n_features=d) * 1e-5).astype(dtype), 0.2)
+    X[17] = np.nan
+    start = start._replace(means=start.means * 1e-5, covariances=start.covariances * 1e-10)
+    model = stepped(case, X, steps=1, start=start, reg_covar=1e-14)
+    mean = model.weights_ @ model.means_
+    allowed = (1e-15 if dtype is np.float64 else 1e-7) * np.abs(model.means_).max()
+    assert_within(model.impute(X)[17], mean, 10 * allowed, "blank row")
+
+
+@by_type
 def test_more_patterns_and_bases_than_are_kept(case):
     d, n = 30, PATTERNS + LEAF  # one pattern per row: the table is emptied, bases are made anew
     X = with_holes(case.data(n, n_features=d, n_components=2), 0.5)

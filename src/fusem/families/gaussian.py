@@ -140,6 +140,14 @@ def inverse_triangles(triangles: Array) -> Array:
     return np.asarray(inverse / scale[:, None, :])
 
 
+def led_back(y: Array, lower: Array) -> Array:
+    """Rows L y, each the same whatever the others: the bits of BLAS depend on how many there are."""
+    rows = np.zeros_like(y)
+    for value, column in zip(y.T, lower.T, strict=True):
+        rows += value[:, None] * column
+    return rows
+
+
 def symmetric(factor: Array) -> Array:
     """L Lᵀ, exactly symmetric."""
     product = factor @ np.swapaxes(factor, -1, -2)

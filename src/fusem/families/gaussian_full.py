@@ -23,6 +23,7 @@ from fusem.families.gaussian import (
     in_two_parts,
     inverse_triangles,
     known,
+    led_back,
     parts,
     renewed,
     symmetric,
@@ -37,7 +38,7 @@ from fusem.kernels.missing import unrounded
 from fusem.kernels.missing_fill import expected_of_each
 from fusem.kernels.missing_matrices import add_spreads, observed_densities
 from fusem.kernels.mixture import mixture_kernels
-from fusem.kernels.policy import apart, helper
+from fusem.kernels.policy import helper, once
 from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
 
@@ -120,7 +121,7 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
         second += d * (d + 1) // 2
 
 
-sums_apart = apart(accumulate)  # of complete rows and of the others, in one kernel
+sums_once = once(accumulate)  # of complete rows and of the others, in one kernel
 
 
 @helper
@@ -149,7 +150,7 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
         m, resp, operands.matrix, n_components, n_components, stats,
         start + n_components * (1 + d), d, tile, stride,
     )  # fmt: skip
-    sums_apart(x, w, resp, logp, operands, m.y, stats, start, d, n_components, tile, stride)
+    sums_once(x, w, resp, logp, operands, m.y, stats, start, d, n_components, tile, stride)
 
 
 @helper
@@ -273,7 +274,7 @@ def unwhitened(params: Params, components: NDArray[np.intp], y: Array) -> Array:
     rows = params.means[components]
     for k, lower in enumerate(inverse_triangles(params.whitening)):
         own = components == k
-        rows[own] += y[own] @ lower.T
+        rows[own] += led_back(y[own], lower)
     return rows
 
 

@@ -27,6 +27,7 @@ from fusem.families.gaussian import (
     in_two_parts,
     inverse_triangles,
     known,
+    led_back,
     parts,
     renewed,
     scaled_operands,
@@ -227,7 +228,7 @@ def expected(load, m, operands, resp, number, r, count, n_components, d, tile, s
     if operands.near:
         shared_values(
             load, m, operands.matrix, operands.high, operands.low, operands.centres, resp, number, r,
-            count, n_components, d, tile, stride,
+            count, n_components, d, stride,
         )  # fmt: skip
     else:
         expected_of_each(
@@ -339,7 +340,8 @@ def marginal(params: Params, columns: NDArray[np.intp]) -> Params:
 
 def unwhitened(params: Params, components: NDArray[np.intp], y: Array) -> Array:
     """Rows x, of one component each, with W (x − μ) = y."""
-    return params.means[components] + y @ inverse_triangles(params.whitening[None])[0].T
+    lower = inverse_triangles(params.whitening[None])[0]
+    return params.means[components] + led_back(y, lower)
 
 
 def covariance_shape(n_components: int, d: int) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike
 
 from fusem.families.gaussian import Array
 from fusem.kernels.mixture import MixtureKernels, mixture_kernels
-from fusem.kernels.policy import apart, bind
+from fusem.kernels.policy import bind, once
 from fusem.kernels.state_parts import split_shares, sum_parts
 
 PREFIX = "state_mixture"  # of names; made of other families, it is none of the registry
@@ -116,7 +116,7 @@ def kernels_of(base: ModuleType) -> MixtureKernels:
     return mixture_kernels(
         f"{PREFIX}_{base.NAME}",
         bind(log_density, base_log_density=tile.log_density),
-        bind(accumulate, base_accumulate=apart(tile.accumulate)),
+        bind(accumulate, base_accumulate=once(tile.accumulate)),
         other,
         more,
         masked=masked,

@@ -21,7 +21,7 @@ from fusem.kernels import (
     viterbi,
     viterbi_lanes,
 )
-from fusem.kernels.policy import Kernel, apart, bind, helper
+from fusem.kernels.policy import Kernel, bind, helper, once
 from fusem.kernels.states import states_4, states_8, states_16, states_64
 
 STEPS = (
@@ -91,7 +91,7 @@ def block_factors_of(emission: Emission, factors: Any) -> Any:
     if emission.by_pattern is None:
         template = forward_backward.block_factors.py_func
         return bind(template, log_density=emission.log_density, factors=factors)
-    put = apart(bind(chain_missing.put_factors.py_func, factors=factors))
+    put = once(bind(chain_missing.put_factors.py_func, factors=factors))
     template = chain_missing.block_factors.py_func
     tile_density = tile_density_of(emission.log_density, *emission.by_pattern)
     return bind(template, tile_density=tile_density, put_factors=put)
@@ -106,7 +106,7 @@ def add_emissions_of(emission: Emission) -> Any:
     return bind(
         chain_missing.add_emissions.py_func,
         tile_density=tile_density_of(emission.log_density, *emission.by_pattern),
-        accumulate=apart(emission.accumulate),
+        accumulate=once(emission.accumulate),
         accumulate_missing=emission.by_pattern[1],
     )
 
@@ -116,7 +116,7 @@ def tile_density_of(log_density: Any, log_density_missing: Any, *_sums: Any) -> 
     """Log-densities of a tile of sorted rows."""
     template = chain_missing.tile_density.py_func
     own = {"log_density": log_density, "log_density_missing": log_density_missing}
-    return apart(bind(template, **own))
+    return once(bind(template, **own))
 
 
 @cache

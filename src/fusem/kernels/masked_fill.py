@@ -32,9 +32,9 @@ def fill(
     normal,  # IN  (rows · d) standard normal values to draw with, or empty: what is expected
     uniform,  # IN  (rows) numbers in [0, 1) to draw a component with, or empty
     values,  # INOUT (rows · d) the same rows
-    left,  # OUT (rows) those without a density, which are left as they are
+    left,  # OUT (rows) those without any value or without a density, which are left to Python
 ):
-    """Fill in the missing values of rows; how many are left as they are."""
+    """Fill in the missing values of rows; how many are left to Python."""
     x, w, logp, resp = space.x, space.w, space.logp, space.resp
     n_components, tile, n_left, strip = log_weights.size, w.size, 0, 4 * lanes(space.x)
     stride = tile + PADDING
@@ -57,22 +57,33 @@ def fill(
                 for other in range(n_components):
                     put(resp, other * stride + r, 1.0 if other == k else 0.0)
         for r in range(0, count, strip):
+            rows_here = (1 << (count - r)) - 1 if count - r < strip else -1
+            empty = rows_here
             for j in range(d):
-                missing = missing_lanes(load_wide(x, r * d + j * strip))
-                if count - r < strip:
-                    missing &= (1 << (count - r)) - 1
+                missing = missing_lanes(load_wide(x, r * d + j * strip)) & rows_here
+                empty &= missing
                 if missing == 0:
                     continue
                 expected(resp, means, logp, r, j, d, n_components, stride)
                 while missing != 0:
-                    lane = how_many((missing & -missing) - 1)
+                    lane = first_of(missing)
                     missing &= missing - 1
                     value, at = element(logp, lane), (first + r + lane) * d + j
                     if normal.size > 0:
                         scale = element(deviations, int(element(w, r + lane)) * d + j)
                         value += scale * element(normal, at)
                     put(values, at, value)
+            while empty != 0:
+                put(left, n_left, first + r + first_of(empty))
+                n_left += 1
+                empty &= empty - 1
     return n_left
+
+
+@helper
+def first_of(bits):
+    """Number of the lowest bit that is set."""
+    return how_many((bits & -bits) - 1)
 
 
 @helper

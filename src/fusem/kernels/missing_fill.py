@@ -13,7 +13,7 @@ from fusem.kernels.null_space import basis, led_back
 from fusem.kernels.patterns import LEAF, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import most_probable, posterior
-from fusem.kernels.simd import add, filled, lanes, load, load_wide, mul, store, sub, where_less
+from fusem.kernels.simd import filled, fma, lanes, load, load_wide, store, sub, where_less
 from fusem.kernels.tile import PADDING, fill_zeros, gather_rows, place
 
 
@@ -38,9 +38,9 @@ def fill(
     normal,  # IN  (rows · d) standard normal values to draw with, or empty: what is expected
     uniform,  # IN  (rows) numbers in [0, 1) to draw a component with, or empty
     values,  # INOUT (rows · d) the same rows
-    left,  # OUT (rows) those that are left as they are: without any value, or without a density
+    left,  # OUT (rows) those without any value or without a density, which are left to Python
 ):
-    """Fill in the missing values of rows; how many are left as they are."""
+    """Fill in the missing values of rows; how many are left to Python."""
     x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
     n_components, tile, n_left = log_weights.size, w.size, 0
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
@@ -137,9 +137,8 @@ def expected_of_each(
         for s in range(count):
             j, here = m.bases.columns[s], at + s * strip
             z = sub(load(m.noise, at + j * strip), load(m.kept, k0 * tile + here))
-            z = led_back(load, m.bases, v0 + count * d, s, count, z)
             mean = float(element(high, k0 + j)) + float(element(low, k0 + j))
-            value = mul(share, add(z, filled(mean, z)))
-            # what has no share may be no number
-            value = where_less(filled(0.0, share), share, value, filled(0.0, share))
-            store(m.y, here, value if k == 0 else add(load(m.y, here), value))
+            value = led_back(load, m.bases, v0 + count * d, s, count, z, mean)
+            nothing = filled(0.0, share)  # what has no share may be no number
+            value = where_less(nothing, share, value, nothing)
+            store(m.y, here, fma(share, value, nothing if k == 0 else load(m.y, here)))

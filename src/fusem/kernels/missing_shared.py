@@ -46,7 +46,7 @@ from fusem.kernels.whiten import scatter, whiten
 @helper
 def shared_densities(
     x,  # IN  (d columns) tile
-    m,  # INOUT z° in the first d columns of y, −|z°|² / 2 in the next
+    m,  # INOUT z° in the first d columns of y, −|z°|² / 2 in the next; `kept` of `remove`
     high,  # IN  (d) centre
     low,
     matrix,  # IN  (d · d) W
@@ -171,7 +171,7 @@ def lead_back_some(
 
 @helper
 def shared_values(
-    load, m, matrix, high, low, centres, resp, number, r, count, n_components, d, tile, stride
+    load, m, matrix, high, low, centres, resp, number, r, count, n_components, d, stride
 ):
     """Means of the missing values of some rows, by their responsibilities, into y: those of z° + V ā."""
     at, strip, triangle = place(resp, r, d), 4 * lanes(resp), count * d
@@ -182,6 +182,5 @@ def shared_values(
         z = sub(load(m.noise, at + j * strip), load(m.kept, here))
         for k in range(n_components):
             z = add_scaled(m.bases.store, a0 + k * (count + 1) + s, load(resp, k * stride + r), z)
-        z = led_back(load, m.bases, v0 + triangle, s, count, z)
         centre = float(element(high, j)) + float(element(low, j))
-        store(m.y, here, add(z, filled(centre, z)))
+        store(m.y, here, led_back(load, m.bases, v0 + triangle, s, count, z, centre))

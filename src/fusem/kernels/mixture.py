@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from fusem.kernels import masked_fill, missing_fill, missing_sweep, mixture_sweep, pruned_sweep
 from fusem.kernels.masked import leave_out
-from fusem.kernels.policy import Kernel, apart, bind
+from fusem.kernels.policy import Kernel, bind, once
 
 
 class TileKernels(NamedTuple):
@@ -87,7 +87,7 @@ def mixture_kernels(
     else:
         template = missing_sweep
         missing = {f"{part}_missing": kernel for part, kernel in missing.items()}
-        missing |= {"log_density": log_density, "accumulate": apart(accumulate)}
+        missing |= {"log_density": log_density, "accumulate": once(accumulate)}
     if log_density_missing is not None:
         more = {} if masked else {"take_back": take_back}
         sweep_missing = Kernel(template.sweep, f"{name}_sweep_missing", **missing, **more)

@@ -262,7 +262,7 @@ def within(rows, first, last):
 
 @helper
 def remove_one(load, y, at, mask, bases, row, start, kept, to, d):
-    """Take the part along one column of V, zero above `start`, out of some rows."""
+    """Take the part along one column of V, zero above `start`, out of some rows; keep how much that is."""
     strip = 4 * lanes(y)
     part = sub(mask, mask)
     for i in range(start, d):
@@ -275,15 +275,17 @@ def remove_one(load, y, at, mask, bases, row, start, kept, to, d):
 
 
 @helper
-def led_back(load, bases, triangle, s, count, z):
-    """Element s of δ with R δ = z, those before it in the coefficients; there it stays."""
+def led_back(load, bases, triangle, s, count, z, mean):
+    """A mean plus element s of δ with R δ = z; those before it are in the coefficients, there it stays.
+
+    Sums of products are said by name: left to the compiler, wide and narrow vectors round differently.
+    """
     c, row = bases.coefficients, triangle + s * count
     strip = 4 * lanes(c)
     for t in range(s):
         z = less_scaled(bases.store, row + t, load(c, t * strip), z)
-    z = scaled(element(bases.store, row + s), z)
-    store(c, s * strip, z)
-    return z
+    store(c, s * strip, scaled(element(bases.store, row + s), z))
+    return add_scaled(bases.store, row + s, z, filled(mean, z))
 
 
 @helper

@@ -23,7 +23,8 @@ import sys
 import threading
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -70,7 +71,7 @@ _HELPER: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 helper = numba.njit(**_HELPER, forceinline=True, pipeline_class=HelperCompiler)
-# A helper that is long and seldom called, from several places: it need not stand in each of them.
+# A helper that is long and called from several places, seldom or for a whole tile: it need not stand in each.
 seldom = numba.njit(**_HELPER, forceinline=False, pipeline_class=SeldomCompiler)
 
 
@@ -179,7 +180,7 @@ def bind(template: Callable[..., Any], **helpers: Any) -> Any:
 
 
 @cache
-def apart(one: Any) -> Any:
+def once(one: Any) -> Any:
     """A helper as `seldom`: it stands in a kernel once, however many places call it."""
     return seldom(one.py_func)
 
@@ -247,7 +248,7 @@ def _announced(compile_kernel: Callable[..., Any]) -> Callable[..., Any]:
         timer.daemon = True
         timer.start()
         try:
-            with _garbage_left:
+            with _garbage_left():
                 return compile_kernel(signature)
         finally:
             timer.cancel()
@@ -255,30 +256,35 @@ def _announced(compile_kernel: Callable[..., Any]) -> Callable[..., Any]:
     return compile_and_say
 
 
-class _GarbageLeft:
-    """Collects no garbage while any thread compiles.
+_switched_off = threading.Event()  # the collector of garbage, by `_garbage_left`
 
-    What the compiler makes lives till its end; looking through it again and again took a tenth of the time.
+
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Collect no garbage while compiling, unless that is so already.
+
+    What the compiler makes lives till its end; to look through it again and again took a tenth of the time.
     """
-
-    def __init__(self) -> None:
-        self._lock, self._compiling, self._before = threading.Lock(), 0, False
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._compiling:
-                self._before = gc.isenabled()
-                gc.disable()
-            self._compiling += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._compiling -= 1
-            if not self._compiling and self._before:
-                gc.enable()
+    if not gc.isenabled():
+        yield
+        return
+    _switched_off.set()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        _switched_off.clear()
 
 
-_garbage_left = _GarbageLeft()
+def _collect_again() -> None:
+    """In a child process, where nobody ends what another thread of the parent began."""
+    if _switched_off.is_set():
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_collect_again)
 
 
 @cache

@@ -24,9 +24,6 @@ class Completion:
     def __init__(self, engine: Engine, model: Model) -> None:
         self.engine, self.model = engine, model
         self._operands, self._pass = engine.operands(model.components), engine.next_pass()
-        # writeable: read-only arrays are another type, for which all would be compiled again
-        moments = model.components[0], np.sqrt(engine.family.variances(model.components))
-        self._moments = [np.array(some).ravel() for some in moments]
         # compiles in this thread, where Ctrl-C can interrupt it
         nothing = np.empty((0, engine.d), dtype=engine.dtype)
         self._fill(nothing, NO_DRAWS, nothing)
@@ -45,16 +42,23 @@ class Completion:
             self._fill_far_rows(source, first, X, left[~blank], draws, values)
 
     def _fill(self, X: NDArray[Any], draws: Draws, values: NDArray[Any]) -> NDArray[np.intp]:
-        """Fill in by the kernel; rows that it leaves as they are."""
+        """Fill in by the kernel; rows that it leaves to Python."""
         engine, left = self.engine, np.empty(len(X), dtype=np.intp)
         kernels, begun = engine.family.kernels, (self.model.log_weights, self._operands)
         kernel, out = kernels.fill_missing[engine.dtype], (*draws, values.reshape(-1), left)
         rows = (*location(X), engine.d)
         if kernels.masked:
             with engine.space(EXACT) as space:
-                return left[: kernel(*rows, *begun, space, *self._moments, *out)]
+                return left[: kernel(*rows, *begun, space, *self._by_column(), *out)]
         with engine.space_for_missing(EXACT, fill=True) as missing_space:
             return left[: kernel(*rows, *begun, self._pass, missing_space, *out)]
+
+    def _by_column(self) -> list[Array]:
+        """Means and standard deviations, (K · d), where columns are independent."""
+        components = self.model.components
+        moments = components[0], np.sqrt(self.engine.family.variances(components))
+        # writeable: read-only arrays are another type, for which all would be compiled again
+        return [np.array(some).ravel() for some in moments]
 
     def _fill_far_rows(
         self,
