@@ -57,6 +57,7 @@ class Processor(NamedTuple):
     register: str
     wider: tuple[str, ...]  # registers it does not have
     families: tuple[str, ...]
+    kinds: tuple[str, ...] = ("sweeps",)
 
     @property
     def has_fma(self) -> bool:
@@ -77,7 +78,13 @@ AVX512 = Processor(
     (*MATRIX_AND_AXES, "gaussian_diag" + NEAR),
 )
 AVX2 = Processor(
-    "haswell", "+avx2,+fma,+bmi,+bmi2", 4, "ymm", ("zmm",), (*CASE, "gaussian_spherical" + NEAR)
+    "haswell",
+    "+avx2,+fma,+bmi,+bmi2",
+    4,
+    "ymm",
+    ("zmm",),
+    (*CASE, "gaussian_spherical" + NEAR),
+    ("sweeps", "pruned", "m_steps", "best_paths"),
 )
 PLAIN = Processor("x86-64", "", 2, "xmm", ("ymm", "zmm"), MATRIX_AND_AXES)
 
@@ -113,9 +120,9 @@ def machine_code(dispatcher):
     return {"asm": asm, "ir": ir, "label": compiled.fndesc.llvm_func_name}
 
 
-def print_sweeps(families, runs):
-    """Print the machine code of sweeps and, where it runs here, their statistics, as JSON."""
-    sweeps = []
+def sweeps(families, runs):
+    """Names, machine code and, where it runs here, the statistic of each family's sweep in both dtypes."""
+    made = []
     for family in families:
         for dtype in DTYPES:
             X = CASE[family.removesuffix(NEAR)].data(ROWS, n_features=D, dtype=dtype)
@@ -125,71 +132,71 @@ def print_sweeps(families, runs):
                 kernel(*arguments)
             statistic = arguments[-1].tolist() if runs else None
             names = {"family": family, "dtype": X.dtype.name, "statistic": statistic}
-            sweeps.append(names | machine_code(kernel))
-    print(json.dumps({"lanes": LANES, "sweeps": sweeps}))
+            made.append(names | machine_code(kernel))
+    return made
 
 
-def print_pruned(families, runs):
-    """`print_sweeps` of pruned sweeps in float64; they are not run."""
-    sweeps = []
-    for family in families:
+def pruned(_families, _runs):
+    """Pruned sweeps in float64; they are not run."""
+    made = []
+    for family in MATRIX_AND_AXES:
         kernel, model = FAMILIES[family].kernels.sweep_pruned[float], mixture(family)
-        made = Engine(FAMILIES[family], *model.components.means.shape, float)
-        with made.space_and_pairs(made.dtype) as spaces:
-            operands = made.family.operands(model.components, float)
+        engine = Engine(FAMILIES[family], *model.components.means.shape, float)
+        with engine.space_and_pairs(engine.dtype) as spaces:
+            operands = engine.family.operands(model.components, float)
             known = np.empty(0), model.log_weights, operands, near(family, model)
-            arguments = 0, 0, 0, 0, made.d, *known, spaces, np.empty(made.size)
+            arguments = 0, 0, 0, 0, engine.d, *known, spaces, np.empty(engine.size)
             kernel.compile(tuple(map(numba.typeof, arguments)))
-        sweeps.append({"family": family, "dtype": "float64"} | machine_code(kernel))
-    print(json.dumps({"lanes": LANES, "sweeps": sweeps}))
+        made.append({"family": family, "dtype": "float64"} | machine_code(kernel))
+    return made
 
 
-def print_m_step(families, runs):
-    """`print_sweeps` of the M-step of matrices, which all forms that have them share."""
+def m_steps(_families, runs):
+    """The M-step of matrices, which all forms that have them share."""
     compiled = covariances.kernel[float]
     if runs:
         test_m_step.test_equals_its_twin(5)
         test_m_step.test_equals_its_twin(33)
     else:
         compiled.compile(M_STEP)
-    code = {"family": "gaussian_full", "dtype": "float64"} | machine_code(compiled)
-    print(json.dumps({"lanes": LANES, "sweeps": [code]}))
+    return [{"family": "gaussian_full", "dtype": "float64"} | machine_code(compiled)]
 
 
-def print_lanes(families, runs):
-    """`print_sweeps` of best paths through stretches side by side, in float64; they are not run."""
-    sweeps = []
-    for family in families:
-        made = ChainEngine(
-            FAMILIES[family], len(CASE[family].start(n_features=D).weights), D, float
+def best_paths(_families, _runs):
+    """The best path through stretches side by side, in float64; it is not run."""
+    family = "gaussian_full"
+    made = ChainEngine(FAMILIES[family], len(CASE[family].start(n_features=D).weights), D, float)
+    model = ChainModel(np.ones(made.n_states), np.eye(made.n_states), parameters(family))
+    kernel, none = lanes_kernel(made.emission, made.width)[float], np.empty(0)
+    with made.space(logarithms=True) as space:
+        given = (
+            np.zeros(made.n_states),
+            made.operands(model.components),
+            made.chain(model, True),
         )
-        model = ChainModel(np.ones(made.n_states), np.eye(made.n_states), parameters(family))
-        kernel, none = lanes_kernel(made.emission, made.width)[float], np.empty(0)
-        with made.space(logarithms=True) as space:
-            given = (
-                np.zeros(made.n_states),
-                made.operands(model.components),
-                made.chain(model, True),
-            )
-            arguments = 0, 0, 0, D, 0, *given, space, none, none, none, none.astype(np.uint8)
-            kernel.compile(tuple(map(numba.typeof, arguments)))
-        sweeps.append({"family": family, "dtype": "float64"} | machine_code(kernel))
-    print(json.dumps({"lanes": LANES, "sweeps": sweeps}))
+        arguments = 0, 0, 0, D, 0, *given, space, none, none, none, none.astype(np.uint8)
+        kernel.compile(tuple(map(numba.typeof, arguments)))
+    return [{"family": family, "dtype": "float64"} | machine_code(kernel)]
 
 
-def sweeps_for(processor, folder, printer=print_sweeps):
-    """Compile for a processor in a fresh process: (lanes, sweeps)."""
-    name, arguments = printer.__name__, f"{processor.families!r}, {processor.runs_here}"
-    script = f"from tests.test_codegen import {name}; {name}({arguments})"
+def print_code(kinds, families, runs):
+    """Print what some of the functions above make, as JSON."""
+    code = {kind: globals()[kind](families, runs) for kind in kinds}
+    print(json.dumps({"lanes": LANES} | code))
+
+
+def code_for(processor, folder):
+    """Compile for a processor, in a fresh process: one for all kinds, which share most helpers."""
+    given = f"{processor.kinds!r}, {processor.families!r}, {processor.runs_here}"
+    script = f"from tests.test_codegen import print_code; print_code({given})"
     pinned = {"NUMBA_CPU_NAME": processor.name, "NUMBA_CPU_FEATURES": processor.features}
-    found = json.loads(run(script, FUSEM_CACHE_DIR=str(folder), **({} if ARM else pinned)))
-    return found["lanes"], found["sweeps"]
+    return json.loads(run(script, FUSEM_CACHE_DIR=str(folder), **({} if ARM else pinned)))
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """Sweeps in registers of 16 bytes, which NEON has too."""
-    return sweeps_for(PLAIN, tmp_path_factory.mktemp("plain"))
+    return code_for(PLAIN, tmp_path_factory.mktemp("plain"))
 
 
 def body(asm, label):
@@ -377,14 +384,18 @@ def test_other_registers_are_seen():
             check_registers(asm, "float64", processor)
 
 
-def check_processor(processor, lanes, sweeps):
-    assert lanes == processor.lanes
-    assert len(sweeps) == len(processor.families) * len(DTYPES)
-    for sweep in sweeps:
-        check_registers(sweep["asm"], sweep["dtype"], processor)
-        check_calls(sweep["asm"], sweep["label"])
-        if processor.runs_here:
-            check_step(sweep["family"], sweep["dtype"], sweep["statistic"])
+def check_processor(processor, code):
+    assert code["lanes"] == processor.lanes
+    assert set(code) == {"lanes", *processor.kinds}
+    assert len(code["sweeps"]) == len(processor.families) * len(DTYPES)
+    for kind in processor.kinds:
+        assert code[kind]
+        for made in code[kind]:
+            check_registers(made["asm"], made["dtype"], processor)
+            check_calls(made["asm"], made["label"])
+    if processor.runs_here:
+        for made in code["sweeps"]:
+            check_step(made["family"], made["dtype"], made["statistic"])
 
 
 def test_a_feature_that_is_missing_here_is_seen():
@@ -401,32 +412,13 @@ on_x86 = pytest.mark.skipif(
 @pytest.mark.slow
 @pytest.mark.parametrize("processor", [AVX512, AVX2], ids=lambda processor: processor.name)
 def test_vectors_fill_the_registers(processor, tmp_path):
-    check_processor(processor, *sweeps_for(processor, tmp_path))
-
-
-@on_x86
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("printer", "families"),
-    [
-        (print_pruned, MATRIX_AND_AXES),
-        (print_m_step, ("gaussian_full",)),
-        (print_lanes, ("gaussian_full",)),
-    ],
-)
-def test_other_kernels_are_vectors_too(tmp_path, printer, families):
-    processor = AVX2._replace(families=families)
-    lanes, sweeps = sweeps_for(processor, tmp_path, printer)
-    assert (lanes, len(sweeps)) == (processor.lanes, len(processor.families))
-    for sweep in sweeps:
-        check_registers(sweep["asm"], sweep["dtype"], processor)
-        check_calls(sweep["asm"], sweep["label"])
+    check_processor(processor, code_for(processor, tmp_path))
 
 
 @on_x86
 @pytest.mark.slow
 def test_vectors_fit_the_registers_of_any_x86(plain):
-    check_processor(PLAIN, *plain)
+    check_processor(PLAIN, plain)
 
 
 @pytest.mark.slow
@@ -434,7 +426,7 @@ def test_vectors_fit_the_registers_of_any_x86(plain):
     platform.machine() != "x86_64" and not ARM, reason="compiles for ARM there or on x86-64"
 )
 def test_vectors_fill_the_registers_of_arm(plain):
-    for sweep in plain[1]:
+    for sweep in plain["sweeps"]:
         asm = for_neon(sweep["ir"])
         assert neon_fma(asm, sweep["dtype"]) > MANY
         check_calls(asm, sweep["label"])
