@@ -96,10 +96,7 @@ def save_model(
     target = Path(os.path.realpath(_as_path(path)))  # through a link, not instead of it
     if target.is_dir():
         raise IsADirectoryError(f"{_quoted(path)} is a folder; give the name of a file in it.")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f"Cannot write {_quoted(path)}: the folder {_quoted(target.parent)} does not exist."
-        )
+    check_folder(path, target)
     members = _members(header, arrays)
 
     def write(file: IO[bytes]) -> None:
@@ -111,6 +108,27 @@ def save_model(
                     np.lib.format.write_array(member, array, allow_pickle=False)
 
     _replace(target, write, _as_path(path))
+
+
+def check_folder(path: str | os.PathLike[str], target: Path) -> None:
+    """Refuse a file whose folder does not exist.
+
+    Parameters
+    ----------
+    path : str or path
+        What was asked for.
+    target : Path
+        The file that it names.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming file and folder.
+    """
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"Cannot write {_quoted(path)}: the folder {_quoted(target.parent)} does not exist."
+        )
 
 
 @contextmanager

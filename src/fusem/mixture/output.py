@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.data import Rows
 from fusem.data.arrays import mapped_file
 from fusem.data.files import reads_from
-from fusem.persist import naming
+from fusem.persist import check_folder, naming
 
 
 class Column:
@@ -95,6 +95,7 @@ class Table:
                 raise ValueError(
                     f"out must be an array or a path ending in .npy, got {str(out)!r}."
                 )
+            check_folder(out, self._path)
             name = f".{self._path.name}.{uuid.uuid4().hex[:12]}.part"  # with the usual permissions
             self._temporary = self._path.with_name(name)
             with naming(self._path, self._temporary):
