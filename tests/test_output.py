@@ -150,7 +150,9 @@ def unwritable():
 
 def test_an_error_names_the_file_that_was_asked_for(model, tmp_path):
     nowhere = tmp_path / "nowhere" / "proba.npy"
-    with pytest.raises(FileNotFoundError, match=r"proba\.npy': the folder .*nowhere' does not exist"):
+    with pytest.raises(
+        FileNotFoundError, match=r"proba\.npy': the folder .*nowhere' does not exist"
+    ):
         model.predict_proba(X, out=nowhere)
     target = f"{unwritable()}/model.npz"
     with pytest.raises(OSError, match="model") as caught:
