@@ -24,6 +24,7 @@ class Completion:
     def __init__(self, engine: Engine, model: Model) -> None:
         self.engine, self.model = engine, model
         self._operands, self._pass = engine.operands(model.components), engine.next_pass()
+        self._moments = self._by_column() if engine.family.kernels.masked else []
         # compiles in this thread, where Ctrl-C can interrupt it
         nothing = np.empty((0, engine.d), dtype=engine.dtype)
         self._fill(nothing, NO_DRAWS, nothing)
@@ -49,7 +50,7 @@ class Completion:
         rows = (*location(X), engine.d)
         if kernels.masked:
             with engine.space(EXACT) as space:
-                return left[: kernel(*rows, *begun, space, *self._by_column(), *out)]
+                return left[: kernel(*rows, *begun, space, *self._moments, *out)]
         with engine.space_for_missing(EXACT, fill=True) as missing_space:
             return left[: kernel(*rows, *begun, self._pass, missing_space, *out)]
 
