@@ -124,24 +124,28 @@ with warnings.catch_warnings(record=True) as caught:
 print(*(w.filename for w in caught if "FUSEM_CACHE_DIR" in str(w.message)))
 print(float(model.means_[0, 0]))
 """
-    said, where, mean = run(code, FUSEM_CACHE_DIR=str(blocked)).splitlines()
+    said, *kernels, where, mean = run(code, FUSEM_CACHE_DIR=str(blocked)).splitlines()
     assert said.endswith("once for each kind of model, method and dtype in every process.")
+    assert kernels[-1].endswith(": gaussian_spherical_evaluate_float64")
     assert where == "<string>", "one warning, about the user's line"
     assert float(mean) == 19.5
 
 
-def test_a_long_compilation_is_said_once(monkeypatch, caplog):
+def test_every_long_compilation_is_said(monkeypatch, caplog):
+    """The first time also what it is for."""
+
     def compile_slowly(_signature):
         time.sleep(0.2)
 
-    policy._say_compiling.cache_clear()
-    policy._announced(compile_slowly)(None)
+    monkeypatch.setattr(policy, "_explained", threading.Event())
+    policy._announced(compile_slowly, "quick")(None)
     assert caplog.text == "", "it did not take long"
     monkeypatch.setattr(policy, "PATIENCE", 0.01)
-    policy._announced(compile_slowly)(None)
-    policy._announced(compile_slowly)(None)
-    (record,) = caplog.records
-    assert "once for each kind of model, method and dtype: they are kept in" in record.message
+    policy._announced(compile_slowly, "one")(None)
+    policy._announced(compile_slowly, "two")(None)
+    first, second = (record.message for record in caplog.records)
+    assert "once for each kind of model, method and dtype: they are kept in" in first
+    assert second == "fusem compiles its kernels for this processor: two"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -162,7 +166,7 @@ def test_garbage_is_left_while_anything_compiles(before):
     (gc.enable if before else gc.disable)()
     try:
         with pytest.raises(ValueError, match="float64"):
-            policy._announced(compile_badly)("float64")
+            policy._announced(compile_badly, "bad")("float64")
         assert seen[0] is False
         assert seen[1:] in ([], [before])
         assert gc.isenabled() == before

@@ -79,6 +79,7 @@ def test_fit_tells_of_every_sweep_and_saves_model_and_picture(folder, tmp_path):
     assert f"converged after {expected.n_iter_} sweeps" in out
     assert "component   weight" in out
     assert f"{expected.bic(array(folder)):.2f}" in out
+    assert "seed                    1 (--seed 1 fits the same again; --restarts 10 keeps" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.npz", "p.png"]
 
@@ -116,6 +117,26 @@ def test_fit_options_reach_the_estimator(folder):
     assert "mean b" in out
     assert "2 components (diag)" in out
     assert f"{expected.score(table):.9f}" in out
+    assert lines[-1] == "seed                    3 (--seed 3 fits the same again)"
+
+
+def test_a_seed_that_was_drawn_fits_the_same_again(folder):
+    words = [
+        "fit",
+        folder / "table.npy",
+        "-k",
+        3,
+        "--start",
+        "random",
+        "--max-iter",
+        5,
+        "--json",
+        "-q",
+    ]
+    first, other = (json.loads(succeed(*words)) for _ in range(2))
+    assert first["seed"] != other["seed"]
+    assert first["means"] != other["means"]
+    assert json.loads(succeed(*words, "--seed", first["seed"]))["means"] == first["means"]
 
 
 def test_fit_starts_from_a_model(folder):

@@ -77,6 +77,7 @@ def test_fit_tells_of_every_sweep_and_saves(folder, tmp_path, succeed):
     assert f"GaussianHMM, 2 states, spherical: converged after {expected.n_iter_} sweeps" in out
     assert "3 (1 to 59 rows)" in out
     assert f"{expected.bic(table, LENGTHS):.2f}" in out
+    assert "3 (--seed 3 fits the same again; --restarts 10 keeps the best of 10 starts)" in out
     assert [path.name for path in tmp_path.iterdir()] == ["m.npz"]
 
 

@@ -240,7 +240,18 @@ def test_csv_whose_first_line_is_a_row(text):
     [
         ("", r"'x\.csv': Found array with 0 sample\(s\)"),
         ("a,b\n1,x\n", r"column 'b' \(string\) is not numeric.*columns=\['a'\]"),
-        ("a,b\n1,2\n1,2,3\n", r"'x\.csv' cannot be read as CSV: .*Expected 2 columns, got 3"),
+        (
+            "a,b\n1,2\n\n1,2,3\n",
+            r"'x\.csv' cannot be read as CSV: Line 4 has 3 cells instead of 2: '1,2,3'\. Mend it.*','",
+        ),
+        (
+            "a;b\n1;2\n1\n1;2\n",
+            "Line 3 has 1 cell instead of 2: '1'. Mend it; a cell that holds a ';' must",
+        ),
+        (
+            'a,b\n"1\n",2\n1',
+            "Line 4 has 1 cell instead of 2: '1'. It is the last one: is the file cut short?",
+        ),
     ],
 )
 def test_wrong_csv(text, message):
@@ -255,6 +266,18 @@ def test_csv_with_text_far_down():
         rows.to_array()
     rows = open_rows("x.csv", na_values="oops")
     assert np.isnan(rows.to_array()[-1]).tolist() == [False, True]
+
+
+def test_csv_that_ends_in_the_middle_of_a_line_far_down():
+    path = write_csv("x.csv", "a,b\n" + "1,2\n" * 400_000 + "1")
+    rows, message = (
+        open_rows(path),
+        r"'x\.csv': Line 400002 has 1 cell instead of 2: '1'\. It is the last",
+    )
+    with pytest.raises(ValueError, match=message):
+        rows.to_array()
+    with pytest.raises(ValueError, match=message):
+        list(rows.whole().tables())
 
 
 def test_csv_with_other_spellings_of_a_missing_value():

@@ -8,13 +8,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import fusem
 from fusem import CategoricalHMM, GaussianHMM, GaussianMixture, MultinomialHMM, PoissonHMM
-from fusem.exceptions import DegenerateComponentWarning, EmptyComponentWarning
+from fusem.exceptions import (
+    ConstantColumnWarning,
+    DegenerateComponentWarning,
+    EmptyComponentWarning,
+)
 from fusem.hmm.observations import Observations
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, expected
@@ -366,6 +371,15 @@ def test_a_state_of_equal_rows_keeps_its_covariance_and_is_named():
         fitted(model, X)
     assert np.isfinite(model.score(X))
     assert np.diff(model.history_["log_likelihood"]).min() > -1e-9
+
+
+@pytest.mark.parametrize("given", [np.asarray, lambda X: pd.DataFrame(X, columns=["a", "b"])])
+def test_a_constant_column_is_named(given):
+    X = np.column_stack([np.tile([1.0, 2.0, 4.0], 20), np.full(60, 7.0)])
+    name = "column 1" if given is np.asarray else "column 'b'"
+    with pytest.warns(ConstantColumnWarning, match=f"^Nothing varies in {name}: .* covars_prior"):
+        GaussianHMM(2, random_state=0).fit(given(X))
+    PoissonHMM(2, random_state=0).fit(given(X))  # a rate like others; a warning would be an error
 
 
 def test_states_without_a_way_out_keep_their_row():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
@@ -67,6 +68,25 @@ def em_options(
         return command
 
     return add
+
+
+def seed_option(command: Command) -> Command:
+    """Add ``--seed N``; one that is not given is drawn, so that it can be told."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        callback=lambda context, parameter, value: (
+            secrets.randbelow(2**31) if value is None else value
+        ),
+        help="Makes the start repeatable. Without it one is drawn, and told with the result.",
+    )(command)
+
+
+def seed_in_words(model: Any) -> str:
+    """What a fitted model can be fitted with once more, and what may give a better one."""
+    seed, alone = model.random_state, model.n_init == 1 and model.n_components > 1
+    more = "; --restarts 10 keeps the best of 10 starts" if alone else ""
+    return f"{seed} (--seed {seed} fits the same again{more})"
 
 
 def jobs_option(command: Command) -> Command:

@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 import click
 
-from fusem.cli.em_options import covariance_option, em_options, jobs_option, quiet_option
+from fusem.cli.em_options import (
+    covariance_option,
+    em_options,
+    jobs_option,
+    quiet_option,
+    seed_in_words,
+    seed_option,
+)
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import checked_path, output_option, replacing
 from fusem.cli.source import columns_option, na_option, open_source, weights_option
@@ -43,7 +50,7 @@ STARTS = ("kmeans", "k-means++", "random", "random_from_data")
     "components, covariance form and columns are then the defaults.",
 )
 @em_options(1e-3, 100, "1e-6", least=0)
-@click.option("--seed", type=click.IntRange(min=0), help="Makes the start repeatable.")
+@seed_option
 @jobs_option
 @output_option((".npz",), "Save the model to this .npz file.", required=False)
 @click.option(
@@ -67,7 +74,7 @@ def fit(
     tol: float,
     max_iter: int,
     reg_covar: float | Literal["auto"],
-    seed: int | None,
+    seed: int,
     jobs: int,
     output: Path | None,
     picture: Path | None,
@@ -172,6 +179,7 @@ def _result(model: Any, data: str, rows: Any, weight_rows: Any, seconds: float) 
         "converged": bool(model.converged_),
         "sweeps": int(model.n_iter_),
         "seconds": seconds,
+        "seed": model.random_state,
         "model": None,
         "picture": None,
         **components_record(model),
@@ -223,5 +231,7 @@ def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
         ("AIC", f"{record['aic']:.2f}"),
         ("BIC", f"{record['bic']:.2f}"),
     ]
+    if model.means_init is None:
+        pairs.append(("seed", seed_in_words(model)))
     pairs += [(name, record[name]) for name in ("model", "picture") if record[name]]
     print_pairs(pairs)

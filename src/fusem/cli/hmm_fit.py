@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from fusem.cli.em_options import COVARIANCES, em_options, jobs_option, quiet_option
+from fusem.cli.em_options import (
+    COVARIANCES,
+    em_options,
+    jobs_option,
+    quiet_option,
+    seed_in_words,
+    seed_option,
+)
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import output_option
 from fusem.cli.sequences import sequence_options, sequences_of
@@ -52,7 +59,7 @@ FAMILIES = {
 @columns_option
 @na_option
 @em_options(1e-2, 100, None, least=1, per="")
-@click.option("--seed", type=click.IntRange(min=0), help="Makes the start repeatable.")
+@seed_option
 @jobs_option
 @output_option((".npz",), "Save the model to this .npz file.", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, nothing else.")
@@ -69,7 +76,7 @@ def fit(
     restarts: int,
     tol: float,
     max_iter: int,
-    seed: int | None,
+    seed: int,
     jobs: int,
     output: Path | None,
     as_json: bool,
@@ -123,6 +130,7 @@ def _result(model: Any, data: str, given: Any, seconds: float) -> dict[str, Any]
         "converged": bool(model.converged_),
         "sweeps": int(model.n_iter_),
         "seconds": seconds,
+        "seed": model.random_state,
         "model": None,
         **states_record(model),
         "history": [dict(zip(history.dtype.names, row.tolist(), strict=True)) for row in history],
@@ -146,7 +154,7 @@ def _print_result(model: Any, record: dict[str, Any], as_json: bool) -> None:
     )
     print_states(model)
     click.echo()
-    pairs = criteria_in_words(record)
+    pairs = [*criteria_in_words(record), ("seed", seed_in_words(model))]
     if record["model"]:
         pairs.append(("model", record["model"]))
     print_pairs(pairs)

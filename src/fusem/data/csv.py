@@ -22,6 +22,10 @@ CONVERSION = re.compile(
 )
 
 
+# What it says of a line with another number of cells.
+RAGGED = re.compile(r"Expected (?P<expected>\d+) columns?, got \d+")
+
+
 class CsvRows(Rows):
     """A text table with a separator of ``,``, ``;`` or tab, with or without a line of names.
 
@@ -128,7 +132,7 @@ class CsvRows(Rows):
                     for batch in reader:
                         yield pa.Table.from_batches([batch])
             except pa.ArrowException as error:
-                raise ValueError(f"{self.label}: {error}") from error
+                raise ValueError(f"{self.label}: {self._located(str(error))}") from error
             self._mark.check()
 
         positions = [names.get_field_index(name) for name in self._columns]
@@ -151,7 +155,9 @@ class CsvRows(Rows):
         return "".join(f" {told}" for told in found if told)
 
     def _located(self, complaint: str) -> str:
-        """Name line and column of the value that pyarrow complains about."""
+        """Name line and column of what pyarrow complains about."""
+        if ragged := RAGGED.search(complaint):
+            return self._cells().ragged(int(ragged["expected"])) or complaint
         found = CONVERSION.search(complaint)
         if found is None:
             return complaint
@@ -172,7 +178,8 @@ class CsvRows(Rows):
             with self._reader() as reader:
                 return reader.schema
         except pa.ArrowException as error:
-            raise ValueError(f"{self.label} cannot be read as CSV: {error}") from error
+            told = self._located(str(error))
+            raise ValueError(f"{self.label} cannot be read as CSV: {told}") from error
 
     def _reader(self, **conversion: Any) -> Any:
         csv = pyarrow_module("pyarrow.csv", self.label)

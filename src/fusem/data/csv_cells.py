@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 FIRST_LINES = 100_000  # more than what the types of columns are guessed from
@@ -122,16 +123,43 @@ class CsvCells:
         line, cell = next(found, (0, ""))
         return no_number(name, line, cell, [cell]) if line else None
 
+    def ragged(self, expected: int) -> str | None:
+        """Say which line is the first with another number of cells.
+
+        Parameters
+        ----------
+        expected : int
+            The number that lines have.
+
+        Returns
+        -------
+        message : str or None
+            None where there is no such line.
+        """
+        rows = self._rows()
+        line, row = next(((n, row) for n, row in rows if row and len(row) != expected), (0, []))
+        if not row:
+            return None
+        text = shorten(self._delimiter.join(row), 60, placeholder="…")
+        how_many = f"{len(row)} cell{'s' * (len(row) != 1)}"
+        message = f"Line {line} has {how_many} instead of {expected}: {text!r}."
+        if len(row) < expected and next(rows, None) is None:
+            return f"{message} It is the last one: is the file cut short?"
+        return f"{message} Mend it; a cell that holds a {self._delimiter!r} must be quoted."
+
     def _column(self, column: int) -> Iterator[tuple[int, str]]:
-        """Yield line and text of each cell of a column, where a row has it; lines are counted from 1."""
+        """Yield line and text of each cell of a column, where a row has it."""
+        for line, row in islice(self._rows(), int(self._has_names), None):
+            if column < len(row):
+                yield line, row[column]
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the lines, counted from 1, and their cells."""
         # what cannot be read here is nothing to say more about
-        with text_of(self._path, "replace") as file, suppress(csv.Error):
+        with text_of(self._path, "replace") as file, suppress(csv.Error, EOFError):
             reader = csv.reader(file, delimiter=self._delimiter)
-            if self._has_names:
-                next(reader)
             for row in reader:
-                if column < len(row):
-                    yield reader.line_num, row[column]
+                yield reader.line_num, row
 
 
 def no_number(name: str, line: int, cell: str, spellings: list[str]) -> str:

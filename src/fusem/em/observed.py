@@ -75,7 +75,8 @@ def scan_observed(rows: Rows, weights: Rows | None, workers: Workers) -> Observe
     if not np.isfinite(total).all():
         raise not_finite(rows)
     if total[1] <= 0.0:
-        raise ValueError(f"{rows.label} has no row with a value and a positive weight.")
+        weighed = "" if weights is None else " and a positive weight"
+        raise ValueError(f"{rows.label} has no row with a value{weighed}: nothing can be fitted.")
     never = np.flatnonzero(observed <= 0.0)
     if never.size:
         names = ", ".join(column_name(rows, int(j)) for j in never[:10])

@@ -81,7 +81,7 @@ def summarise(rows: Rows, weights: Rows | None, workers: Workers) -> Summary:
     total = sweep(rows, weights, length, tallest(operations, length), size, work, workers)
     if total is None:
         raise ValueError(
-            f"Found array with 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required."
+            f"{rows.label}: Found array with 0 sample(s) (shape=(0, {d})) while a minimum of 1 is required."
         )
     weight, sums, squares = total[1], total[HEADER : HEADER + d], total[HEADER + d :]
     if weight <= 0.0:

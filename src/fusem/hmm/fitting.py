@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from fusem.em.history import Sweep
 from fusem.em.loop import ROUNDING, Run, expectation_maximisation, falls
 from fusem.em.summary import Summary
-from fusem.em.values import first_infinite, not_finite
+from fusem.em.values import column_name, first_infinite, not_finite
 from fusem.em.workers import Workers
 from fusem.exceptions import (
+    ConstantColumnWarning,
     DegenerateComponentWarning,
     EmptyComponentWarning,
     LikelihoodDecreaseWarning,
@@ -57,6 +58,8 @@ class Fit:
         self.unseen: Ints = np.empty(0, dtype=np.int64)
         self.by_prior: NDArray[np.bool_] = np.empty(0, dtype=bool)  # of these: whose rows it gives
         self.held: list[int] = []
+        has_covariances = "covars_" in estimator._emissions.values()
+        self.constant: Ints = np.flatnonzero((summary.variances == 0.0) & has_covariances)
 
     def sweep(self, model: ChainModel) -> Array:
         """The statistic of all sequences."""
@@ -138,6 +141,13 @@ class Fit:
                 LikelihoodDecreaseWarning,
                 f"The log-likelihood fell at {len(fallen)} of {len(run.sweeps)} iterations, most at "
                 f"iteration {worst.iteration} by {-worst.change:.3g}.",
+            )
+        if self.constant.size:
+            names = [column_name(self.observations.rows, int(j)) for j in self.constant[:10]]
+            warn(
+                ConstantColumnWarning,
+                f"Nothing varies in {', '.join(names)}{', …' * (self.constant.size > 10)}: that says nothing "
+                "about the states, and the variance there is what covars_prior makes it. Drop it.",
             )
         if self.unseen.size and run.sweeps:
             warn(

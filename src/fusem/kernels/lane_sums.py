@@ -7,7 +7,18 @@ from numba import types
 from numba.extending import intrinsic
 
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import I32, Vector, add, converted, load_as, shuffle, store
+from fusem.kernels.simd import I32, VECTORS, Vector, add, converted, load_as, shuffle, store
+
+
+def _halved(builder, value, operation, lanes):
+    """`value` with its halves joined until so many lanes are left."""
+    width = value.type.count
+    while width > lanes:
+        width //= 2
+        low = shuffle(builder, value, value, list(range(width)))
+        high = shuffle(builder, value, value, list(range(width, 2 * width)))
+        value = operation(builder, low, high)
+    return value
 
 
 @intrinsic
@@ -15,16 +26,32 @@ def total(typing_context, vector):
     """Sum of the lanes in a fixed binary tree, as float64."""
 
     def codegen(context, builder, signature, arguments):
-        value, width = arguments[0], vector.lanes
-        while width > 1:
-            width //= 2
-            low = shuffle(builder, value, value, list(range(width)))
-            high = shuffle(builder, value, value, list(range(width, 2 * width)))
-            value = builder.fadd(low, high)
+        value = _halved(builder, arguments[0], ir.IRBuilder.fadd, 1)
         scalar = builder.extract_element(value, ir.Constant(I32, 0))
         return scalar if vector.scalar == types.float64 else builder.fpext(scalar, ir.DoubleType())
 
     return types.float64(vector), codegen
+
+
+def _joined(operation, doc):
+    result = VECTORS[types.float64]
+
+    @intrinsic
+    def function(typing_context, vector):
+        def codegen(context, builder, signature, arguments):
+            value = converted(builder, arguments[0], ir.VectorType(ir.DoubleType(), vector.lanes))
+            return _halved(builder, value, operation, result.lanes)
+
+        return result(vector), codegen
+
+    function.__doc__ = doc
+    return function
+
+
+sum_of_parts = _joined(ir.IRBuilder.fadd, "One float64 vector: the sum of those of a wide one.")
+product_of_parts = _joined(
+    ir.IRBuilder.fmul, "One float64 vector: the product of those of a wide one."
+)
 
 
 def _pairs(builder, a, b, count, step):
@@ -50,13 +77,7 @@ def four_totals(typing_context, a, b, c, e):
         if count == 2:
             four = shuffle(builder, ab, ce, [0, 1, 2, 3])
         else:
-            four, width = _pairs(builder, ab, ce, count, 2), count
-            while width > 4:
-                width //= 2
-                low = shuffle(builder, four, four, list(range(width)))
-                four = builder.fadd(
-                    low, shuffle(builder, four, four, list(range(width, 2 * width)))
-                )
+            four = _halved(builder, _pairs(builder, ab, ce, count, 2), ir.IRBuilder.fadd, 4)
         return converted(builder, four, result.ir)
 
     return result(a, a, a, a), codegen

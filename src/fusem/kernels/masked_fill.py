@@ -47,9 +47,7 @@ def fill(
             if element(w, r) < 0.0:
                 put(left, n_left, first + r)
                 n_left += 1
-        for r in range(tile):
-            put(w, r, 1.0)
-        posterior(logp, w, resp, n_components, tile, stride, False, 0, 0)
+        posterior(logp, w, resp, n_components, tile, stride, tile, 0, 0)
         if uniform.size > 0:
             for r in range(count):
                 k = drawn(resp, r, element(uniform, first + r), n_components, stride)

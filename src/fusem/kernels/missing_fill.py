@@ -65,9 +65,7 @@ def fill(
                 if element(w, r) < 0.0:
                     put(left, n_left, begin + order[p + r])
                     n_left += 1
-            for r in range(width):
-                w[r] = 1.0
-            posterior(logp, w, resp, n_components, width, stride, False, 0, 0)
+            posterior(logp, w, resp, n_components, width, stride, width, 0, 0)
             if uniform.size > 0:
                 choose(resp, uniform, begin, order, p, n, n_components, stride)
             for g in range(m.tile[0], m.tile[1]):

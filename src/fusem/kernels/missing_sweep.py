@@ -127,7 +127,7 @@ def sweep(
                 log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
             ahead = at + (LEAF + p) * row_stride
             stats[start] += posterior(
-                logp, w, resp, n_components, width, stride, weighted, ahead, row_bytes
+                logp, w, resp, n_components, width, stride, 0 if weighted else n, ahead, row_bytes
             )
             stats[start + 1] += weight_total(w, 0, width) if weighted else n
             if p < first:
@@ -187,9 +187,7 @@ def evaluate(
                 for r in range(n):
                     evidence[begin + order[p + r]] = w[r]
             if proba.size > 0:
-                for r in range(width):
-                    w[r] = 1.0
-                posterior(logp, w, resp, n_components, width, stride, False, 0, 0)
+                posterior(logp, w, resp, n_components, width, stride, width, 0, 0)
                 for r in range(n):
                     row = (begin + order[p + r]) * n_components
                     for k in range(n_components):

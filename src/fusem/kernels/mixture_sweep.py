@@ -74,10 +74,11 @@ def sweep(
             ones &= not blank
             log_density(x, operands, log_weights, logp, space.scratch, d, tile, stride)
             ahead = address + (first + tile) * row_stride
+            others = weighted or blank
             stats[start] += posterior(
-                logp, w, resp, n_components, tile, stride, weighted, ahead, row_bytes
+                logp, w, resp, n_components, tile, stride, 0 if others else count, ahead, row_bytes
             )
-            stats[start + 1] += weight_total(w, 0, tile) if weighted or blank else count
+            stats[start + 1] += weight_total(w, 0, tile) if others else count
             stats[start + 2] += count
             recentre(x, about, log_weights, logp, space.scratch, d, tile, stride)
             accumulate(
@@ -128,9 +129,7 @@ def evaluate(
             for r in range(count):
                 put(evidence, first + r, element(w, r))
         if proba.size > 0:
-            for r in range(tile):
-                put(w, r, 1.0)
-            posterior(logp, w, resp, n_components, tile, stride, False, 0, 0)
+            posterior(logp, w, resp, n_components, tile, stride, tile, 0, 0)
             for r in range(count):
                 for k in range(n_components):
                     put(proba, (first + r) * n_components + k, element(resp, k * stride + r))

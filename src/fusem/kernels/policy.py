@@ -215,7 +215,7 @@ class Kernel:
         dispatcher = numba.njit(**OPTIONS)(function)
         if _kept_in(cache_directory()):
             dispatcher._cache = _KernelCache(function)
-        dispatcher.compile = _announced(dispatcher.compile)
+        dispatcher.compile = _announced(dispatcher.compile, name)
         return dispatcher
 
 
@@ -240,11 +240,11 @@ def _kept_in(directory: Path) -> bool:
     return True
 
 
-def _announced(compile_kernel: Callable[..., Any]) -> Callable[..., Any]:
+def _announced(compile_kernel: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Say what takes so long when compiling, not reading from the cache, takes over PATIENCE seconds."""
 
     def compile_and_say(signature: Any) -> Any:
-        timer = threading.Timer(PATIENCE, _say_compiling)
+        timer = threading.Timer(PATIENCE, _say_compiling, [name])
         timer.daemon = True
         timer.start()
         try:
@@ -287,9 +287,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_collect_again)
 
 
-@cache
-def _say_compiling() -> None:
-    """Log once per process; loggers without a handler write warnings to stderr."""
+_explained = threading.Event()  # what compiling is for, by `_say_compiling`
+
+
+def _say_compiling(name: str) -> None:
+    """Log what is compiled, the first time why; loggers without a handler write warnings to stderr."""
+    if _explained.is_set():
+        logger.warning("fusem compiles its kernels for this processor: %s", name)
+        return
+    _explained.set()
     directory = cache_directory()
     logger.warning(
         "fusem compiles its kernels for this processor, which takes some seconds, once for each kind of "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from fusem.kernels.exp_log import exp, log
-from fusem.kernels.lane_sums import total
+from fusem.kernels.lane_sums import product_of_parts, sum_of_parts, total
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import (
     add,
@@ -27,12 +27,13 @@ from fusem.kernels.simd import (
     sub,
     where_less,
     zero_below,
+    zeros,
     zeros_wide,
 )
 from fusem.kernels.tile import LINE
 from fusem.kernels.transpose import fetch
 
-RUN = 16  # masses multiplied before a log: K^16 stays finite for any K
+RUN = 4  # strips whose masses are multiplied before a log: K^32 stays finite for any K
 LEAST_MASS = 1e-30  # of a row; it is 1 at least where any log-density is a number
 NEGLIGIBLE = -46.0  # exp(-46) ≈ 1e-20 cannot change a double sum; exactly 0 keeps denormals away
 
@@ -45,48 +46,46 @@ def posterior(
     n_components,
     tile,
     stride,
-    weighted,  # IN  whether w has other values than 0 and 1
+    ones,  # IN  how many rows from the first on have weight 1; of these w is not read
     ahead,  # IN  address of rows that are wanted next
     row_bytes,  # IN  their size, 0 where they are not fetched
 ):
     """Responsibilities of a tile's rows; returns Σ w · log Σ_k exp(logp).
 
-    Arithmetic is that of logp's dtype, the log-likelihood's float64. Each row's mass is between 1 and K.
-    Without weights a run of masses is multiplied and one log taken of the product. All is in the first cache:
-    the time to fetch the next tile.
+    Arithmetic is that of logp's dtype, sums over lanes and logarithms are float64. Each row's mass is between
+    1 and K. Where rows have weight 1 masses are multiplied and one log taken of the product. All is in the
+    first cache: the time to fetch the next tile.
     """
-    loglik = double(zeros_wide(logp))
-    one = filled(1.0, loglik)
-    nothing = filled(0.0, loglik)
+    loglik, tops = zeros(w), zeros_wide(logp)
+    one, nothing = filled(1.0, tops), filled(0.0, double(tops))
     product = one
     v = 4 * lanes(logp)
     for r in range(0, tile, v):
         for line in range(r * row_bytes, (r + v) * row_bytes, LINE):
             fetch(ahead + line)
         if n_components == 2:
-            top, mass = two_shares(logp, resp, r, stride)
+            top, mass, share = two_shares(logp, r, stride)
         else:
             top, mass = shares(logp, resp, r, n_components, stride)
-        weight = load_as(w, r, loglik)
-        if (
-            weighted
-        ):  # what nothing explains, log-densities of −∞, does not matter where the weight is 0
-            likelihood = where_less(nothing, weight, double(top), nothing)
-            mass = larger(mass, filled(LEAST_MASS, mass))
-        else:
-            likelihood = double(top)
-        loglik = fma(weight, likelihood, loglik)
-        if weighted:
-            loglik = fma(weight, log(double(mass)), loglik)
-        else:
-            product = mul(product, fma(weight, sub(double(mass), one), one))  # 1 in padded lanes
+            share = mass
+        if r + v <= ones:
+            tops, product, scale = add(tops, top), mul(product, mass), div(one, mass)
             if r % (RUN * v) == (RUN - 1) * v:
-                loglik, product = add(loglik, log(product)), one
-        scale = div(convert(weight, mass), mass)
-        for k in range(n_components):
-            share = load_as(resp, k * stride + r, mass)
-            store(resp, k * stride + r, mul(share, scale))
-    return total(add(loglik, log(product)))
+                loglik, product = add(loglik, log(product_of_parts(product))), one
+        else:  # what nothing explains, log-densities of −∞, does not matter where the weight is 0
+            weight = load_as(w, r, nothing)
+            mass = larger(mass, filled(LEAST_MASS, mass))
+            likelihood = mul(weight, where_less(nothing, weight, double(top), nothing))
+            likelihood = fma(weight, log(double(mass)), likelihood)
+            loglik = add(loglik, sum_of_parts(likelihood))
+            scale = div(convert(weight, mass), mass)
+        if n_components == 2:
+            store_two(logp, resp, r, stride, scale, mul(share, scale))
+        else:
+            for k in range(n_components):
+                share = load_as(resp, k * stride + r, mass)
+                store(resp, k * stride + r, mul(share, scale))
+    return total(add(add(loglik, sum_of_parts(tops)), log(product_of_parts(product))))
 
 
 @helper
@@ -105,14 +104,20 @@ def shares(logp, resp, r, n_components, stride):
 
 
 @helper
-def two_shares(logp, resp, r, stride):
-    """`shares` of two components: one of them is 1."""
+def two_shares(logp, r, stride):
+    """`shares` of two components, of which one is 1: the larger logp, the sum, the other share."""
     a, b = load_wide(logp, r), load_wide(logp, stride + r)
-    below, one = minus_distance(a, b), filled(1.0, a)
+    below = minus_distance(a, b)
     share = zero_below(exp(below), below, filled(NEGLIGIBLE, a))
-    store(resp, r, where_less(a, b, share, one))
-    store(resp, stride + r, where_less(a, b, one, share))
-    return larger(a, b), add(one, share)
+    return larger(a, b), add(filled(1.0, a), share), share
+
+
+@helper
+def store_two(logp, resp, r, stride, likely, unlikely):
+    """Give the component of two with the larger logp the one, the other the other."""
+    a, b = load_wide(logp, r), load_wide(logp, stride + r)
+    store(resp, r, where_less(a, b, unlikely, likely))
+    store(resp, stride + r, where_less(a, b, likely, unlikely))
 
 
 @helper
