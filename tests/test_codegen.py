@@ -174,7 +174,7 @@ def best_paths(_families, _runs):
             made.operands(model.components),
             made.chain(model, True),
         )
-        arguments = 0, 0, 0, D, 0, *given, space, none, none, none, none.astype(np.uint8)
+        arguments = 0, 0, 0, D, 0, 0, *given, space, none, none, none, none.astype(np.uint8)
         kernel.compile(tuple(map(numba.typeof, arguments)))
     return [{"family": family, "dtype": "float64"} | machine_code(kernel)]
 

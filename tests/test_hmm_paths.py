@@ -12,6 +12,7 @@ from fusem.hmm import path
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths
+from fusem.kernels.viterbi_lanes import LANES
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, densities
 from tests.reference import CountParameters
@@ -60,6 +61,7 @@ def test_the_best_path_is_the_best_of_all(n_states):
 
 def cut_short(monkeypatch):
     """Stretches of as few rows as can be."""
+    monkeypatch.setattr(path, "WORTH_HELP", 0.0)
     monkeypatch.setattr(path, "LEAST_ROWS", 1)
     monkeypatch.setattr(path, "LEAST_WORK", 1)
     monkeypatch.setattr(path, "MOST_OF_LANES", 1)
@@ -90,6 +92,7 @@ KINDS = [
 
 def lanes_used(monkeypatch):
     """What calls for stretches side by side are given, from now on; they may be short."""
+    monkeypatch.setattr(path, "WORTH_HELP", 0.0)
     monkeypatch.setattr(path, "LEAST_OF_LANES", 1)
     monkeypatch.setattr(path, "LEAST_ROWS", 16)
     monkeypatch.setattr(path, "MOST_OF_LANES", 1)
@@ -277,3 +280,13 @@ def test_origins_that_do_not_fit_are_found_again(monkeypatch):
 def test_many_states_have_wider_origins():
     given = chain("gaussian_diag", 300, [40], d=1)
     check(given, best(given))
+
+
+def test_a_long_sequence_that_one_thread_takes_in_two_parts(monkeypatch):
+    """What is soon done is cut less often, with the same result."""
+    given = chain("gaussian_diag", 3, [path.LEAST_OF_LANES + 11], 2)
+    paths = best(given)
+    check(given, paths)
+    assert len(paths._met) == 2 * LANES + 2
+    cut_short(monkeypatch)
+    assert_bit_identical(best(given).states, paths.states)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows, segments
+from fusem.kernels.not_finite import FINITE, INFINITE, MISSING
+from fusem.kernels.not_finite import not_finite as look
 from fusem.kernels.tile import LEAF
 
 Array = NDArray[np.float64]
@@ -33,6 +35,17 @@ def check_scale(mean_weight: float, dtype: np.dtype[Any]) -> None:
             f"sample_weight has mean {mean_weight:.3g}, out of range for {dtype} rows: only ratios of "
             "weights matter, so divide them by their mean."
         )
+
+
+def what_is_in(X: NDArray[Any]) -> int:
+    """INFINITE where any value is infinite, else MISSING where any is NaN, else FINITE."""
+    if (
+        X.flags.c_contiguous and X.flags.writeable
+    ):  # others are other types, to be compiled for again
+        return int(look[X.dtype](X.reshape(-1)))
+    if np.isfinite(X).all():
+        return FINITE
+    return INFINITE if np.isinf(X).any() else MISSING
 
 
 def not_finite(rows: Rows) -> ValueError:

@@ -30,6 +30,9 @@ def number_of_codes(observations: Observations, n_states: int, workers: Workers)
 
 
 def _check(observations: Observations, values: Values, workers: Workers) -> bool:
+    integers = observations.integers()
+    if integers is not None and all(map(values.hold, integers)):
+        return False
     values.check(0, observations.part(0, 0))  # compiles in this thread
 
     missing = []
@@ -38,5 +41,5 @@ def _check(observations: Observations, values: Values, workers: Workers) -> bool
         if values.check(first, observations.part(first, first + PART)):
             missing.append(first)
 
-    workers.run(iter(range(0, observations.n_rows, PART)), work)
+    observations.look_at(work, workers)
     return bool(missing)

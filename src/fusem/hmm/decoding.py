@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fusem.em.values import not_finite
+from fusem.em.values import not_finite, what_is_in
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
 from fusem.hmm.impossible import impossible, zero_impossible
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.observations import PART, Observations, n_rows_of
-from fusem.hmm.path import Paths
+from fusem.hmm.path import ALONE, Paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
+from fusem.kernels.not_finite import INFINITE, MISSING
 
 Array = NDArray[np.float64]
 ALGORITHMS = ("viterbi", "map")
-ALONE = Workers(1)  # the caller's thread
 
 
 class Decoding:
@@ -356,18 +356,16 @@ def positional(y: Any, lengths: Any, X: Any) -> Any:
 
 def has_missing(observations: Observations, workers: Workers) -> bool:
     """Whether any value is NaN; an error for infinity."""
+    what_is_in(observations.part(0, 0))  # compiles in this thread
     found = []
 
     def work(first: int) -> None:
-        X = observations.part(first, first + PART)
-        if np.isfinite(X).all():
-            return
-        if np.isinf(X).any():
+        found.append(what_is_in(observations.part(first, first + PART)))
+        if found[-1] == INFINITE:
             raise not_finite(observations.rows)
-        found.append(first)
 
-    workers.run(iter(range(0, observations.n_rows, PART)), work)
-    return bool(found)
+    observations.look_at(work, workers)
+    return MISSING in found
 
 
 def refuse_missing(family: Any) -> None:

@@ -115,15 +115,20 @@ class ChainEngine:
         """How many states a step takes at a time."""
         return "four" if self.width == 4 else "eight" if self.width == 8 else "wide"
 
+    @property
+    def seconds_per_step(self) -> float:
+        """What densities and recursion take, about, in one thread."""
+        K = self.n_states
+        return (K * (40.0 + 4.0 * self.d) + 3.0 * K * K) * SECONDS_PER_OPERATION
+
     def layout(self, lengths: Ints) -> Layout:
         """Blocks of sequences of these lengths."""
         return layout_of(lengths, self.steps)
 
     def blocks_per_segment(self, n_blocks: int) -> int:
         """Blocks of one call, a power of two, of so many."""
-        K = self.n_states
-        operations = K * (40.0 + 4.0 * self.d) + 3.0 * K * K + self.size
-        most = SEGMENT_SECONDS / (operations * SECONDS_PER_OPERATION * self.steps)
+        sums = self.size * SECONDS_PER_OPERATION
+        most = SEGMENT_SECONDS / ((self.seconds_per_step + sums) * self.steps)
         blocks = min(MOST_BLOCKS, most, n_blocks / SEGMENTS)
         return 1 << max(0, int(blocks).bit_length() - 1)
 

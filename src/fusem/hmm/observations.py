@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 from fusem.data import Rows, open_rows
 from fusem.em.completion import completed
 from fusem.em.start import of_ordinary_size
+from fusem.em.workers import Workers
 from fusem.hmm.layout import Ints, check_lengths
 from fusem.hmm.spool import spooled
 
 PART = 65536  # rows looked at at a time
+FEW_VALUES = 1 << 21  # to look at takes less than a millisecond, to wake a thread a quarter of one
 NOTHING_KNOWN: Ints = np.empty(0, dtype=np.int64)
+CONVERTED = (
+    16 << 20
+)  # bytes: rows that take no more are converted once, not part by part in every pass
 START_ROWS = 50_000  # rows that a start looks at, evenly spread
 
 
@@ -23,7 +28,8 @@ class Observations:
     """Rows of sequences, any part of them at any time.
 
     The recursions read the rows of a sequence from both ends. Arrays, and memory maps, are read where they
-    are; what comes in a stream (files, chunks, tables) is copied once, to a temporary file if it is large.
+    are, and converted part by part where they are integers; if they are not many, once. What comes in a
+    stream (files, chunks, tables) is copied once, to a temporary file if it is large.
 
     Parameters
     ----------
@@ -55,6 +61,9 @@ class Observations:
         raw = X if plain and X.ndim == 2 and X.dtype.kind in "iufb" else None
         self._array: NDArray[Any] = spooled(self.rows) if raw is None else raw
         self.n_columns, self.dtype = self.rows.n_columns, self.rows.dtype
+        self._given = self._array
+        if self._array.size * self.dtype.itemsize <= CONVERTED:
+            self._array = np.asarray(self._array, dtype=self.dtype)
         self.n_rows = len(self._array)
         self.lengths: Ints = check_lengths(own if lengths is None else lengths, self.n_rows)
         if own is not None and not np.array_equal(self.lengths, own):
@@ -73,6 +82,21 @@ class Observations:
     def part(self, first: int, last: int) -> NDArray[Any]:
         """Some rows, in the dtype of the kernels: a view, or a converted copy."""
         return np.asarray(self._array[first:last], dtype=self.dtype)
+
+    def integers(self) -> Iterator[NDArray[Any]] | None:
+        """The rows as they were given, in parts, where they are integers."""
+        if self._given.dtype.kind not in "iu":
+            return None
+        return (self._given[first : first + PART] for first in range(0, self.n_rows, PART))
+
+    def look_at(self, work: Callable[[int], None], workers: Workers) -> None:
+        """Call ``work(first)`` for the first row of every part; what is soon done wakes no other thread."""
+        parts = range(0, self.n_rows, PART)
+        if self.n_rows * self.n_columns > FEW_VALUES:
+            workers.run(iter(parts), work)
+            return
+        for first in parts:
+            work(first)
 
     def known(self, first: int, last: int) -> Ints:
         """Known states of some rows, −1 where not known; empty where nothing is known."""

@@ -30,6 +30,9 @@ LEAST_WORK = 1 << 16
 # Side by side they take a quarter of the time: fewer are enough, and about 1 ms each. Shorter sequences are
 # gone through sooner in one piece: with 30 000 rows lanes would take a sixth more, with 60 000 a sixth less.
 STRETCHES_OF_LANES, MOST_OF_LANES, LEAST_OF_LANES = 4, 1 << 18, 48_000
+# Seconds of a single thread: of less a second one takes more than it gives (at 2 ms 1.5 times as long).
+WORTH_HELP = 5e-3
+ALONE = Workers(1)  # the caller's thread
 TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
 # Bytes of origins; more only where the path itself takes as much, as it does of stretches side by side.
@@ -57,12 +60,16 @@ class Paths(Traversal):
         self, engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
     ) -> None:
         layout, W, n_rows = engine.layout(observations.lengths), engine.width, observations.n_rows
+        alone = n_rows * engine.seconds_per_step < WORTH_HELP
+        workers = ALONE if alone else workers
         super().__init__(engine, model, observations, layout, workers, logarithms=True)
         least, most = LEAST_ROWS * W, min(MOST_ROWS, MOST_MOVES // W**2)
         self._can_meet = most >= least and comes_back(model.transitions)
         lanes = self._can_meet and self._fits_lanes()
         rows = max(LEAST_WORK // W, n_rows // STRETCHES)
-        if lanes:
+        if alone:  # lanes take two, and have them to themselves
+            rows = n_rows // 2 if lanes else n_rows
+        elif lanes:
             rows = min(n_rows // STRETCHES_OF_LANES, MOST_OF_LANES)
         rows = min(max(least, rows), most)
         self._evidence = np.zeros(len(layout.opens))
@@ -110,7 +117,7 @@ class Paths(Traversal):
         if not kernel.overloads:
             with self.engine.space(True) as space:
                 kernel(
-                    0, 0, 0, self.engine.d, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
+                    0, 0, 0, self.engine.d, 0, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
                     self._origins,
                 )  # fmt: skip
         return kernel
@@ -161,8 +168,8 @@ class Paths(Traversal):
     def _climb(self, stretch: Stretch, before: Array) -> None:
         """The best way to every state at every row; `before` is empty where it is not known."""
         if not stretch.in_one:
-            X = self.observations.part(*self.layout.rows(stretch.first, stretch.last))
-            self._met[stretch.parts] = self._climb_lanes(stretch, X, before, self._ends)
+            ends = self._ends[stretch.parts].ravel()
+            self._met[stretch.parts] = self._climb_lanes(stretch, before, ends)
             return
         number, layout = stretch.number, self.layout
         origins = self._origins_of(*layout.rows(stretch.first, stretch.last))
@@ -174,15 +181,19 @@ class Paths(Traversal):
                 origins,
             )  # fmt: skip
 
-    def _climb_lanes(self, stretch: Stretch, X: NDArray[Any], before: Array, ends: Array) -> int:
-        """The same of parts side by side; returns the rows of each before the meeting."""
+    def _climb_lanes(
+        self, stretch: Stretch, before: Array, ends: Array, steps: int | None = None
+    ) -> int:
+        """The same of parts side by side, or of their first steps; returns the rows before the meeting."""
+        begin, end = self.layout.rows(stretch.first, stretch.last)
+        X = self.observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, n_rows = location(X)
-        parts, rows = stretch.parts, self.layout.rows(stretch.first, stretch.last)
+        length = n_rows // LANES
         with self.engine.space(True) as space:
             met: int = self._lanes_kernel(
-                address, row_stride, column_stride, self.engine.d, n_rows // LANES, *self.parameters,
-                space, before, self._head[parts].ravel(), ends[parts].ravel(),
-                self._origins_of(*rows),
+                address, row_stride, column_stride, self.engine.d, length,
+                length if steps is None else steps, *self.parameters, space, before,
+                self._head[stretch.parts].ravel(), ends, self._origins_of(begin, end),
             )  # fmt: skip
         return met
 
@@ -267,12 +278,9 @@ class Paths(Traversal):
         number, engine, met = stretch.number, self.engine, int(self._met[stretch.number])
         begin, end = self.layout.rows(stretch.first, stretch.last)
         if not stretch.in_one:
-            lanes = range(begin, end, (end - begin) // LANES)
-            X = np.concatenate([self.observations.part(lane, lane + met) for lane in lanes])
-            before, ends = np.full((2, *self._before.shape), -np.inf)
-            parts = np.arange(number, stretch.after)
-            before[parts, self._entry[parts]] = 0.0
-            self._climb_lanes(stretch, X, before[stretch.parts].ravel(), ends)
+            before = np.full((LANES, engine.width), -np.inf)
+            before[np.arange(LANES), self._entry[stretch.parts]] = 0.0
+            self._climb_lanes(stretch, before.ravel(), np.empty(before.size), met)
             return
         end = begin + met
         before, head, ends = np.full((3, engine.width), -np.inf)

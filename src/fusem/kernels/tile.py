@@ -19,6 +19,7 @@ from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, lanes, load_wide, store, zeros_wide
 from fusem.kernels.transpose import (
     GROUP,
+    HALF,
     copy_group,
     deal_2,
     deal_3,
@@ -26,6 +27,8 @@ from fusem.kernels.transpose import (
     read,
     transpose_chosen,
     transpose_group,
+    transpose_half,
+    transpose_half_chosen,
 )
 
 LEAF = 1024  # rows summed before the reduction tree: part of the promise of bit-identity
@@ -131,6 +134,10 @@ def load_group(address, row_stride, column_stride, kind, x, r, d):
         for column in range(0, d, GROUP):
             j = min(column, d - GROUP)  # of the last columns some once more
             transpose_group(address + j * size, row_stride, kind, x, target + j * strip, strip)
+    elif column_stride == size and d >= HALF:
+        for column in range(0, d, HALF):
+            j = min(column, d - HALF)
+            transpose_half(address + j * size, row_stride, kind, x, target + j * strip, strip)
     else:
         for j in range(d):
             for lane in range(GROUP):
@@ -195,6 +202,14 @@ def gather_rows(
             for column in range(0, d, GROUP):
                 j = min(column, d - GROUP)  # of the last columns some once more
                 transpose_chosen(
+                    address + j * size, row_stride, chosen, first + r, x, target + j * strip, strip
+                )
+    elif column_stride == size and d >= HALF:
+        for r in range(0, width, GROUP):
+            target = place(x, r, d)
+            for column in range(0, d, HALF):
+                j = min(column, d - HALF)
+                transpose_half_chosen(
                     address + j * size, row_stride, chosen, first + r, x, target + j * strip, strip
                 )
     else:

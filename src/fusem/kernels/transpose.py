@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from fusem.kernels.simd import I32, IR_TYPES, converted, pointer_to, shuffle
 
 GROUP = 8  # rows that are transposed together
+HALF = GROUP // 2  # columns, where there are fewer than GROUP
 
 
 @intrinsic
@@ -85,12 +86,15 @@ def copy_group(typing_context, address, kind, array, index):
 
 
 def _turned(builder, rows):
-    """Transpose a square of vectors in registers."""
-    rows, step = list(rows), 1
-    while step < len(rows):  # swap the off-diagonal quarters of ever larger squares
-        low = [i if not i & step else i - step + len(rows) for i in range(len(rows))]
-        high = [i + step if not i & step else i + len(rows) for i in range(len(rows))]
-        for i in (i for i in range(len(rows)) if not i & step):
+    """Transpose GROUP rows in registers: a square, or two of half its side that lie side by side."""
+    side, step = rows[0].type.count, 1
+    if side < GROUP:
+        both = list(range(GROUP))
+        rows = [shuffle(builder, rows[i], rows[i + side], both) for i in range(side)]
+    while step < side:  # swap the off-diagonal quarters of ever larger squares
+        low = [i if not i & step else i - step + GROUP for i in range(GROUP)]
+        high = [i + step if not i & step else i + GROUP for i in range(GROUP)]
+        for i in (i for i in range(side) if not i & step):
             a, b = rows[i], rows[i + step]
             rows[i] = shuffle(builder, a, b, low)
             rows[i + step] = shuffle(builder, a, b, high)
@@ -107,40 +111,54 @@ def _store_columns(context, builder, columns, target, array, place, stride):
         place = builder.add(place, stride)
 
 
-@intrinsic
-def transpose_group(typing_context, address, row_stride, kind, array, index, stride):
-    """GROUP rows by GROUP columns, rows contiguous at an address, to columns `stride` elements apart."""
+def _transposer(side):
+    @intrinsic
+    def function(typing_context, address, row_stride, kind, array, index, stride):
+        def codegen(context, builder, signature, arguments):
+            where, row_bytes, _, *given = arguments
+            rows = []
+            for _ in range(GROUP):
+                rows.append(_read(builder, kind, where, side))
+                where = builder.add(where, row_bytes)
+            _store_columns(context, builder, _turned(builder, rows), signature.args[3], *given)
+            return context.get_dummy_value()
 
-    def codegen(context, builder, signature, arguments):
-        where, row_bytes, _, *given = arguments
-        rows = []
-        for _ in range(GROUP):
-            rows.append(_read(builder, kind, where, GROUP))
-            where = builder.add(where, row_bytes)
-        _store_columns(context, builder, _turned(builder, rows), signature.args[3], *given)
-        return context.get_dummy_value()
+        return types.none(types.intp, types.intp, kind, array, types.intp, types.intp), codegen
 
-    return types.none(types.intp, types.intp, kind, array, types.intp, types.intp), codegen
+    function.__doc__ = (
+        f"GROUP rows by {side} columns, rows contiguous at an address, to others `stride` apart."
+    )
+    return function
 
 
-@intrinsic
-def transpose_chosen(typing_context, address, row_stride, chosen, place, array, index, stride):
-    """`transpose_group` of the rows whose numbers stand in `chosen` from `place` on."""
+transpose_group, transpose_half = _transposer(GROUP), _transposer(HALF)
 
-    def codegen(context, builder, signature, arguments):
-        where, row_bytes, numbers, place, *given = arguments
-        first = builder.gep(context.make_array(chosen)(context, builder, numbers).data, [place])
-        rows = []
-        for lane in range(GROUP):
-            number = builder.load(builder.gep(first, [ir.Constant(I32, lane)]))
-            step = builder.mul(builder.sext(number, row_bytes.type), row_bytes)
-            rows.append(_read(builder, array, builder.add(where, step), GROUP))
-        _store_columns(context, builder, _turned(builder, rows), array, *given)
-        return context.get_dummy_value()
 
-    return types.none(
-        types.intp, types.intp, chosen, types.intp, array, types.intp, types.intp
-    ), codegen
+def _chosen_transposer(side):
+    @intrinsic
+    def function(typing_context, address, row_stride, chosen, place, array, index, stride):
+        def codegen(context, builder, signature, arguments):
+            where, row_bytes, numbers, place, *given = arguments
+            first = builder.gep(context.make_array(chosen)(context, builder, numbers).data, [place])
+            rows = []
+            for lane in range(GROUP):
+                number = builder.load(builder.gep(first, [ir.Constant(I32, lane)]))
+                step = builder.mul(builder.sext(number, row_bytes.type), row_bytes)
+                rows.append(_read(builder, array, builder.add(where, step), side))
+            _store_columns(context, builder, _turned(builder, rows), array, *given)
+            return context.get_dummy_value()
+
+        return types.none(
+            types.intp, types.intp, chosen, types.intp, array, types.intp, types.intp
+        ), codegen
+
+    function.__doc__ = (
+        f"The same of {side} columns of rows whose numbers stand in `chosen` from `place` on."
+    )
+    return function
+
+
+transpose_chosen, transpose_half_chosen = _chosen_transposer(GROUP), _chosen_transposer(HALF)
 
 
 def _deal(columns):

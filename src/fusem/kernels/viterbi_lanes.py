@@ -15,6 +15,7 @@ from fusem.kernels.policy import Kernel, helper
 from fusem.kernels.simd import add, filled, larger, load_as, store, where_less
 from fusem.kernels.states import states_8, store_whole
 from fusem.kernels.tile import PADDING, load_group
+from fusem.kernels.transpose import GROUP, transpose_group
 from fusem.kernels.viterbi import FIRST_LOOK
 
 LANES = 8
@@ -45,7 +46,13 @@ def place_of(
     x, tile, apart = m.tile.x, m.tile.w.size, length * row_stride
     place = t % (tile // LANES)
     if place == 0:
-        for r in range(0, tile, LANES):
+        begun = 0
+        if d == 1 and row_stride == x.itemsize:  # steps follow each other as columns do elsewhere
+            last = min(tile, (length - t) * LANES)
+            begun = last - last % (LANES * GROUP)
+            for r in range(0, begun, LANES * GROUP):
+                transpose_group(address + (t + r // LANES) * row_stride, apart, x, x, r, LANES)
+        for r in range(begun, tile, LANES):
             step = t + r // LANES if t + r // LANES < length else t
             load_group(address + step * row_stride, apart, column_stride, x, x, r, d)
         logp, scratch = m.tile.logp, m.tile.scratch
@@ -170,6 +177,7 @@ def climb(
     column_stride,
     d,
     length,  # IN  rows of a lane: those of the next one follow
+    steps,  # IN  how many of them are gone through
     log_weights,  # IN  (K) zeros
     operands,  # IN  the family's
     chain,  # IN  logarithms
@@ -194,7 +202,7 @@ def climb(
         )  # fmt: skip
         if met < 0:
             return -1
-    for t in range(met, length):
+    for t in range(met, steps):
         place = place_of(address, row_stride, column_stride, d, length, t, log_weights, operands, m)
         for j in range(STATES):
             best, origin = best_to(m.alpha, now, chain, j)

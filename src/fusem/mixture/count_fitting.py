@@ -60,6 +60,10 @@ class Values:
         self.largest = np.full(rows.n_columns, exact) if limits is None else limits - 1.0
         self.largest = np.ascontiguousarray(self.largest)
 
+    def hold(self, X: NDArray[Any]) -> bool:
+        """Whether integers are all legal; False where that would take a closer look."""
+        return not X.size or (X.min() >= 0 and float(X.max()) <= self.largest.min())
+
     def check(self, first: int, X: NDArray[Any]) -> bool:
         """Refuse a segment that begins at row `first` and has an illegal value; whether some are missing."""
         return self._look(first, X)[0]

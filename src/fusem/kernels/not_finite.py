@@ -1,0 +1,33 @@
+"""One look at values: is any missing, is any infinite."""
+
+from __future__ import annotations
+
+from fusem.kernels.lane_sums import total
+from fusem.kernels.policy import Kernel
+from fusem.kernels.simd import fma, lanes, larger, load_wide, minus_distance, mul, sub, zeros_wide
+
+FINITE, MISSING, INFINITE = 0, 1, 2
+
+
+def _not_finite(values):
+    """INFINITE where any of a flat array is infinite, else MISSING where any is NaN, else FINITE."""
+    step, zero = 4 * lanes(values), zeros_wide(values)
+    whole = values.size - values.size % step
+    # 0 · x is NaN where x is NaN or infinite; the largest |x| passes NaN over
+    products = largest = zero
+    for i in range(0, whole, step):
+        x = load_wide(values, i)
+        products = fma(x, zero, products)
+        largest = larger(sub(zero, minus_distance(x, zero)), largest)
+    wrong, top = total(products), total(mul(largest, zero))
+    for i in range(whole, values.size):
+        x = values[i]
+        wrong += x * 0.0
+        if x == x:
+            top += x * 0.0
+    if top != top:
+        return INFINITE
+    return MISSING if wrong != wrong else FINITE
+
+
+not_finite = Kernel(_not_finite, "not_finite")
