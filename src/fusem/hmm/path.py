@@ -32,6 +32,7 @@ LEAST_WORK = 1 << 16
 STRETCHES_OF_LANES, MOST_OF_LANES, LEAST_OF_LANES = 4, 1 << 18, 48_000
 # Seconds of a single thread: of less a second one takes more than it gives (at 2 ms 1.5 times as long).
 WORTH_HELP = 5e-3
+SECONDS_BACK = 4e-9  # per row, of the way back
 ALONE = Workers(1)  # the caller's thread
 TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
@@ -251,7 +252,9 @@ class Paths(Traversal):
             if not tasks or (free and len(tasks[-1]) >= each):
                 tasks.append([])
             tasks[-1].append(stretch)
-        self.workers.run(iter(tasks), self._back)
+        begin, end = self.layout.rows(slab[0].first, slab[-1].last)
+        soon = (end - begin) * SECONDS_BACK < WORTH_HELP
+        (ALONE if soon else self.workers).run(iter(tasks), self._back)
 
     def _back(self, task: list[Stretch]) -> None:
         layout, W = self.layout, self.engine.width
