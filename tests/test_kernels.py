@@ -8,7 +8,9 @@ from scipy.special import logsumexp
 from fusem.data import open_rows
 from fusem.em.subsample import keys, subsample
 from fusem.em.tree import Tree
+from fusem.em.values import what_is_in
 from fusem.kernels import axes, exp_log, posterior, tile, whiten
+from fusem.kernels.not_finite import FINITE, INFINITE, MISSING, not_finite
 from fusem.kernels.policy import OPTIONS
 from fusem.kernels.simd import lanes, load, store
 from fusem.kernels.tile import LEAF, PADDING, aligned, tile_rows
@@ -25,7 +27,8 @@ def called(helper):
 whiten_tile, scatter = called(whiten.whiten), called(whiten.scatter)
 two_moments, weight_total = called(axes.two_moments), called(axes.weight_total)
 posterior_of = called(posterior.posterior)
-load_rows, clear = called(tile.load_rows), called(tile.clear)
+load_rows, gather_rows = called(tile.load_rows), called(tile.gather_rows)
+clear = called(tile.clear)
 close_leaf, fold = called(tile.close_leaf), called(tile.fold)
 
 TILE = 64
@@ -148,24 +151,72 @@ def test_moments_along_the_axes(dtype):
     assert weight_total(weights, 0, TILE) == pytest.approx(weights.sum(), rel=BOUND[dtype])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("K", [1, 2, 7])
-@pytest.mark.parametrize("weighted", [True, False])
-def test_posterior(K, dtype, weighted):
-    rng = np.random.default_rng(K)
-    logp = rng.normal(size=(K, TILE)) * 30.0
-    weights = rng.random(TILE) if weighted else np.ones(TILE)
+@pytest.mark.parametrize("kinds", [(np.float64,) * 2, (np.float32,) * 2, (np.float64, np.float32)])
+@pytest.mark.parametrize("K", [1, 2, 7, 500])
+@pytest.mark.parametrize("ones", [0, 505, 512])
+def test_posterior(K, kinds, ones):
+    """Rows of weight 1, then others; those of padded lanes weigh nothing."""
+    rows, (kind, dtype), rng = 512, kinds, np.random.default_rng(K)
+    logp = (rng.normal(size=(K, rows)) * 30.0).astype(kind).astype(float)
+    logp[:, :40] = logp[0, :40]  # as likely in all components: the largest masses there are
+    weights = rng.random(rows)
     weights[-3:] = 0.0
-    resp = aligned(K * STRIDE, dtype)
-    given = np.pad(logp, ((0, 0), (0, PADDING))).ravel()
-    total = posterior_of(given, weights, resp, K, TILE, STRIDE, weighted, 0, 0)
+    weights[:ones] = 1.0
+    w = np.where(
+        np.arange(rows) < ones - ones % 64, np.nan, weights
+    )  # of whole strips it is not read
+    resp = aligned(K * (rows + PADDING), dtype)
+    given = np.pad(logp, ((0, 0), (0, PADDING))).astype(kind).ravel()
+    total = posterior_of(given, w, resp, K, rows, rows + PADDING, ones, 0, 0)
     evidence = logsumexp(logp, axis=0)
-    assert total == pytest.approx(weights @ evidence, rel=1e-13)
+    assert total == pytest.approx(weights @ evidence, rel=1e-13 if kind == np.float64 else 1e-6)
     expected = np.exp(logp - evidence) * weights
-    found = resp.reshape(K, STRIDE)[:, :TILE]
+    found = resp.reshape(K, rows + PADDING)[:, :rows]
     np.testing.assert_allclose(found, expected, rtol=BOUND[dtype], atol=1e-19)
     negligible = logp - logp.max(axis=0) < -46.0
     assert np.all(found[negligible] == 0.0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 1000])
+def test_what_is_not_finite(n, dtype):
+    values = np.linspace(-1.0, 1.0, n).astype(dtype)
+    values[: n // 2] *= np.finfo(dtype).max  # their squares overflow, but they are numbers
+    assert not_finite[dtype](values) == FINITE
+    for i in {0, n // 2, n - 1} if n else ():
+        for wrong, found in ((np.nan, MISSING), (np.inf, INFINITE), (-np.inf, INFINITE)):
+            other = values.copy()
+            other[i] = wrong
+            assert not_finite[dtype](other) == found
+            other[n // 3] = np.nan
+            assert not_finite[dtype](other) == (found if i != n // 3 else MISSING)
+
+
+def test_what_is_not_finite_in_rows_of_any_strides():
+    X = np.zeros((70, 3))
+    X[5, 1] = np.nan
+    fixed = X.copy()
+    fixed.flags.writeable = False
+    for rows, found in (
+        (X, MISSING),
+        (fixed, MISSING),
+        (X[1::2, ::-1], MISSING),
+        (X[::2].T, FINITE),
+    ):
+        assert what_is_in(rows) == found
+    X[5, 0] = -np.inf
+    assert what_is_in(X) == what_is_in(X[1::2, ::-1]) == INFINITE
+
+
+@pytest.mark.parametrize("d", [3, 4, 6, 7, 8, 11])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_chosen_rows_are_gathered(d, order, dtype):
+    X = np.asarray(np.arange(100.0 * d).reshape(100, d), dtype=dtype, order=order)
+    chosen = np.random.default_rng(0).permutation(100).astype(np.int32)
+    x = aligned(d * TILE, dtype)
+    gather_rows(X.ctypes.data, *X.strides, chosen, 5, x, d, 32)
+    np.testing.assert_array_equal(columns_of(x, d)[:, :32], X[chosen[5:37]].T)
 
 
 ORDERS = {
