@@ -91,6 +91,9 @@ class Workers:
             helper.result()  # raises what was no `Exception`
 
 
+ALONE = Workers(1)  # the caller's thread, for what is not worth another
+
+
 class Line(Generic[Item]):
     """Items that wait for a thread, first come first served: what precedes a failed item was begun before."""
 

@@ -11,13 +11,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fusem.em.values import not_finite, what_is_in
-from fusem.em.workers import Workers
+from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
 from fusem.hmm.impossible import impossible, zero_impossible
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.observations import PART, Observations, n_rows_of
-from fusem.hmm.path import ALONE, Paths
+from fusem.hmm.path import Paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
 from fusem.kernels.not_finite import INFINITE, MISSING

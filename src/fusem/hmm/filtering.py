@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from fusem.hmm.decoding import ALONE, Decoding
+from fusem.em.workers import ALONE
+from fusem.hmm.decoding import Decoding
 from fusem.hmm.engine import ChainEngine
 from fusem.hmm.forecast import Forecast
 from fusem.hmm.sequence_filter import Filter, RowDensities, filtered, flat_chain

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from fusem.em.workers import Workers
+from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
 from fusem.hmm.stretches import Stretch, stretches_of
@@ -33,7 +33,6 @@ STRETCHES_OF_LANES, MOST_OF_LANES, LEAST_OF_LANES = 4, 1 << 18, 48_000
 # Seconds of a single thread: of less a second one takes more than it gives (at 2 ms 1.5 times as long).
 WORTH_HELP = 5e-3
 SECONDS_BACK = 4e-9  # per row, of the way back
-ALONE = Workers(1)  # the caller's thread
 TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
 # Bytes of origins; more only where the path itself takes as much, as it does of stretches side by side.
