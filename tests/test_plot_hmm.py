@@ -55,6 +55,16 @@ def test_band_and_background_are_the_states(ax, model, X):
     assert ax.get_title(loc="left") == "50 rows, 2 sequences"
 
 
+@pytest.mark.parametrize(("n_states", "names"), [(13, [str(k) for k in range(13)]), (41, None)])
+def test_many_states_are_named_by_number(ax, n_states, names):
+    many = fusem.PoissonHMM(n_states)
+    many.startprob_ = np.full(n_states, 1.0 / n_states)
+    many.transmat_ = np.full((n_states, n_states), 1.0 / n_states)
+    many.lambdas_ = np.arange(1.0, n_states + 1.0)[:, None]
+    legend = plot.states(many, np.arange(30)[:, None], ax=ax).get_legend()
+    assert (legend and [text.get_text() for text in legend.get_texts()]) == names
+
+
 def test_lines_are_the_columns_and_end_with_the_sequences(ax, model, X):
     plot.states(model, X, LENGTHS, ax=ax)
     assert [text.get_text() for text in ax.texts] == ["column 0", "column 1", "state"]

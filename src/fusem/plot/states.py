@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_LANES = 6  # columns drawn unless told
-NAME, LINE = 66.0, 15.0  # points of a name in the legend, and of a line of them
+NAME, NUMBER, LINE = 66.0, 36.0, 15.0  # points of a name in the legend, of a number, of a line of them
+MOST_NUMBERS = 40  # of states, past the names
 MOST_ENDS = 60  # of sequences that are marked
 TINT = 0.22
 LANE, GAP, BAND = 1.0, 0.12, 0.45  # heights: a column, between two, the states
@@ -256,12 +257,13 @@ def _legend(ax: Axes, shades: list[str]) -> float:
     from matplotlib.patches import Patch
 
     K = len(shades)
-    if K > MOST_NAMES:
+    if K > MOST_NUMBERS:
         return 0.0
     points = ax.get_window_extent().width * 72.0 / ax.figure.dpi
-    lines = -(-K // max(1, int(points / NAME)))
+    names = [f"state {k}" if K <= MOST_NAMES else str(k) for k in range(K)]
+    lines = -(-K // max(1, int(points / (NAME if K <= MOST_NAMES else NUMBER))))
     ax.legend(
-        handles=[Patch(color=shade, label=f"state {k}") for k, shade in enumerate(shades)],
+        handles=[Patch(color=shade, label=name) for shade, name in zip(shades, names, strict=True)],
         loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=-(-K // lines), fontsize=9,
         labelcolor=INK, frameon=False, borderpad=0.2, borderaxespad=0.2, handlelength=1.2,
         columnspacing=1.2,
