@@ -63,6 +63,9 @@ def test_impute_from_a_model_and_by_draws(folder, tmp_path):
     model.save(folder / "plain.npz")
     assert fusem_command(*words).code == 0
     np.testing.assert_array_equal(np.load(output), model.impute(rows))
+    first = tmp_path / "as_predict_has_it.npy"
+    succeed("impute", folder / "plain.npz", tmp_path / "holes.npy", "-o", first)
+    np.testing.assert_array_equal(np.load(first), np.load(output))
     drawn = []
     for _ in range(2):
         assert fusem_command(*words, "--sample", "--seed", 3).code == 0
@@ -261,6 +264,8 @@ def test_draws_are_those_of_the_imputer(table, tmp_path):
         (["-k", 1, "--model", "m.npz"], "-k belongs to a fit"),
         (["--weights", "w", "--model", "m.npz"], "-w belongs to a fit"),
         (["--max-iter", 0], "0 is not in the range"),
+        (["u.npy", "v.npy"], "give one table, and one model at most before it. Quote a pattern"),
+        (["u.npy", "--model", "m.npz"], "give one table, and one model at most"),
     ],
 )
 def test_what_impute_refuses(table, tmp_path, options, message):

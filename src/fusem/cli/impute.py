@@ -25,10 +25,10 @@ OF_A_FIT = (
         "fusem impute table.parquet -o complete.parquet",
         "fusem impute table.csv -k 3 --columns height,weight --na n.d. -o complete.csv",
         "fusem impute table.csv --imputations 20 --seed 1 -o complete-{}.csv",
-        "fusem impute new.csv --model model.npz --sample --seed 1 -o complete.csv",
+        "fusem impute model.npz new.csv --sample --seed 1 -o complete.csv",
     ],
 )
-@click.argument("data")
+@click.argument("sources", metavar="[MODEL] DATA", nargs=-1, required=True)
 @output_option(
     TABLES,
     "Where to write: .npy, .parquet or .csv; with several imputations {} stands for their numbers, from 0.",
@@ -43,7 +43,7 @@ OF_A_FIT = (
     help="Number of components of the mixture that is fitted.",
 )
 @covariance_option
-@click.option("--model", metavar="FILE.npz", help="Fill in from this model; nothing is fitted.")
+@click.option("--model", metavar="MODEL", help="The same as MODEL before DATA: nothing is fitted.")
 @click.option(
     "--sample", is_flag=True, help="Draw values at random instead of taking what is expected."
 )
@@ -70,7 +70,7 @@ OF_A_FIT = (
 @click.pass_context
 def impute(
     context: click.Context,
-    data: str,
+    sources: tuple[str, ...],
     output: Path,
     components: int,
     covariance: str | None,
@@ -91,11 +91,18 @@ def impute(
 ) -> None:
     """Write DATA with missing values (NaN, null, an empty field) filled in.
 
-    A Gaussian mixture is fitted to what was observed, or taken from a file. A missing value becomes
+    A Gaussian mixture is fitted to what was observed, or taken from a file, MODEL. A missing value becomes
     its mean given the other values of its row. Columns that are not used (--columns) are written as
     they are, in their places; from a .csv to a .parquet file as text. Memory does not grow with
     DATA, and a file appears only when it is complete.
     """
+    *models, data = sources
+    if len(models) + (model is not None) > 1:
+        raise click.UsageError(
+            f"{' '.join(sources)}: give one table, and one model at most before it. Quote a pattern that "
+            "stands for several files."
+        )
+    model = models[0] if models else model
     outputs = _outputs(output, imputations, data, model)
     if model is not None:
         _refuse(context)
@@ -156,7 +163,7 @@ def _refuse(context: click.Context) -> None:
         given = context.get_parameter_source(parameter.name or "")
         if parameter.name in OF_A_FIT and given is ParameterSource.COMMANDLINE:
             option = min(parameter.opts, key=len)
-            raise click.UsageError(f"{option} belongs to a fit; --model is fitted already.")
+            raise click.UsageError(f"{option} belongs to a fit; a model is fitted already.")
 
 
 def _fit(imputer: Any, source: Any, quiet: bool) -> None:
