@@ -246,11 +246,25 @@ def test_csv_whose_first_line_is_a_row(text):
         ),
         (
             "a;b\n1;2\n1\n1;2\n",
-            "Line 3 has 1 cell instead of 2: '1'. Mend it; a cell that holds a ';' must",
+            r"Line 3 has 1 cell instead of 2: '1'\. Mend it\.$",
         ),
         (
             'a,b\n"1\n",2\n1',
             "Line 4 has 1 cell instead of 2: '1'. It is the last one: is the file cut short?",
+        ),
+        ("a,b\n1,2\n1\n\n\n", "Line 3 has 1 cell instead of 2: '1'. It is the last one"),
+        (
+            "a,b\n1\n" + "1,2\n" * 9 + f'"{"x" * 200_000}",2\n',
+            r"Line 2 has 1 cell .*'1'\. Mend it\.$",
+        ),
+        (
+            'a,b\n1,2\n"3,4\n5,6\n',
+            r"begins in line 3 and ends in 4 has 1 cell .* Is a quote not closed\?",
+        ),
+        ("a\tb\n1\t2\n1\t 2\t3\n", r"Line 3 has 3 cells instead of 2: '1\\t 2\\t3'"),
+        (
+            "a,b\n" + "1," * 99 + "1\n",
+            r"Line 2 has 100 cells instead of 2: '(1,){30}…'\. Mend it; a cell",
         ),
     ],
 )

@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fusem
 from fusem import hmm
+from fusem.hmm import observations
 from fusem.hmm.monitor import ConvergenceMonitor
 from tests.comparison import assert_bit_identical
 
@@ -112,8 +113,12 @@ def test_the_first_state_of_a_sample_may_be_given():
         model.sample(2, currstate=2)
 
 
+@pytest.mark.parametrize("threads", [False, True])
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score", "decode", "fit"])
-def test_infinity_is_refused(method):
+def test_infinity_is_refused(method, threads, monkeypatch):
+    if threads:
+        monkeypatch.setattr(observations, "FEW_VALUES", 0)
+        monkeypatch.setattr(observations, "PART", 7)
     X = ROWS.copy()
     X[41] = np.inf
     with pytest.raises(ValueError, match=r"infinity.*row 41, column 0"):

@@ -282,6 +282,16 @@ def test_many_states_have_wider_origins():
     check(given, best(given))
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_several_long_sequences_are_taken_side_by_side(seconds, monkeypatch):
+    calls = lanes_used(monkeypatch)
+    monkeypatch.setattr(path, "WORTH_HELP", seconds)
+    given = chain("gaussian_diag", 3, [9000, 9000, 5, 9001], 2)
+    paths = best(given)
+    check(given, paths)
+    assert len({stretch.first for stretch, *_ in calls}) >= 3, "of each some"
+
+
 def test_a_long_sequence_that_one_thread_takes_in_two_parts(monkeypatch):
     """What is soon done is cut less often, with the same result."""
     given = chain("gaussian_diag", 3, [path.LEAST_OF_LANES + 11], 2)

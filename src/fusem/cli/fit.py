@@ -179,7 +179,7 @@ def _result(model: Any, data: str, rows: Any, weight_rows: Any, seconds: float) 
         "converged": bool(model.converged_),
         "sweeps": int(model.n_iter_),
         "seconds": seconds,
-        "seed": model.random_state,
+        "seed": model.random_state if model.means_init is None else None,
         "model": None,
         "picture": None,
         **components_record(model),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 FIRST_LINES = 100_000  # more than what the types of columns are guessed from
+MOST_TEXT = 60  # characters of a line that are shown
 MOST_SPELLINGS = 5  # columns with more of them are text
 
 
@@ -72,6 +73,7 @@ class CsvCells:
     def __init__(self, path: Path, delimiter: str, has_names: bool, nulls: set[str]) -> None:
         self._path, self._delimiter = path, delimiter
         self._has_names, self._nulls = has_names, nulls
+        self._complete = False  # whether the last pass came to the end
 
     def among_numbers(self, column: int, name: str) -> str | None:
         """Say which cells at the beginning of a column are neither numbers nor missing.
@@ -137,29 +139,39 @@ class CsvCells:
             None where there is no such line.
         """
         rows = self._rows()
-        line, row = next(((n, row) for n, row in rows if row and len(row) != expected), (0, []))
+        first, last, row = next((r for r in rows if r[2] and len(r[2]) != expected), (0, 0, []))
         if not row:
             return None
-        text = shorten(self._delimiter.join(row), 60, placeholder="…")
-        how_many = f"{len(row)} cell{'s' * (len(row) != 1)}"
-        message = f"Line {line} has {how_many} instead of {expected}: {text!r}."
-        if len(row) < expected and next(rows, None) is None:
-            return f"{message} It is the last one: is the file cut short?"
-        return f"{message} Mend it; a cell that holds a {self._delimiter!r} must be quoted."
+        text, n = self._delimiter.join(row), len(row)
+        text = text[:MOST_TEXT] + "…" * (len(text) > MOST_TEXT)
+        where = (
+            f"Line {first}" if first == last else f"What begins in line {first} and ends in {last}"
+        )
+        message = f"{where} has {n} cell{'s' * (n != 1)} instead of {expected}: {text!r}."
+        if first < last:
+            return f"{message} Is a quote not closed?"
+        if n > expected:
+            return f"{message} Mend it; a cell that holds a {self._delimiter!r} must be quoted."
+        if any(cells for _, _, cells in rows) or not self._complete:
+            return f"{message} Mend it."
+        return f"{message} It is the last one: is the file cut short?"
 
     def _column(self, column: int) -> Iterator[tuple[int, str]]:
         """Yield line and text of each cell of a column, where a row has it."""
-        for line, row in islice(self._rows(), int(self._has_names), None):
+        for _, line, row in islice(self._rows(), int(self._has_names), None):
             if column < len(row):
                 yield line, row[column]
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the lines, counted from 1, and their cells."""
-        # what cannot be read here is nothing to say more about
-        with text_of(self._path, "replace") as file, suppress(csv.Error, EOFError):
+    def _rows(self) -> Iterator[tuple[int, int, list[str]]]:
+        """Yield the first and the last line of each row, counted from 1, and its cells."""
+        self._complete, line = False, 0
+        unreadable = csv.Error, EOFError, OSError, zlib.error  # nothing to say more about
+        with text_of(self._path, "replace") as file, suppress(*unreadable):
             reader = csv.reader(file, delimiter=self._delimiter)
             for row in reader:
-                yield reader.line_num, row
+                yield line + 1, reader.line_num, row
+                line = reader.line_num
+            self._complete = True
 
 
 def no_number(name: str, line: int, cell: str, spellings: list[str]) -> str:

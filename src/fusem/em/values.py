@@ -39,9 +39,7 @@ def check_scale(mean_weight: float, dtype: np.dtype[Any]) -> None:
 
 def what_is_in(X: NDArray[Any]) -> int:
     """INFINITE where any value is infinite, else MISSING where any is NaN, else FINITE."""
-    if (
-        X.flags.c_contiguous and X.flags.writeable
-    ):  # others are other types, to be compiled for again
+    if X.flags.carray:  # contiguous, aligned, writeable: others are other types, to be compiled for
         return int(look[X.dtype](X.reshape(-1)))
     if np.isfinite(X).all():
         return FINITE

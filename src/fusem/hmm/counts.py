@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
-from fusem.hmm.observations import PART, Observations
+from fusem.hmm.observations import Observations
 from fusem.mixture.categorical import check_size
 from fusem.mixture.count_fitting import Values
 
@@ -37,8 +40,8 @@ def _check(observations: Observations, values: Values, workers: Workers) -> bool
 
     missing = []
 
-    def work(first: int) -> None:
-        if values.check(first, observations.part(first, first + PART)):
+    def work(first: int, part: NDArray[Any]) -> None:
+        if values.check(first, part):
             missing.append(first)
 
     observations.look_at(work, workers)

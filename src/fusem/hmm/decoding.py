@@ -16,7 +16,7 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
 from fusem.hmm.impossible import impossible, zero_impossible
 from fusem.hmm.known_states import check_possible, check_states
-from fusem.hmm.observations import PART, Observations, n_rows_of
+from fusem.hmm.observations import Observations, n_rows_of
 from fusem.hmm.path import Paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
@@ -359,10 +359,11 @@ def has_missing(observations: Observations, workers: Workers) -> bool:
     what_is_in(observations.part(0, 0))  # compiles in this thread
     found = []
 
-    def work(first: int) -> None:
-        found.append(what_is_in(observations.part(first, first + PART)))
-        if found[-1] == INFINITE:
+    def work(_first: int, part: NDArray[Any]) -> None:
+        kind = what_is_in(part)
+        if kind == INFINITE:
             raise not_finite(observations.rows)
+        found.append(kind)
 
     observations.look_at(work, workers)
     return MISSING in found

@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 SEGMENT_SECONDS = 2e-3
 # Segments that there should be at least: each costs some 30 µs, and threads should end together.
 SEGMENTS = 8
+BY_PATTERN = 5.0  # times as long a step takes whose missing values are sorted by pattern
 MOST_BLOCKS = 256
 
 
@@ -116,10 +117,16 @@ class ChainEngine:
         return "four" if self.width == 4 else "eight" if self.width == 8 else "wide"
 
     @property
-    def seconds_per_step(self) -> float:
-        """What densities and recursion take, about, in one thread."""
+    def operations(self) -> float:
+        """Arithmetic of a step, about."""
         K = self.n_states
-        return (K * (40.0 + 4.0 * self.d) + 3.0 * K * K) * SECONDS_PER_OPERATION
+        return float(K * (40.0 + 4.0 * self.d) + 3.0 * K * K + self.size)
+
+    @property
+    def seconds_per_step(self) -> float:
+        """What it takes in one thread, about."""
+        dearer = 1.0 if self.emission.by_pattern is None else BY_PATTERN
+        return float(self.operations * dearer * SECONDS_PER_OPERATION)
 
     def layout(self, lengths: Ints) -> Layout:
         """Blocks of sequences of these lengths."""
@@ -127,8 +134,7 @@ class ChainEngine:
 
     def blocks_per_segment(self, n_blocks: int) -> int:
         """Blocks of one call, a power of two, of so many."""
-        sums = self.size * SECONDS_PER_OPERATION
-        most = SEGMENT_SECONDS / ((self.seconds_per_step + sums) * self.steps)
+        most = SEGMENT_SECONDS / (self.operations * SECONDS_PER_OPERATION * self.steps)
         blocks = min(MOST_BLOCKS, most, n_blocks / SEGMENTS)
         return 1 << max(0, int(blocks).bit_length() - 1)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fusem.data import Rows, open_rows
 from fusem.em.completion import completed
 from fusem.em.start import of_ordinary_size
-from fusem.em.workers import Workers
+from fusem.em.workers import ALONE, Workers
 from fusem.hmm.layout import Ints, check_lengths
 from fusem.hmm.spool import spooled
 
@@ -89,14 +89,13 @@ class Observations:
             return None
         return (self._given[first : first + PART] for first in range(0, self.n_rows, PART))
 
-    def look_at(self, work: Callable[[int], None], workers: Workers) -> None:
-        """Call ``work(first)`` for the first row of every part; what is soon done wakes no other thread."""
-        parts = range(0, self.n_rows, PART)
-        if self.n_rows * self.n_columns > FEW_VALUES:
-            workers.run(iter(parts), work)
-            return
-        for first in parts:
-            work(first)
+    def look_at(self, work: Callable[[int, NDArray[Any]], None], workers: Workers) -> None:
+        """Call ``work(first_row, part)`` for all rows; what is soon done wakes no other thread."""
+        few = self.n_rows * self.n_columns <= FEW_VALUES
+        parts = iter(range(0, self.n_rows, PART))
+        (ALONE if few else workers).run(
+            parts, lambda first: work(first, self.part(first, first + PART))
+        )
 
     def known(self, first: int, last: int) -> Ints:
         """Known states of some rows, −1 where not known; empty where nothing is known."""

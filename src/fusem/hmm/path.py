@@ -68,7 +68,7 @@ class Paths(Traversal):
         lanes = self._can_meet and self._fits_lanes()
         rows = max(LEAST_WORK // W, n_rows // STRETCHES)
         if alone:  # lanes take two, and have them to themselves
-            rows = n_rows // 2 if lanes else n_rows
+            rows = int(observations.lengths.max()) // 2 if lanes else n_rows
         elif lanes:
             rows = min(n_rows // STRETCHES_OF_LANES, MOST_OF_LANES)
         rows = min(max(least, rows), most)
@@ -252,8 +252,9 @@ class Paths(Traversal):
                 tasks.append([])
             tasks[-1].append(stretch)
         begin, end = self.layout.rows(slab[0].first, slab[-1].last)
-        soon = (end - begin) * SECONDS_BACK < WORTH_HELP
-        (ALONE if soon else self.workers).run(iter(tasks), self._back)
+        again = np.maximum(self._met[slab[0].number : slab[-1].after], 0).sum()
+        seconds = (end - begin) * SECONDS_BACK + again * self.engine.seconds_per_step
+        (ALONE if seconds < WORTH_HELP else self.workers).run(iter(tasks), self._back)
 
     def _back(self, task: list[Stretch]) -> None:
         layout, W = self.layout, self.engine.width
