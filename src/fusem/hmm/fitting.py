@@ -59,7 +59,8 @@ class Fit:
         self.by_prior: NDArray[np.bool_] = np.empty(0, dtype=bool)  # of these: whose rows it gives
         self.held: list[int] = []
         has_covariances = "covars_" in estimator._emissions.values()
-        self.constant: Ints = np.flatnonzero((summary.variances == 0.0) & has_covariances)
+        looked = has_covariances and observations.n_rows > 1
+        self.constant: Ints = np.flatnonzero((summary.variances == 0.0) & looked)
 
     def sweep(self, model: ChainModel) -> Array:
         """The statistic of all sequences."""

@@ -62,8 +62,9 @@ class Observations:
         self._array: NDArray[Any] = spooled(self.rows) if raw is None else raw
         self.n_columns, self.dtype = self.rows.n_columns, self.rows.dtype
         self._given = self._array
-        if self._array.size * self.dtype.itemsize <= CONVERTED:
-            self._array = np.asarray(self._array, dtype=self.dtype)
+        small = self._array.size * self.dtype.itemsize <= CONVERTED
+        if small and self._array.dtype != self.dtype:
+            self._array = self._array.astype(self.dtype)
         self.n_rows = len(self._array)
         self.lengths: Ints = check_lengths(own if lengths is None else lengths, self.n_rows)
         if own is not None and not np.array_equal(self.lengths, own):
