@@ -41,6 +41,34 @@ def test_probabilities_are_zeros_with_a_warning():
     np.testing.assert_array_equal(same, proba)
 
 
+def test_probabilities_are_written_where_they_are_wanted(tmp_path):
+    with pytest.warns(ImpossibleSequenceWarning):
+        expected = model().predict_proba(X, LENGTHS)
+    own, path = np.full((10, 2), np.nan), tmp_path / "proba.npy"
+    with pytest.warns(ImpossibleSequenceWarning, match=NAMED):
+        assert model().predict_proba(X, LENGTHS, out=own) is own
+    with pytest.warns(ImpossibleSequenceWarning, match=NAMED):
+        mapped = model().predict_proba(lambda: iter([X[:4], X[4:]]), LENGTHS, out=path)
+    assert isinstance(mapped, np.memmap)
+    for found in (own, mapped, np.load(path)):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_what_cannot_be_written_to_is_left_as_it_is(tmp_path):
+    rows, path = X.astype(float), tmp_path / "rows.npy"
+    np.save(path, rows)
+    with pytest.raises(ValueError, match="out overlaps X"):
+        model().predict_proba(rows, LENGTHS, out=rows)
+    with pytest.raises(ValueError, match="a file that X is read from"):
+        model().predict_proba(path, LENGTHS, out=path)
+    with pytest.raises(ValueError, match=r"shape \(10, 2\), got float64 \(10, 3\)"):
+        model().predict_proba(X, LENGTHS, out=np.empty((10, 3)))
+    with pytest.raises(ValueError, match="code 5"):
+        model().predict_proba(X + 5, LENGTHS, out=tmp_path / "new.npy")
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.npy"]
+    np.testing.assert_array_equal(np.load(path), rows)
+
+
 def test_what_is_possible_has_no_warning():
     for algorithm in ("viterbi", "map"):
         assert model().decode(X[:3], algorithm=algorithm)[0] > -np.inf

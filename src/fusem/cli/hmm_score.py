@@ -51,7 +51,7 @@ def score(
 
 def criteria(model: Any, rows: Any, lengths: Any) -> dict[str, Any]:
     """Log-likelihood of all sequences, AIC and BIC, from one pass."""
-    evidence, _, observations = model._smoothed(rows, lengths, proba=False)
+    evidence, _, observations = model._smoothed(rows, lengths, what=None)
     total, free = float(evidence.sum()), model._n_parameters()
     return {
         "rows": observations.n_rows,

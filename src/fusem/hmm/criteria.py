@@ -61,7 +61,7 @@ class Criteria(Decoding):
         sklearn.exceptions.NotFittedError
             No parameters yet, neither fitted nor assigned.
         """
-        evidence, _, observations = self._smoothed(X, lengths, proba=False)
+        evidence, _, observations = self._smoothed(X, lengths, what=None)
         penalty = self._n_parameters() * float(np.log(observations.n_rows))
         return -2.0 * float(evidence.sum()) + penalty
 

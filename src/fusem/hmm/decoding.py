@@ -21,6 +21,7 @@ from fusem.hmm.path import Paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
 from fusem.kernels.not_finite import INFINITE, MISSING
+from fusem.mixture.output import Table, check_output
 
 Array = NDArray[np.float64]
 ALGORITHMS = ("viterbi", "map")
@@ -80,22 +81,29 @@ class Decoding:
         return missing
 
     def _smoothed(
-        self, X: Any, lengths: Any, states: Any = None, proba: bool = True
+        self,
+        X: Any,
+        lengths: Any,
+        states: Any = None,
+        what: str | None = "probabilities",
+        out: Any = None,
     ) -> tuple[Array, NDArray[Any], Observations]:
-        """Log-likelihood of every sequence, probabilities of the states at every row, if these are wanted."""
+        """Log-likelihood of every sequence, probabilities of the states at every row.
+
+        Those of impossible sequences are 0; a warning says `what` they are for, None leaves them out.
+        """
         with Workers(self.n_jobs) as workers:
             model, observations, engine = self._ready(X, lengths, states, workers)
             layout = engine.layout(observations.lengths)
-            n_rows = observations.n_rows if proba else 0
-            out = np.empty((n_rows, self.n_components), dtype=observations.dtype)
-
-            def put(first: int, part: NDArray[Any]) -> None:
-                out[first : first + len(part)] = part
-
             ones = np.ones(len(observations.lengths))
             given = engine, model, observations, layout, ones, workers
-            _, pieces = swept(*given, put if proba else None, sums=False)
-        return layout.of_sequences(pieces), out, observations
+            if what is None:
+                evidence = layout.of_sequences(swept(*given, sums=False)[1])
+                return evidence, np.empty((0, self.n_components)), observations
+            with Table(out, observations.rows, self.n_components) as proba:
+                evidence = layout.of_sequences(swept(*given, proba.put, sums=False)[1])
+                zero_impossible(proba.whole(), what, evidence, observations)
+        return evidence, proba.whole(), observations
 
     def score(self, X: Any, y: Any = None, *, lengths: Any = None, states: Any = None) -> float:
         """Log-likelihood of all sequences.
@@ -125,7 +133,7 @@ class Decoding:
         sklearn.exceptions.NotFittedError
             No parameters yet, neither fitted nor assigned.
         """
-        return float(self._smoothed(X, positional(y, lengths, X), states, proba=False)[0].sum())
+        return float(self._smoothed(X, positional(y, lengths, X), states, what=None)[0].sum())
 
     def score_samples(
         self, X: Any, lengths: Any = None, *, states: Any = None
@@ -167,11 +175,12 @@ class Decoding:
         >>> posteriors.round(2).tolist()
         [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
         """
-        evidence, proba, observations = self._smoothed(X, lengths, states)
-        zero_impossible(proba, "probabilities", evidence, observations)
+        evidence, proba, _ = self._smoothed(X, lengths, states)
         return float(evidence.sum()), proba
 
-    def predict_proba(self, X: Any, lengths: Any = None, *, states: Any = None) -> NDArray[Any]:
+    def predict_proba(
+        self, X: Any, lengths: Any = None, *, states: Any = None, out: Any = None
+    ) -> NDArray[Any]:
         """Probability of every state at every row, given its whole sequence.
 
         Parameters
@@ -182,22 +191,27 @@ class Decoding:
             Rows of each sequence.
         states : array-like of int of shape (n_samples,), optional
             States that are known, −1 where not: everything else is given them.
+        out : ndarray of shape (n_samples, n_components) or path ending in ``.npy``, optional
+            Where to write. A file is written block by block, with bounded memory, and appears under its name
+            when it is complete.
 
         Returns
         -------
         posteriors : ndarray of shape (n_samples, n_components), float64 or float32
             In the dtype of the rows. They sum to 1; those of an impossible sequence are 0, with an
-            `ImpossibleSequenceWarning`.
+            `ImpossibleSequenceWarning`. `out` itself, or the file as a read-only memory map, where given.
 
         Raises
         ------
         ValueError
             Another number of columns, lengths that do not sum to the rows, infinity, values that the
-            emissions cannot have, known states that are none.
+            emissions cannot have, known states that are none; an `out` of another shape or dtype, or where
+            rows are read from.
         sklearn.exceptions.NotFittedError
             No parameters yet, neither fitted nor assigned.
         """
-        return self.score_samples(X, lengths, states=states)[1]
+        check_output(out, X)
+        return self._smoothed(X, lengths, states, out=out)[1]
 
     def predict(self, X: Any, lengths: Any = None, *, states: Any = None) -> NDArray[np.int64]:
         """Most probable states: of the whole path ("viterbi"), or row by row ("map").
@@ -275,9 +289,8 @@ class Decoding:
         if algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {ALGORITHMS}, not {algorithm!r}.")
         if algorithm == "map":
-            evidence, proba, observations = self._smoothed(X, lengths, states)
+            evidence, proba, _ = self._smoothed(X, lengths, states, "states")
             found = proba.argmax(axis=1).astype(np.int64)
-            zero_impossible(found, "states", evidence, observations)
             possible = not impossible(evidence).size
             return float(proba.max(axis=1).sum()) if possible else -np.inf, found
         with Workers(self.n_jobs) as workers:
