@@ -256,6 +256,17 @@ def test_draws_are_those_of_the_imputer(table, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), expected)
 
 
+def test_a_seed_that_was_drawn_is_told(table, tmp_path):
+    np.save(tmp_path / "t.npy", table[["a", "b"]].to_numpy())
+    words = "impute", tmp_path / "t.npy", "-q", "-o", tmp_path / "o.npy"
+    assert "--seed" not in succeed(*words)  # one component, no draws
+    told = succeed(*words, "--sample").splitlines()[-1].split()
+    assert told[0] == "--seed"
+    drawn = np.load(tmp_path / "o.npy")
+    assert "--seed" not in succeed(*words, "--sample", *told[:2])
+    np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), drawn)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

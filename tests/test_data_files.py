@@ -282,6 +282,39 @@ def test_csv_with_text_far_down():
     assert np.isnan(rows.to_array()[-1]).tolist() == [False, True]
 
 
+@pytest.mark.parametrize("columns", [None, [0, 1], [1], "a"])
+def test_csv_with_two_columns_of_a_name(columns):
+    path = write_csv("x.csv", "a,a,b\n1,10,2\n2,40,3\n")
+    with pytest.raises(ValueError, match=r"has 2 columns named 'a'"):
+        open_rows(path, columns=columns)
+    rows = open_rows(path, columns="b")
+    np.testing.assert_array_equal(rows.to_array(), [[2.0], [3.0]])
+    with pytest.raises(ValueError, match=r"named 'a' \(numbers 0, 1\): rename all but one"):
+        rows.whole()
+
+
+@pytest.mark.parametrize("n", [60, 200_000])
+@pytest.mark.parametrize("at", ["first", "last"])
+def test_csv_with_a_quote_that_is_not_closed(n, at):
+    lines = [f"{i % 17},{i % 5}.5,{i % 3}" for i in range(n)]
+    lines[40] = '"' + lines[40] if at == "first" else lines[40][:-1] + '"2'
+    path = write_csv("x.csv", "a,b,c\n" + "\n".join(lines) + "\n")
+    with pytest.raises(ValueError, match=r"What begins in line 42 .*Is a quote not closed\?$"):
+        open_rows(path).to_array()
+
+
+def test_csv_whose_compressed_file_is_damaged():
+    lines = "".join(f"{i},{i % 7}.25\n" for i in range(100_000))
+    whole = gzip.compress(("a,b\n" + lines).encode())
+    Path("x.csv.gz").write_bytes(whole[: len(whole) // 2])
+    message = r"'x\.csv\.gz'.*: .*(Truncated|inflate).* Is the file cut short, or damaged\?"
+    with pytest.raises(ValueError, match=message):
+        open_rows("x.csv.gz").to_array()
+    Path("x.csv.gz").write_bytes(whole[:-3000] + bytes(2000) + whole[-1000:])
+    with pytest.raises(ValueError, match=message):
+        open_rows("x.csv.gz").to_array()
+
+
 def test_csv_that_ends_in_the_middle_of_a_line_far_down():
     path = write_csv("x.csv", "a,b\n" + "1,2\n" * 400_000 + "1")
     rows, message = (

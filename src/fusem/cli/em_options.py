@@ -78,7 +78,7 @@ def seed_option(command: Command) -> Command:
         callback=lambda context, parameter, value: (
             secrets.randbelow(2**31) if value is None else value
         ),
-        help="Makes the start repeatable. Without it one is drawn, and told with the result.",
+        help="Makes all that is drawn repeatable. Without it one is drawn, and told.",
     )(command)
 
 

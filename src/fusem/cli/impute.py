@@ -8,7 +8,13 @@ from typing import Any, Literal
 import click
 from click.core import ParameterSource
 
-from fusem.cli.em_options import covariance_option, em_options, jobs_option, quiet_option
+from fusem.cli.em_options import (
+    covariance_option,
+    em_options,
+    jobs_option,
+    quiet_option,
+    seed_option,
+)
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import TABLES, InOrder, TableWriter, output_option
 from fusem.cli.source import columns_option, na_option, source_of, weights_option
@@ -64,7 +70,7 @@ OF_A_FIT = (
     help="Write only the columns that are used.",
 )
 @em_options(1e-6, 1000, "auto", least=1)
-@click.option("--seed", type=click.IntRange(min=0), help="Makes start and draws repeatable.")
+@seed_option
 @jobs_option
 @quiet_option
 @click.pass_context
@@ -85,7 +91,7 @@ def impute(
     tol: float,
     max_iter: int,
     reg_covar: float | Literal["auto"],
-    seed: int | None,
+    seed: int,
     jobs: int,
     quiet: bool,
 ) -> None:
@@ -137,6 +143,9 @@ def impute(
             ]
     for mixture, number, path in zip(mixtures, seeds, outputs, strict=True):
         _write(mixture, number, data, source, path, only_used)
+    by_chance = sample or imputations > 1 or (model is None and components > 1)
+    if by_chance and context.get_parameter_source("seed") is not ParameterSource.COMMANDLINE:
+        click.echo(f"--seed {seed} fills in the same again")
 
 
 def _outputs(output: Path, imputations: int, data: str, model: str | None) -> list[Path]:

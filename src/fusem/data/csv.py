@@ -22,6 +22,7 @@ CONVERSION = re.compile(
 )
 
 
+STRADDLING = "straddl"  # of what is longer than a block
 # What it says of a line with another number of cells.
 RAGGED = re.compile(r"Expected (?P<expected>\d+) columns?, got \d+")
 
@@ -80,6 +81,7 @@ class CsvRows(Rows):
             told = f"{error}{self._spellings_in(error.columns)}"
             raise NotNumericError(told, error.columns, error.others) from None
         self._columns = [schema.names[j] for j in positions]
+        self._refuse_repeated(self._columns)
         # The types seen so far may be too narrow for later lines: 0 and 1 now, 0.5 further down.
         pa = pyarrow_module("pyarrow", label)
         self._types = {
@@ -114,14 +116,15 @@ class CsvRows(Rows):
                 for batch in reader:
                     total += batch.num_rows
                     yield batch_to_block(batch.columns, batch.num_rows, self.dtype)
-        except pa.ArrowException as error:
-            raise ValueError(f"{self.label}: {self._located(str(error))}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(error) from error
         self._mark.check()
         self.n_rows = total
 
     def whole(self) -> Whole:
         """All columns, as the text that stands in the file."""
         pa = pyarrow_module("pyarrow", self.label)
+        self._refuse_repeated(self._all_columns)
         text = {name: pa.string() for name in self._all_columns}
         names = pa.schema(text.items())
 
@@ -131,12 +134,22 @@ class CsvRows(Rows):
                 with self._reader(column_types=text, strings_can_be_null=False) as reader:
                     for batch in reader:
                         yield pa.Table.from_batches([batch])
-            except pa.ArrowException as error:
-                raise ValueError(f"{self.label}: {self._located(str(error))}") from error
+            except (pa.ArrowException, OSError) as error:
+                raise self._unreadable(error) from error
             self._mark.check()
 
         positions = [names.get_field_index(name) for name in self._columns]
         return Whole(names, positions, tables, frozenset(self._nulls))
+
+    def _refuse_repeated(self, names: list[str]) -> None:
+        """An error where a name stands for several columns: they are read by name."""
+        for name in names:
+            places = [j for j, other in enumerate(self._all_columns) if other == name]
+            if len(places) > 1:
+                raise ValueError(
+                    f"{self.label} has {len(places)} columns named {name!r} (numbers "
+                    f"{', '.join(map(str, places))}): rename all but one, or choose others with columns=."
+                )
 
     def _may_be_names(self, first: list[str], schema: Any) -> bool:
         """Whole numbers without repetition; of a single column, over lines that hold others."""
@@ -154,14 +167,27 @@ class CsvRows(Rows):
         ]
         return "".join(f" {told}" for told in found if told)
 
-    def _located(self, complaint: str) -> str:
+    def _unreadable(self, error: Exception, what: str = "") -> Exception:
+        """The error to raise in place of pyarrow's, which names no file."""
+        if isinstance(error, OSError):
+            if error.errno is not None:
+                return error
+            return ValueError(f"{self.label}{what}: {error}. Is the file cut short, or damaged?")
+        return ValueError(f"{self.label}{what}: {self._located(str(error))}")
+
+    def _located(self, whole: str) -> str:
         """Name line and column of what pyarrow complains about."""
+        complaint = whole.split("\n", 1)[0]  # of a cell that does not end, all that follows
         if ragged := RAGGED.search(complaint):
             return self._cells().ragged(int(ragged["expected"])) or complaint
-        found = CONVERSION.search(complaint)
+        if STRADDLING in complaint:
+            return self._cells().over_lines() or complaint
+        found = CONVERSION.search(whole)
         if found is None:
             return complaint
         column = int(found["column"])
+        if "\n" in found["value"]:
+            return self._cells().over_lines(column) or complaint
         told = self._cells().where(column, self._name(column), found["value"])
         return told or complaint.replace(found["where"], self._name(column))
 
@@ -177,9 +203,8 @@ class CsvRows(Rows):
         try:
             with self._reader() as reader:
                 return reader.schema
-        except pa.ArrowException as error:
-            told = self._located(str(error))
-            raise ValueError(f"{self.label} cannot be read as CSV: {told}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(error, " cannot be read as CSV") from error
 
     def _reader(self, **conversion: Any) -> Any:
         csv = pyarrow_module("pyarrow.csv", self.label)

@@ -6,12 +6,12 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 FIRST_LINES = 100_000  # more than what the types of columns are guessed from
+MOST_LINES = 1000  # of a cell that is text
 MOST_TEXT = 60  # characters of a line that are shown
 MOST_SPELLINGS = 5  # columns with more of them are text
 
@@ -74,6 +74,7 @@ class CsvCells:
         self._path, self._delimiter = path, delimiter
         self._has_names, self._nulls = has_names, nulls
         self._complete = False  # whether the last pass came to the end
+        self._broken = 0  # line where it found a cell that is longer than cells can be
 
     def among_numbers(self, column: int, name: str) -> str | None:
         """Say which cells at the beginning of a column are neither numbers nor missing.
@@ -95,6 +96,8 @@ class CsvCells:
         for line, cell in islice(self._column(column), FIRST_LINES):
             if is_number(cell):
                 numbers = True
+            elif "\n" in cell and numbers:
+                return self.over_lines(column)
             elif cell not in self._nulls and cell not in spellings:
                 place = place or line
                 spellings.append(cell)
@@ -141,7 +144,7 @@ class CsvCells:
         rows = self._rows()
         first, last, row = next((r for r in rows if r[2] and len(r[2]) != expected), (0, 0, []))
         if not row:
-            return None
+            return self._without_end()
         text, n = self._delimiter.join(row), len(row)
         text = text[:MOST_TEXT] + "…" * (len(text) > MOST_TEXT)
         where = (
@@ -156,6 +159,34 @@ class CsvCells:
             return f"{message} Mend it."
         return f"{message} It is the last one: is the file cut short?"
 
+    def over_lines(self, column: int | None = None) -> str | None:
+        """Say where the first cell begins that has several lines: a quote may not be closed.
+
+        Parameters
+        ----------
+        column : int, optional
+            The cell's column; any by default, but then of more lines than a text has.
+
+        Returns
+        -------
+        message : str or None
+            None where there is no such cell.
+        """
+        for first, last, row in self._rows():
+            among = column is not None and column < len(row) and "\n" in row[column]
+            if among or last - first > MOST_LINES:
+                return (
+                    f"What begins in line {first} and ends in {last} is one row, with a cell of several "
+                    "lines. Is a quote not closed?"
+                )
+        return self._without_end()
+
+    def _without_end(self) -> str | None:
+        """Say where a cell begins that is too long for one, where the last pass came upon it."""
+        if not self._broken:
+            return None
+        return f"What begins in line {self._broken} has no end. Is a quote not closed?"
+
     def _column(self, column: int) -> Iterator[tuple[int, str]]:
         """Yield line and text of each cell of a column, where a row has it."""
         for _, line, row in islice(self._rows(), int(self._has_names), None):
@@ -164,14 +195,18 @@ class CsvCells:
 
     def _rows(self) -> Iterator[tuple[int, int, list[str]]]:
         """Yield the first and the last line of each row, counted from 1, and its cells."""
-        self._complete, line = False, 0
-        unreadable = csv.Error, EOFError, OSError, zlib.error  # nothing to say more about
-        with text_of(self._path, "replace") as file, suppress(*unreadable):
+        self._complete, self._broken, line = False, 0, 0
+        with text_of(self._path, "replace") as file:
             reader = csv.reader(file, delimiter=self._delimiter)
-            for row in reader:
-                yield line + 1, reader.line_num, row
-                line = reader.line_num
-            self._complete = True
+            try:
+                for row in reader:
+                    yield line + 1, reader.line_num, row
+                    line = reader.line_num
+                self._complete = True
+            except csv.Error:
+                self._broken = line + 1
+            except (EOFError, OSError, zlib.error):
+                pass  # nothing to say more about
 
 
 def no_number(name: str, line: int, cell: str, spellings: list[str]) -> str:

@@ -147,8 +147,9 @@ class Fit:
             names = [column_name(self.observations.rows, int(j)) for j in self.constant[:10]]
             warn(
                 ConstantColumnWarning,
-                f"Nothing varies in {', '.join(names)}{', …' * (self.constant.size > 10)}: that tells no "
-                "state from another. Drop it.",
+                f"Nothing varies in {', '.join(names)}{', …' * (self.constant.size > 10)}: that says "
+                "nothing about the states, and may yet decide between them by the variance it is left with. "
+                "Drop it.",
             )
         if self.unseen.size and run.sweeps:
             warn(
