@@ -147,7 +147,7 @@ def test_score_of_sequences(folder, data, words, succeed, monkeypatch):
 def test_decode(folder, tmp_path, succeed):
     model = fusem.load(folder / "model.npz")
     table = pd.DataFrame(ROWS, columns=["a", "b"])
-    words = ["hmm", "decode", folder / "table.csv", "--model", folder / "model.npz"]
+    words = ["hmm", "decode", folder / "model.npz", folder / "table.csv"]
     words += ["--sequence", "name", "-o"]
     assert "100 rows written" in succeed(*words, tmp_path / "states.npy")
     found = np.load(tmp_path / "states.npy")
@@ -280,6 +280,8 @@ def test_a_sequence_that_comes_back_is_named(tmp_path, name):
         ("hmm fit {counts.npy} -k 2 --family poisson --covariance full", 2, "no covariances"),
         ("hmm fit {table.npy} -k 2 -o {new.model}", 2, "must end in .npz"),
         ("hmm decode {table.npy} --model {model.npz} -o {table.npy}", 2, "another file"),
+        ("hmm decode {table.npy} -o {new.npy}", 2, "give a model before it, as MODEL DATA"),
+        ("hmm score {model.npz} {table.npy} --model {model.npz}", 2, "one model at most"),
         ("hmm decode {table.npy} --model {model.npz} -o {model.npz}", 2, "must end in .npy"),
         ("hmm decode {table.npy} --model {mixture.npz} -o {new.npy}", 2, "no hidden Markov"),
         ("hmm decode {table.npy} --model {table.npy} -o {new.npy}", 1, "not a fusem model"),

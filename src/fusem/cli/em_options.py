@@ -70,15 +70,18 @@ def em_options(
     return add
 
 
+def drawn_seed() -> int:
+    """A seed for what is to be repeatable though none was given."""
+    return secrets.randbelow(2**31)
+
+
 def seed_option(command: Command) -> Command:
-    """Add ``--seed N``; one that is not given is drawn, so that it can be told."""
+    """Add ``--seed N``; one that is not given is drawn."""
     return click.option(
         "--seed",
         type=click.IntRange(min=0),
-        callback=lambda context, parameter, value: (
-            secrets.randbelow(2**31) if value is None else value
-        ),
-        help="Makes all that is drawn repeatable. Without it one is drawn, and told.",
+        callback=lambda context, parameter, value: drawn_seed() if value is None else value,
+        help="Makes the start repeatable. Without it one is drawn, and told with the result.",
     )(command)
 
 

@@ -11,7 +11,7 @@ from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import TABLES, output_option
 from fusem.cli.saved import load_hmm
 from fusem.cli.sequences import sequence_options, sequences_of
-from fusem.cli.source import columns_option, na_option
+from fusem.cli.source import both_told, columns_option, model_and_data, na_option
 
 WRITTEN_ROWS = 65536  # at a time
 
@@ -20,14 +20,13 @@ WRITTEN_ROWS = 65536  # at a time
     cls=ExampleCommand,
     short_help="Write the state of each row.",
     examples=[
-        "fusem hmm decode series.npy --model model.npz -o states.npy",
-        "fusem hmm decode series.csv --model model.npz --sequence patient -o states.csv",
-        "fusem hmm decode series.npy --model model.npz --algorithm map -o states.npy",
-        "fusem hmm decode series.npy --model model.npz --proba -o probabilities.parquet",
+        "fusem hmm decode model.npz series.npy -o states.npy",
+        "fusem hmm decode model.npz series.csv --sequence patient -o states.csv",
+        "fusem hmm decode model.npz series.npy --algorithm map -o states.npy",
+        "fusem hmm decode model.npz series.npy --proba -o probabilities.parquet",
     ],
 )
-@click.argument("data")
-@click.option("--model", metavar="MODEL", required=True, help='A file that "fusem hmm fit" wrote.')
+@model_and_data
 @output_option(TABLES, "Where to write: .npy, .parquet or .csv.", required=True)
 @sequence_options
 @click.option(
@@ -41,8 +40,8 @@ WRITTEN_ROWS = 65536  # at a time
 @na_option
 @jobs_option
 def decode(
-    data: str,
-    model: str,
+    sources: tuple[str, ...],
+    model: str | None,
     output: Path,
     lengths: str | None,
     sequence: str | None,
@@ -62,6 +61,7 @@ def decode(
 
     if proba and algorithm is not None:
         raise click.UsageError(f"--algorithm {algorithm} finds states, --proba writes none.")
+    model, data = both_told(sources, model)
     read = [Path(model).resolve(), *([Path(lengths).resolve()] if lengths else [])]
     if reads_from(data, output) or output.resolve() in read:
         raise click.UsageError(f"{output} is read for this: write to another file.")

@@ -10,26 +10,25 @@ import click
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.saved import load_hmm
 from fusem.cli.sequences import in_words, sequence_options, sequences_of
-from fusem.cli.source import columns_option, na_option
+from fusem.cli.source import both_told, columns_option, model_and_data, na_option
 
 
 @click.command(
     cls=ExampleCommand,
     short_help="Print how well a model explains sequences.",
     examples=[
-        "fusem hmm score held-out.npy --model model.npz",
-        "fusem hmm score held-out.parquet --model model.npz --sequence patient --json",
+        "fusem hmm score model.npz held-out.npy",
+        "fusem hmm score model.npz held-out.parquet --sequence patient --json",
     ],
 )
-@click.argument("data")
-@click.option("--model", metavar="MODEL", required=True, help='A file that "fusem hmm fit" wrote.')
+@model_and_data
 @sequence_options
 @columns_option
 @na_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, nothing else.")
 def score(
-    data: str,
-    model: str,
+    sources: tuple[str, ...],
+    model: str | None,
     lengths: str | None,
     sequence: str | None,
     columns: list[str] | None,
@@ -40,6 +39,7 @@ def score(
     from fusem.cli.report import print_json
     from fusem.cli.table import print_pairs
 
+    model, data = both_told(sources, model)
     fitted = load_hmm(model)
     given = sequences_of(data, columns, na, fitted, lengths, sequence)
     record = criteria(fitted, *given)

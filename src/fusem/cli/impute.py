@@ -10,14 +10,21 @@ from click.core import ParameterSource
 
 from fusem.cli.em_options import (
     covariance_option,
+    drawn_seed,
     em_options,
     jobs_option,
     quiet_option,
-    seed_option,
 )
 from fusem.cli.examples import ExampleCommand
 from fusem.cli.output import TABLES, InOrder, TableWriter, output_option
-from fusem.cli.source import columns_option, na_option, source_of, weights_option
+from fusem.cli.source import (
+    columns_option,
+    model_and_data,
+    na_option,
+    source_of,
+    told_apart,
+    weights_option,
+)
 
 OF_A_FIT = (
     "components", "covariance", "weights", "restarts", "tol", "max_iter", "reg_covar", "imputations",
@@ -34,7 +41,7 @@ OF_A_FIT = (
         "fusem impute model.npz new.csv --sample --seed 1 -o complete.csv",
     ],
 )
-@click.argument("sources", metavar="[MODEL] DATA", nargs=-1, required=True)
+@model_and_data
 @output_option(
     TABLES,
     "Where to write: .npy, .parquet or .csv; with several imputations {} stands for their numbers, from 0.",
@@ -49,7 +56,6 @@ OF_A_FIT = (
     help="Number of components of the mixture that is fitted.",
 )
 @covariance_option
-@click.option("--model", metavar="MODEL", help="The same as MODEL before DATA: nothing is fitted.")
 @click.option(
     "--sample", is_flag=True, help="Draw values at random instead of taking what is expected."
 )
@@ -70,7 +76,11 @@ OF_A_FIT = (
     help="Write only the columns that are used.",
 )
 @em_options(1e-6, 1000, "auto", least=1)
-@seed_option
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Makes start and draws repeatable. Where either is by chance, one is drawn without it, and told.",
+)
 @jobs_option
 @quiet_option
 @click.pass_context
@@ -91,7 +101,7 @@ def impute(
     tol: float,
     max_iter: int,
     reg_covar: float | Literal["auto"],
-    seed: int,
+    seed: int | None,
     jobs: int,
     quiet: bool,
 ) -> None:
@@ -102,16 +112,13 @@ def impute(
     they are, in their places; from a .csv to a .parquet file as text. Memory does not grow with
     DATA, and a file appears only when it is complete.
     """
-    *models, data = sources
-    if len(models) + (model is not None) > 1:
-        raise click.UsageError(
-            f"{' '.join(sources)}: give one table, and one model at most before it. Quote a pattern that "
-            "stands for several files."
-        )
-    model = models[0] if models else model
+    model, data = told_apart(sources, model)
     outputs = _outputs(output, imputations, data, model)
     if model is not None:
         _refuse(context)
+    told = None
+    if seed is None and (sample or imputations > 1 or (model is None and components > 1)):
+        seed = told = drawn_seed()
     import fusem
     from fusem.cli.model import gaussian_model
 
@@ -143,9 +150,8 @@ def impute(
             ]
     for mixture, number, path in zip(mixtures, seeds, outputs, strict=True):
         _write(mixture, number, data, source, path, only_used)
-    by_chance = sample or imputations > 1 or (model is None and components > 1)
-    if by_chance and context.get_parameter_source("seed") is not ParameterSource.COMMANDLINE:
-        click.echo(f"--seed {seed} fills in the same again")
+    if told is not None:
+        click.echo(f"--seed {told} fills in the same again")
 
 
 def _outputs(output: Path, imputations: int, data: str, model: str | None) -> list[Path]:

@@ -16,6 +16,35 @@ from fusem.cli.model import n_columns_of
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def model_and_data(command: Command) -> Command:
+    """Add ``[MODEL] DATA``, and ``--model MODEL`` as another way to say the same."""
+    for add in (
+        click.option("--model", metavar="MODEL", help="The same as MODEL before DATA."),
+        click.argument("sources", metavar="[MODEL] DATA", nargs=-1, required=True),
+    ):
+        command = add(command)
+    return command
+
+
+def told_apart(sources: tuple[str, ...], model: str | None) -> tuple[str | None, str]:
+    """The model, if there is one, and the data."""
+    *models, data = sources
+    if len(models) + (model is not None) > 1:
+        raise click.UsageError(
+            f"{' '.join(sources)}: give one table, and one model at most before it. Quote a pattern that "
+            "stands for several files."
+        )
+    return (models[0] if models else model), data
+
+
+def both_told(sources: tuple[str, ...], model: str | None) -> tuple[str, str]:
+    """The same where there must be a model."""
+    found, data = told_apart(sources, model)
+    if found is None:
+        raise click.UsageError(f"{data}: give a model before it, as MODEL DATA.")
+    return found, data
+
+
 def columns_option(command: Command) -> Command:
     """Add ``--columns a,b``."""
     return click.option(
