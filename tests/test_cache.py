@@ -141,7 +141,7 @@ print(*(w.filename for w in caught if "FUSEM_CACHE_DIR" in str(w.message)))
 print(float(model.means_[0, 0]))
 """
     said, *kernels, where, mean = run(code, FUSEM_CACHE_DIR=str(blocked)).splitlines()
-    assert said.endswith("once for each kind of model, method and dtype in every process.")
+    assert said.endswith("once for each kind of model, method and data in every process.")
     assert kernels[-1].endswith(": gaussian_spherical_evaluate_float64")
     assert where == "<string>", "one warning, about the user's line"
     assert float(mean) == 19.5
@@ -160,7 +160,7 @@ def test_every_long_compilation_is_said(monkeypatch, caplog):
     policy._announced(compile_slowly, "one")(None)
     policy._announced(compile_slowly, "two")(None)
     first, second = (record.message for record in caplog.records)
-    assert "once for each kind of model, method and dtype: they are kept in" in first
+    assert "once for each kind of model, method and data: they are kept in" in first
     assert second == "fusem compiles its kernels for this processor: two"
 
 

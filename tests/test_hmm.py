@@ -257,7 +257,21 @@ def test_sums_that_overflow_are_told(covariance_type):
     model.means_, model.covars_ = np.array([[0.0], [1.0]]), np.ones(shape)
     with pytest.raises(ValueError, match=r"sums over X overflow float32: scale .* float64"):
         model.fit(X)
-    assert np.isfinite(fitted(model, X.astype(float)).means_).all()
+    with pytest.warns(DegenerateComponentWarning, match=r"^States 0, 1 are alike"):
+        assert np.isfinite(fitted(model, X.astype(float)).means_).all()
+
+
+def test_states_that_are_alike_are_named():
+    """Two begin alike and stay so."""
+    X = np.random.default_rng(0).normal([0.0, 5.0], size=(300, 2))
+    model = GaussianHMM(3, n_iter=3, tol=0.0, init_params="", covars_prior=None)
+    model.startprob_, model.transmat_ = np.full(3, 1 / 3), np.full((3, 3), 1 / 3)
+    model.means_, model.covars_ = np.array([[0.0, 5.0], [0.9, 4.0], [0.0, 5.0]]), np.ones((3, 2))
+    with pytest.warns(DegenerateComponentWarning, match=r"^States 0, 2 are alike: .*another start"):
+        model.fit(X)
+    model.set_params(params="st").fit(X)  # as they were given: a warning would be an error
+    model.set_params(params="stmc").means_[2] += 0.3
+    model.fit(X)
 
 
 @pytest.mark.parametrize("covariance_type", ["diag", "full"])

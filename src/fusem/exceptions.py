@@ -40,7 +40,7 @@ class FusemWarning(UserWarning):
 
 
 class DegenerateComponentWarning(FusemWarning):
-    """A component collapsed to the regularisation floor, or too few rows support its covariance.
+    """A component collapsed to the regularisation floor, too few rows support it, or it is like another one.
 
     A covariance of d columns needs at least d + 1 effective rows (the sum of the component's
     responsibilities); with fewer its likelihood says nothing about the data.

@@ -299,6 +299,6 @@ def _say_compiling(name: str) -> None:
     directory = cache_directory()
     logger.warning(
         "fusem compiles its kernels for this processor, which takes some seconds, once for each kind of "
-        "model, method and dtype%s.",
+        "model, method and data%s.",
         f": they are kept in {directory}" if _kept_in(directory) else " in every process",
     )
