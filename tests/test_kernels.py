@@ -10,8 +10,8 @@ from fusem.em.subsample import keys, subsample
 from fusem.em.tree import Tree
 from fusem.em.values import what_is_in
 from fusem.kernels import axes, exp_log, posterior, tile, whiten
-from fusem.kernels.not_finite import FINITE, INFINITE, MISSING, not_finite
 from fusem.kernels.policy import OPTIONS
+from fusem.kernels.scan_finite import FINITE, INFINITE, MISSING, scan_finite
 from fusem.kernels.simd import lanes, load, store
 from fusem.kernels.tile import LEAF, PADDING, aligned, tile_rows
 from tests import reference
@@ -182,14 +182,14 @@ def test_posterior(K, alike, kinds, ones):
 def test_what_is_not_finite(n, dtype):
     values = np.linspace(-1.0, 1.0, n).astype(dtype)
     values[: n // 2] *= np.finfo(dtype).max  # their squares overflow, but they are numbers
-    assert not_finite[dtype](values) == FINITE
+    assert scan_finite[dtype](values) == FINITE
     for i in {0, n // 2, n - 1} if n else ():
         for wrong, found in ((np.nan, MISSING), (np.inf, INFINITE), (-np.inf, INFINITE)):
             other = values.copy()
             other[i] = wrong
-            assert not_finite[dtype](other) == found
+            assert scan_finite[dtype](other) == found
             other[n // 3] = np.nan
-            assert not_finite[dtype](other) == (found if i != n // 3 else MISSING)
+            assert scan_finite[dtype](other) == (found if i != n // 3 else MISSING)
 
 
 def test_what_is_not_finite_in_rows_of_any_strides():

@@ -20,9 +20,7 @@ DELIMITERS = ",;\t"
 CONVERSION = re.compile(
     r"In (?P<where>CSV column #(?P<column>\d+)).*invalid value '(?P<value>.*)'", re.S
 )
-
-
-STRADDLING = "straddl"  # of what is longer than a block
+STRADDLING = "straddl"  # what it says of a row that is longer than a block
 # What it says of a line with another number of cells.
 RAGGED = re.compile(r"Expected (?P<expected>\d+) columns?, got \d+")
 

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows, segments
-from fusem.kernels.not_finite import FINITE, INFINITE, MISSING
-from fusem.kernels.not_finite import not_finite as look
+from fusem.kernels.scan_finite import FINITE, INFINITE, MISSING, scan_finite
 from fusem.kernels.tile import LEAF
 
 Array = NDArray[np.float64]
@@ -40,7 +39,7 @@ def check_scale(mean_weight: float, dtype: np.dtype[Any]) -> None:
 def what_is_in(X: NDArray[Any]) -> int:
     """INFINITE where any value is infinite, else MISSING where any is NaN, else FINITE."""
     if X.flags.carray:  # contiguous, aligned, writeable: others are other types, to be compiled for
-        return int(look[X.dtype](X.reshape(-1)))
+        return int(scan_finite[X.dtype](X.reshape(-1)))
     if np.isfinite(X).all():
         return FINITE
     return INFINITE if np.isinf(X).any() else MISSING

@@ -119,6 +119,9 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         """Log-density of the emissions' prior, but for a constant."""
         return 0.0
 
+    def _tell_of_states(self, components: Any) -> None:
+        """Warn of fitted states that should be looked at."""
+
     def _check_values(
         self, observations: Observations, components: Any, workers: Workers
     ) -> bool | None:

@@ -20,7 +20,7 @@ from fusem.hmm.observations import Observations, n_rows_of
 from fusem.hmm.path import Paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
-from fusem.kernels.not_finite import INFINITE, MISSING
+from fusem.kernels.scan_finite import INFINITE, MISSING
 from fusem.mixture.output import Table, check_output
 
 Array = NDArray[np.float64]

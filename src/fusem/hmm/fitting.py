@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from fusem.hmm.base import BaseHMM
 
 Array = NDArray[np.float64]
-ALIKE = 0.01  # standard deviations
 
 
 class Fit:
@@ -168,28 +167,8 @@ class Fit:
                 "constant or combinations of others there. It keeps its last value. Set covars_prior, use "
                 "fewer states, or another covariance_type.",
             )
-
-        self._tell_alike(run)
-
-    def _tell_alike(self, run: Run[ChainModel]) -> None:
-        """Warn of Gaussian states that are one and the same: rows say nothing of which it is."""
-        if self.estimator._emissions != {"m": "means_", "c": "covars_"} or not run.sweeps:
-            return
-        if "m" not in self.estimator.params:
-            return
-        components = run.params.components
-        means, variances = components.means, self.engine.family.variances(components)
-        scale = np.sqrt(np.maximum(variances, np.finfo(np.float64).tiny))
-        near = np.abs(means[:, None] - means) < ALIKE * np.minimum(scale[:, None], scale)
-        near &= np.abs(np.log(scale[:, None] / scale)) < ALIKE
-        alike = near.all(axis=2).sum(axis=1) > 1
-        if alike.any():
-            warn(
-                DegenerateComponentWarning,
-                f"States {_numbered(np.flatnonzero(alike))} are alike: their means and variances differ by "
-                "less than a hundredth of a standard deviation, so rows do not tell them apart. Use another "
-                "start (n_init, random_state, means_) or fewer states.",
-            )
+        if run.sweeps:
+            self.estimator._tell_of_states(run.params.components)
 
     def _rows_of_transmat(self, chosen: NDArray[np.bool_], what: str) -> str:
         """What the rows of chosen states that are never left are."""

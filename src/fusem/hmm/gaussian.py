@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fusem.em.blas import one_thread
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
+from fusem.exceptions import DegenerateComponentWarning, warn
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.hmm.assigned import check_assigned, wanted
@@ -25,6 +26,7 @@ from fusem.hmm.prior_values import STATES, check_finite, prior_matrices, prior_v
 from fusem.hmm.start_means import start_means
 
 Array = NDArray[np.float64]
+ALIKE = 0.01  # standard deviations between states that rows hardly tell apart
 
 
 class GaussianHMM(ColumnCount, BaseHMM):
@@ -288,6 +290,22 @@ class GaussianHMM(ColumnCount, BaseHMM):
         if self.covariance_type == "tied":
             return self._components(means, covariances), []
         return with_held(self._family, means, covariances, components.covariances)
+
+    def _tell_of_states(self, components: Any) -> None:
+        if "m" not in self.params:
+            return
+        means = components.means
+        scale = np.sqrt(self._family.variances(components))
+        near = np.abs(means[:, None] - means) < ALIKE * np.minimum(scale[:, None], scale)
+        near &= np.abs(np.log(scale[:, None] / scale)) < ALIKE
+        alike = np.flatnonzero(near.all(axis=2).sum(axis=1) > 1)
+        if alike.size:
+            warn(
+                DegenerateComponentWarning,
+                f"States {', '.join(map(str, alike))} are alike: their means and variances differ by less "
+                "than a hundredth of a standard deviation, so rows do not tell them apart. Use another start "
+                "(n_init, random_state, means_) or fewer states.",
+            )
 
     def _log_prior(self, components: Any, prior: Prior) -> float:
         return log_prior(self._family, components, prior)

@@ -18,9 +18,8 @@ from fusem.hmm.spool import spooled
 PART = 65536  # rows looked at at a time
 FEW_VALUES = 1 << 21  # to look at takes less than a millisecond, to wake a thread a quarter of one
 NOTHING_KNOWN: Ints = np.empty(0, dtype=np.int64)
-CONVERTED = (
-    16 << 20
-)  # bytes: rows that take no more are converted once, not part by part in every pass
+# Bytes: rows that take no more are converted once, not part by part in every pass.
+CONVERTED = 16 << 20
 START_ROWS = 50_000  # rows that a start looks at, evenly spread
 
 

@@ -111,17 +111,22 @@ def _store_columns(context, builder, columns, target, array, place, stride):
         place = builder.add(place, stride)
 
 
+def _transpose(context, builder, kind, places, side, target, given):
+    """Rows of `side` scalars of the dtype of `kind`, each at an address, to columns of the array `target`."""
+    rows = [_read(builder, kind, place, side) for place in places]
+    _store_columns(context, builder, _turned(builder, rows), target, *given)
+    return context.get_dummy_value()
+
+
 def _transposer(side):
     @intrinsic
     def function(typing_context, address, row_stride, kind, array, index, stride):
         def codegen(context, builder, signature, arguments):
             where, row_bytes, _, *given = arguments
-            rows = []
-            for _ in range(GROUP):
-                rows.append(_read(builder, kind, where, side))
-                where = builder.add(where, row_bytes)
-            _store_columns(context, builder, _turned(builder, rows), signature.args[3], *given)
-            return context.get_dummy_value()
+            places = [where]
+            while len(places) < GROUP:
+                places.append(builder.add(places[-1], row_bytes))
+            return _transpose(context, builder, kind, places, side, array, given)
 
         return types.none(types.intp, types.intp, kind, array, types.intp, types.intp), codegen
 
@@ -131,22 +136,18 @@ def _transposer(side):
     return function
 
 
-transpose_group, transpose_half = _transposer(GROUP), _transposer(HALF)
-
-
 def _chosen_transposer(side):
     @intrinsic
     def function(typing_context, address, row_stride, chosen, place, array, index, stride):
         def codegen(context, builder, signature, arguments):
-            where, row_bytes, numbers, place, *given = arguments
-            first = builder.gep(context.make_array(chosen)(context, builder, numbers).data, [place])
-            rows = []
+            where, row_bytes, numbers, begin, *given = arguments
+            first = builder.gep(context.make_array(chosen)(context, builder, numbers).data, [begin])
+            places = []
             for lane in range(GROUP):
                 number = builder.load(builder.gep(first, [ir.Constant(I32, lane)]))
                 step = builder.mul(builder.sext(number, row_bytes.type), row_bytes)
-                rows.append(_read(builder, array, builder.add(where, step), side))
-            _store_columns(context, builder, _turned(builder, rows), array, *given)
-            return context.get_dummy_value()
+                places.append(builder.add(where, step))
+            return _transpose(context, builder, array, places, side, array, given)
 
         return types.none(
             types.intp, types.intp, chosen, types.intp, array, types.intp, types.intp
@@ -158,6 +159,7 @@ def _chosen_transposer(side):
     return function
 
 
+transpose_group, transpose_half = _transposer(GROUP), _transposer(HALF)
 transpose_chosen, transpose_half_chosen = _chosen_transposer(GROUP), _chosen_transposer(HALF)
 
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from fusem.data import segments
 from fusem.em.values import bad_value, what_is_in
 from fusem.em.workers import Workers
-from fusem.kernels.not_finite import INFINITE, MISSING
+from fusem.kernels.scan_finite import INFINITE, MISSING
 from fusem.mixture.completion import Completion
 from fusem.mixture.draws import draws
 from fusem.mixture.engine import Engine

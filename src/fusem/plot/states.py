@@ -22,11 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_LANES = 6  # columns drawn unless told
-NAME, NUMBER, LINE = (
-    66.0,
-    36.0,
-    15.0,
-)  # points of a name in the legend, of a number, of a line of them
+NAME, NUMBER, LINE = 66.0, 36.0, 15.0  # points in the legend: of a name, a number, a line of them
 MOST_NUMBERS = 40  # of states, past the names
 MOST_ENDS = 60  # of sequences that are marked
 TINT = 0.22

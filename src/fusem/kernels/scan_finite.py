@@ -9,7 +9,7 @@ from fusem.kernels.simd import fma, lanes, larger, load_wide, minus_distance, mu
 FINITE, MISSING, INFINITE = 0, 1, 2
 
 
-def _not_finite(values):
+def _scan_finite(values):
     """INFINITE where any of a flat array is infinite, else MISSING where any is NaN, else FINITE."""
     step, zero = 4 * lanes(values), zeros_wide(values)
     whole = values.size - values.size % step
@@ -30,4 +30,4 @@ def _not_finite(values):
     return MISSING if wrong != wrong else FINITE
 
 
-not_finite = Kernel(_not_finite, "not_finite")
+scan_finite = Kernel(_scan_finite, "scan_finite")
