@@ -119,17 +119,23 @@ def test_draws_are_those_of_the_twin(case, dtype, d):
 @by_dtype
 @pytest.mark.parametrize("apart", [1.0, 60.0], ids=["", "apart"])
 def test_a_row_is_filled_in_alike_in_any_company(case, dtype, apart):
-    """The same bits whatever the other rows, and whatever segments threads make of them."""
+    """The same bits whatever segments threads make of the rows, the same but for rounding among others.
+
+    Where many rows beside it lack the same columns, a row is whitened by other operators.
+    """
     d, K = 5, 6
     start = case.start(n_features=d, n_components=K)
     start = start._replace(means=apart * start.means)
-    X = with_holes(case.data(9000, n_features=d, n_components=K, dtype=dtype) * apart, 0.3)
+    n = 2 * LEAF + 9000
+    X = with_holes(case.data(n, n_features=d, n_components=K, dtype=dtype) * apart, 0.3)
     X[4000:4020] = np.nan
     model = stepped(case, X, steps=1, start=start, reg_covar=1e-3)
-    order = np.random.default_rng(1).permutation(len(X))
     filled = model.impute(X)
     assert not np.isnan(filled).any()
-    np.testing.assert_array_equal(model.impute(X[order]), filled[order])
+    order = np.random.default_rng(1).permutation(len(X))
+    allowed = (1e-13 if dtype is np.float64 else 1e-5) * np.abs(filled).max()
+    for some in (order, order[:50]):
+        assert_within(model.impute(X[some]), filled[some], allowed, "imputed")
     drawn_once = model.impute(X, sample_posterior=True, random_state=3)
     for n_jobs in (1, 8):
         model.set_params(n_jobs=n_jobs)

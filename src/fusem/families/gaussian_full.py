@@ -34,10 +34,16 @@ from fusem.families.gaussian import (
 )
 from fusem.kernels.axes import weight_totals
 from fusem.kernels.compact import compact
-from fusem.kernels.missing import unrounded
+from fusem.kernels.marginal import rows_worth_operators
+from fusem.kernels.marginal_matrices import (
+    expected_with_own_matrices,
+    lead_back_each,
+    observed_parts,
+)
+from fusem.kernels.missing import more_rounded, unrounded
 from fusem.kernels.missing_fill import expected_of_each
 from fusem.kernels.missing_matrices import add_spreads, observed_densities
-from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.mixture import ByPattern, mixture_kernels
 from fusem.kernels.policy import helper, once
 from fusem.kernels.simd import lanes
 from fusem.kernels.whiten import scatter, whiten
@@ -154,6 +160,24 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
 
 
 @helper
+def many_rows(operands, d):
+    return rows_worth_operators(d)
+
+
+@helper
+def observed(m, operands, pattern, d):
+    matrix, high, low, constant, rest = observed_parts(m, operands, pattern, d)
+    return FullOperands(high, low, matrix, constant), rest
+
+
+@helper
+def lead_back(m, operands, these, log_weights, pattern, last, stats, start, d, n_components):
+    rest = these.high.size // n_components
+    lead_back_each(m, pattern, rest, last, stats, start, d, n_components)
+    return more_rounded(m, these.constant, operands.constant, log_weights)
+
+
+@helper
 def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
     expected_of_each(
         load, m, operands.matrix, n_components, operands.high, operands.low, resp, number, r, count,
@@ -170,6 +194,7 @@ kernels = mixture_kernels(
     only,
     take_back=take_back,
     expected=expected,
+    by_pattern=ByPattern(many_rows, observed, lead_back, expected_with_own_matrices),
 )
 
 

@@ -45,10 +45,13 @@ from fusem.kernels.each_mean import (
     sums_apart,
 )
 from fusem.kernels.linear import forms_of_strip, linear_sums
-from fusem.kernels.missing import unrounded
+from fusem.kernels.marginal import rows_worth_operators
+from fusem.kernels.marginal_shared import expected_shared, lead_back_shared, shared_parts
+from fusem.kernels.missing import more_rounded, unrounded
 from fusem.kernels.missing_fill import expected_of_each
 from fusem.kernels.missing_shared import shared_densities, shared_sums, shared_values
-from fusem.kernels.mixture import mixture_kernels
+from fusem.kernels.mixture import ByPattern, mixture_kernels
+from fusem.kernels.patterns import LEAF
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.tile import fill_zeros
@@ -224,6 +227,29 @@ def accumulate_missing(x, m, w, resp, logp, operands, stats, start, d, n_compone
 
 
 @helper
+def many_rows(operands, d):
+    return LEAF + 1 if operands.apart else rows_worth_operators(d)
+
+
+@helper
+def observed(m, operands, pattern, d):
+    high, low, matrix, centres, shift, exact, constant, added, rest = shared_parts(
+        m, operands, pattern, d
+    )
+    these = TiedOperands(
+        high, low, matrix, centres, shift, operands.unit, operands.means, operands.means_low,
+        constant, operands.apart, operands.near, exact, added,
+    )  # fmt: skip
+    return these, rest
+
+
+@helper
+def lead_back(m, operands, these, log_weights, pattern, last, stats, start, d, n_components):
+    lead_back_shared(m, pattern, these.high.size, last, stats, start, d, n_components)
+    return more_rounded(m, these.added, operands.added, log_weights)
+
+
+@helper
 def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
     if operands.near:
         shared_values(
@@ -245,6 +271,7 @@ kernels = mixture_kernels(
     accumulate_missing,
     take_back=take_back,
     expected=expected,
+    by_pattern=ByPattern(many_rows, observed, lead_back, expected_shared),
 )
 
 

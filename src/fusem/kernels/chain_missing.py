@@ -11,7 +11,7 @@ import math
 
 from fusem.kernels.chain_linear import factors
 from fusem.kernels.forward_backward import posterior_of
-from fusem.kernels.missing_sweep import begin_leaf, find_groups
+from fusem.kernels.missing_sweep import begin_leaf, find_groups, run_of
 from fusem.kernels.patterns import LEAF, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.tile import PADDING, gather_rows
@@ -73,6 +73,16 @@ def tile_density(
 
 
 @helper
+def sorted_leaf(address, row_stride, column_stride, row, rows, d, m):
+    """Sort the leaf of a block's rows that begins at `row`, patterns of many rows and of few alike."""
+    count = min(LEAF, rows - row)
+    return begin_leaf(
+        m.missing, address, row_stride, column_stride, row, count, LEAF + 1, m.tile.x, d, m.number,
+        m.tile.w.size,
+    )  # fmt: skip
+
+
+@helper
 def block_factors(
     address, row_stride, column_stride, begin, rows, d, log_weights, operands, m, width
 ):
@@ -80,18 +90,20 @@ def block_factors(
     logp, tile, n_states = m.tile.logp, m.tile.w.size, log_weights.size
     stride, order, stage = tile + PADDING, m.missing.patterns.order, stage_after(rows)
     block = address + begin * row_stride
-    for leaf in range((rows + LEAF - 1) // LEAF):
-        row, count, start, complete, first, groups, end = begin_leaf(
-            m.missing, block, row_stride, column_stride, rows, leaf, m.tile.x, d, m.number, tile
+    for row in range(0, rows, LEAF):
+        start, complete, _, groups, empty = sorted_leaf(
+            block, row_stride, column_stride, row, rows, d, m
         )
-        for at in range(0, end, tile):
-            n = min(tile, (complete if at < first else end) - at)
-            tile_density(
-                start, row_stride, column_stride, order, at, at < first, groups, d, log_weights,
-                operands, m,
-            )  # fmt: skip
-            put_factors(m, row, order, at, n, stage, n_states, stride, width, begin + row)
-        empty = count - complete - (end - first)
+        for run in range(2):
+            at, end, _ = run_of(m.missing, run, complete, 0, groups)
+            while at < end:
+                tile_density(
+                    start, row_stride, column_stride, order, at, run == 0, groups, d, log_weights,
+                    operands, m,
+                )  # fmt: skip
+                n = min(tile, end - at)
+                put_factors(m, row, order, at, n, stage, n_states, stride, width, begin + row)
+                at += tile
         begin_empty = place_of_empty(tile)
         for at in range(begin_empty, begin_empty + empty, tile):
             for i in range(n_states * stride):
@@ -112,28 +124,42 @@ def add_emissions(
     block = address + begin * row_stride
     for t in range(rows):
         stats[start + 1] += m.weight[t]
-    for leaf in range((rows + LEAF - 1) // LEAF):
-        row, _, at_leaf, complete, first, groups, end = begin_leaf(
-            m.missing, block, row_stride, column_stride, rows, leaf, x, d, m.number, tile
+    for row in range(0, rows, LEAF):
+        at_leaf, complete, _, groups, _ = sorted_leaf(
+            block, row_stride, column_stride, row, rows, d, m
         )
-        for at in range(0, end, tile):
-            n = min(tile, (complete if at < first else end) - at)
-            tile_density(
-                at_leaf, row_stride, column_stride, order, at, at < first, groups, d, log_weights,
-                operands, m,
-            )  # fmt: skip
-            for r in range(n):
-                source = row + order[at + r]
-                m.weight[stage + r] = m.weight[source]
-                for j in range(width):
-                    m.gamma[(stage + r + 1) * width + j] = m.gamma[(source + 1) * width + j]
-            posterior_of(m, stage, n, n_states, tile, stride, width)
-            if at < first:
-                accumulate(
-                    x, w, resp, logp, operands, m.tile.scratch, stats, sums, d, n_states, tile,
-                    stride,
+        for run in range(2):
+            at, end, _ = run_of(m.missing, run, complete, 0, groups)
+            while at < end:
+                n = min(tile, end - at)
+                tile_density(
+                    at_leaf, row_stride, column_stride, order, at, run == 0, groups, d, log_weights,
+                    operands, m,
                 )  # fmt: skip
-            else:
-                accumulate_missing(
-                    x, m.missing, w, resp, logp, operands, stats, sums, d, n_states, tile, stride
-                )
+                for r in range(n):
+                    source = row + order[at + r]
+                    m.weight[stage + r] = m.weight[source]
+                    for j in range(width):
+                        m.gamma[(stage + r + 1) * width + j] = m.gamma[(source + 1) * width + j]
+                posterior_of(m, stage, n, n_states, tile, stride, width)
+                if run == 0:
+                    accumulate(
+                        x, w, resp, logp, operands, m.tile.scratch, stats, sums, d, n_states, tile,
+                        stride,
+                    )  # fmt: skip
+                else:
+                    accumulate_missing(
+                        x,
+                        m.missing,
+                        w,
+                        resp,
+                        logp,
+                        operands,
+                        stats,
+                        sums,
+                        d,
+                        n_states,
+                        tile,
+                        stride,
+                    )
+                at += tile

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.kernels.axes import weight_total
+from fusem.kernels.marginal import Marginals, marginals
 from fusem.kernels.null_space import Bases, bases
 from fusem.kernels.patterns import Patterns, missing_columns, patterns
 from fusem.kernels.policy import helper
@@ -20,6 +21,7 @@ class MissingSpace(NamedTuple):
     space: Workspace
     patterns: Patterns
     bases: Bases
+    marginals: Marginals
     y: NDArray[Any]  # (the family's columns) of every component, or what they have in common
     # where missing values are filled in, else None
     kept: (
@@ -60,6 +62,7 @@ def missing_space(
         space=space,
         patterns=patterns(d, tile),
         bases=bases(n_bases, n_components, d, tile, dtype),
+        marginals=marginals(n_bases, n_components, d, size, dtype),
         y=aligned(columns * tile, dtype),
         kept=aligned(n_components * d * tile, dtype) if fill else None,
         noise=aligned(d * tile, dtype) if fill else None,
@@ -73,7 +76,7 @@ def group_of(m, g, d, tile):
     """A group of the tile: number of its pattern, first row and the one past the last, columns it misses."""
     p, place = m.patterns, m.tile[2]
     number = p.group[g]
-    first, last = max(p.begin[g] - place, 0), min(p.begin[g + 1] - place, tile)
+    first, last = max(p.begin[g] - place, 0), min(p.end[g] - place, tile)
     return number, first, last, missing_columns(p, number, d, m.bases.columns)
 
 
@@ -98,10 +101,28 @@ def unrounded(m, begun, log_weights, resp, stats, start, tile, stride):
     for k in range(log_weights.size):
         mass = weight_total(resp, k * stride, tile)
         if mass > 0.0:
-            exact = log_weights[k] + begun[k]
-            rounded = m.bases.coefficients
-            rounded[0] = exact
-            stats[start] -= mass * (exact - rounded[0])
+            stats[start] -= mass * rounding_of(m, log_weights[k] + begun[k])
+
+
+@helper
+def more_rounded(m, begun, others, log_weights):
+    """What the log-likelihood of a pattern's rows lacks as their constants, not `others`, were rounded.
+
+    What rounding `others` did to all rows will be added in the end.
+    """
+    lost, counts = 0.0, m.marginals.sums
+    for k in range(log_weights.size):
+        one = rounding_of(m, log_weights[k] + begun[k])
+        lost += counts[k] * (one - rounding_of(m, log_weights[k] + others[k]))
+    return lost
+
+
+@helper
+def rounding_of(m, number):
+    """What a number loses in the dtype of the rows."""
+    rounded = m.bases.coefficients
+    rounded[0] = number
+    return number - rounded[0]
 
 
 @helper

@@ -7,10 +7,11 @@ missing values. Responsibilities then say how much each component counts, or whi
 from __future__ import annotations
 
 from fusem.kernels.elements import element, put
+from fusem.kernels.marginal import keep_columns
 from fusem.kernels.missing import group_of
-from fusem.kernels.missing_sweep import begin_leaf, find_groups
+from fusem.kernels.missing_sweep import begin_leaf, find_groups, run_of
 from fusem.kernels.null_space import basis, led_back
-from fusem.kernels.patterns import LEAF, place_of_empty
+from fusem.kernels.patterns import EMPTY, LEAF, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import most_probable, posterior
 from fusem.kernels.simd import filled, fma, lanes, load, load_wide, store, sub, where_less
@@ -19,6 +20,22 @@ from fusem.kernels.tile import PADDING, fill_zeros, gather_rows, place
 
 def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
     """The family's tile kernel for rows with missing values."""
+
+
+def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
+    """The family's tile kernel for complete rows."""
+
+
+def many_rows(operands, d):
+    """The family's: rows of a leaf from which a pattern has operators of its own."""
+
+
+def observed(m, operands, pattern, d):
+    """The family's operands of the columns that a pattern leaves, and how many those are."""
+
+
+def expected_of_pattern(m, operands, resp, pattern, r, noisy, rest, d, n_components, tile, stride):
+    """The family's means of the missing values of a strip of rows of a pattern that has such operands."""
 
 
 def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
@@ -42,40 +59,89 @@ def fill(
 ):
     """Fill in the missing values of rows; how many are left to Python."""
     x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
-    n_components, tile, n_left = log_weights.size, w.size, 0
+    n_components, tile, n_left, noisy = log_weights.size, w.size, 0, normal.size > 0
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
     fill_zeros(m.noise, 0, d * tile)
-    for leaf in range((rows + LEAF - 1) // LEAF):
-        begin, count, at, complete, first, groups, end = begin_leaf(
-            m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile
-        )
-        for p in range(first, end, tile):
-            n = min(tile, end - p)
-            width = (n + strip - 1) // strip * strip
-            gather_rows(at, row_stride, column_stride, order, p, x, d, width)
-            find_groups(m, p, groups, width)
-            if normal.size > 0:
+    for begin in range(0, rows, LEAF):
+        count = min(LEAF, rows - begin)
+        at, complete, large, groups, empty = begin_leaf(
+            m, address, row_stride, column_stride, begin, count, many_rows(operands, d), x, d,
+            pass_number, tile,
+        )  # fmt: skip
+        for run in range(1, large + 2):
+            p, end, pattern = run_of(m, run, complete, large, groups)
+            these, columns = operands, d
+            if pattern != EMPTY:
+                these, columns = observed(m, operands, pattern, d)
+            while p < end:
+                n = min(tile, end - p)
+                width = (n + strip - 1) // strip * strip
+                gather_rows(at, row_stride, column_stride, order, p, x, d, width)
+                if noisy:
+                    gather_noise(m.noise, normal, begin, order, p, n, d)
+                if columns < d:
+                    keep_columns(x, m.marginals.columns, columns, d, width)
+                    log_density(
+                        x, these, log_weights, logp, m.space.scratch, columns, width, stride
+                    )
+                else:
+                    find_groups(m, p, groups, width)
+                    log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
+                most_probable(logp, w, n_components, width, stride)
                 for r in range(n):
-                    row, target = (begin + order[p + r]) * d, place(x, r, d)
-                    for j in range(d):
-                        m.noise[target + j * strip] = normal[row + j]
-            log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
-            most_probable(logp, w, n_components, width, stride)
-            for r in range(n):
-                if element(w, r) < 0.0:
-                    put(left, n_left, begin + order[p + r])
-                    n_left += 1
-            posterior(logp, w, resp, n_components, width, stride, width, 0, 0)
-            if uniform.size > 0:
-                choose(resp, uniform, begin, order, p, n, n_components, stride)
-            for g in range(m.tile[0], m.tile[1]):
-                fill_group(
-                    expected, m, operands, resp, values, begin, p, g, n_components, d, width, stride
-                )
-        for i in range(count - complete - (end - first)):
+                    if element(w, r) < 0.0:
+                        put(left, n_left, begin + order[p + r])
+                        n_left += 1
+                posterior(logp, w, resp, n_components, width, stride, width, 0, 0)
+                if uniform.size > 0:
+                    choose(resp, uniform, begin, order, p, n, n_components, stride)
+                if columns < d:
+                    for r in range(0, width, strip):
+                        expected_of_pattern(
+                            m,
+                            operands,
+                            resp,
+                            pattern,
+                            r,
+                            noisy,
+                            columns,
+                            d,
+                            n_components,
+                            width,
+                            stride,
+                        )
+                    put_values(m, values, begin, p, 0, n, d - columns, d)
+                else:
+                    for g in range(m.tile[0], m.tile[1]):
+                        fill_group(
+                            expected, m, operands, resp, values, begin, p, g, n_components, d,
+                            width, stride,
+                        )  # fmt: skip
+                p += tile
+        for i in range(empty):
             put(left, n_left, begin + order[place_of_empty(tile) + i])
             n_left += 1
     return n_left
+
+
+@helper
+def gather_noise(noise, normal, begin, order, first, count, d):
+    """Numbers to draw the missing values of some rows with."""
+    strip = 4 * lanes(noise)
+    for r in range(count):
+        row, target = (begin + order[first + r]) * d, place(noise, r, d)
+        for j in range(d):
+            noise[target + j * strip] = normal[row + j]
+
+
+@helper
+def put_values(m, values, begin, p, first, last, count, d):
+    """Put the means of missing values of some rows of a tile where they belong."""
+    strip = 4 * lanes(m.y)
+    for r in range(first, last):
+        to, at = (begin + element(m.patterns.order, p + r)) * d, place(m.y, r, d)
+        for s in range(count):
+            put(values, to + element(m.bases.columns, s), element(m.y, at + s * strip))
 
 
 @helper
@@ -114,10 +180,7 @@ def fill_group(expected, m, operands, resp, values, begin, p, g, n_components, d
         else:
             expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride)
             r += one
-    for r in range(first, last):
-        to, at = (begin + element(m.patterns.order, p + r)) * d, place(m.y, r, d)
-        for s in range(count):
-            put(values, to + element(m.bases.columns, s), element(m.y, at + s * strip))
+    put_values(m, values, begin, p, first, last, count, d)
 
 
 @helper

@@ -1,29 +1,32 @@
 """Templates of the kernels for rows with missing values, NaN: exact EM on what was observed.
 
-The rows of a leaf are sorted by pattern. Complete ones pass through the family's ordinary tile kernels, the
-others through a second pair that knows the groups of equal patterns in a tile. Rows without any value say
-nothing: they count as rows and have no weight.
+The rows of a leaf are sorted by pattern. Complete ones pass through the family's ordinary tile kernels, and
+so do those of a pattern that many rows have, as complete rows of fewer columns (`marginal`). All others pass
+through a second pair that knows the groups of equal patterns in a tile. Rows without any value say nothing:
+they count as rows and have no weight.
 """
 
 from __future__ import annotations
 
 from fusem.kernels.axes import weight_total
 from fusem.kernels.elements import element, put
+from fusem.kernels.marginal import forget_marginals, keep_columns
 from fusem.kernels.missing import add_missing_weights
 from fusem.kernels.mixture_sweep import FETCHED, HEADER
 from fusem.kernels.null_space import forget
 from fusem.kernels.patterns import (
+    EMPTY,
     LEAF,
     PATTERNS,
-    find_missing,
+    count_patterns,
     forget_patterns,
     sort_rows,
-    words_in,
 )
 from fusem.kernels.policy import helper, seldom
 from fusem.kernels.posterior import log_evidence, most_probable, posterior
 from fusem.kernels.simd import lanes
-from fusem.kernels.tile import PADDING, clear, close_leaf, fold, gather_rows
+from fusem.kernels.tile import LEAF as SHORT_LEAF
+from fusem.kernels.tile import PADDING, clear, close_leaf, fill_zeros, fold, gather_rows
 
 
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
@@ -46,6 +49,21 @@ def take_back(m, operands, log_weights, resp, stats, start, tile, stride):
     """`unrounded`, with the constants that the family's complete rows begin with."""
 
 
+def many_rows(operands, d):
+    """The family's: rows of a leaf from which a pattern has operators of its own."""
+
+
+def observed(m, operands, pattern, d):
+    """The family's operands of the columns that a pattern leaves, and how many those are."""
+
+
+def lead_back(m, operands, these, log_weights, pattern, last, stats, start, d, n_components):
+    """The family's: add the sums of a pattern's rows, taken with operands of their own, to the statistic.
+
+    Some only after the `last` of such patterns. Returns what their log-likelihood lacks, as `more_rounded`.
+    """
+
+
 @helper
 def gather_weights(weights, begin, order, first, count, w, tile):
     """Weights of chosen rows of a leaf, 1 where none were given, 0 past the end; whether any is not 1."""
@@ -59,35 +77,48 @@ def gather_weights(weights, begin, order, first, count, w, tile):
 
 
 @seldom
-def begin_leaf(m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile):
-    """Sort the rows of a leaf; forget what belongs to other parameters or other patterns.
+def begin_leaf(m, address, row_stride, column_stride, begin, count, many, x, d, pass_number, tile):
+    """Sort `count` rows from `begin` on by pattern; forget what belongs to other parameters or patterns.
 
-    Returns its first row, how many there are, the address, how many are complete, the place of the first that
-    is not, groups of these, and the end of all places.
+    Returns the address, how many rows are complete, how many patterns have `many` rows, how many there are,
+    and rows without any value.
     """
-    begin = leaf * LEAF
-    count, at = min(LEAF, rows - begin), address + begin * row_stride
-    p = m.patterns
+    p, at = m.patterns, address + begin * row_stride
     full = p.known[0] + count > PATTERNS
     if full or m.bases.state[1] != pass_number:
         forget(m.bases, p, m.bases.at.size // PATTERNS)
+        forget_marginals(m.marginals, p.known[0])
         m.bases.state[1] = pass_number
     if full or p.known[0] == 0:
         forget_patterns(p, d)
-    find_missing(at, row_stride, column_stride, x, count, d, words_in(p), p.bits)
-    m.tile[0] = 0
-    complete, first, groups = sort_rows(p, count, tile)
-    return begin, count, at, complete, first, groups, p.begin[groups] if groups > 0 else first
+    groups = count_patterns(p, at, row_stride, column_stride, x, count, d)
+    complete, large, groups, empty = sort_rows(p, groups, count, many, 4 * lanes(x), tile)
+    m.tile[0] = large
+    return at, complete, large, groups, empty
+
+
+@helper
+def run_of(m, run, complete, large, groups):
+    """Places of the first and the one past the last row of a run, and the number of its pattern.
+
+    The complete rows, then those of every pattern that has many, then all others: EMPTY for a number.
+    """
+    p = m.patterns
+    if run == 0:
+        return 0, complete, EMPTY
+    if run <= large:
+        return p.begin[run - 1], p.end[run - 1], p.group[run - 1]
+    return (p.begin[large], p.end[groups - 1], EMPTY) if groups > large else (0, 0, EMPTY)
 
 
 @helper
 def find_groups(m, at, groups, tile):
     """Note which groups have rows in the tile that begins at a place of the order."""
-    begin, g = m.patterns.begin, m.tile[0]
-    while begin[g + 1] <= at:
+    p, g = m.patterns, m.tile[0]
+    while p.end[g] <= at:
         g += 1
     last = g + 1
-    while last < groups and begin[last] < at + tile:
+    while last < groups and p.begin[last] < at + tile:
         last += 1
     m.tile[0], m.tile[1], m.tile[2] = g, last, at
 
@@ -107,41 +138,72 @@ def sweep(
 ):
     """Add up a segment, in leaves that are longer than those of complete rows."""
     x, w, logp, resp, tree = m.space.x, m.space.w, m.space.logp, m.space.resp, m.space.tree
-    size, n_components, tile = out.size, log_weights.size, w.size
-    stride, nodes, order, strip = tile + PADDING, 0, m.patterns.order, 4 * lanes(x)
+    size, n_components, tile, nodes = out.size, log_weights.size, w.size, 0
+    stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
     row_bytes = row_stride if row_stride == d * column_stride <= FETCHED else 0
     for leaf in range((rows + LEAF - 1) // LEAF):
         stats, start = clear(tree, out, nodes, size)
-        begin, count, at, complete, first, groups, end = begin_leaf(
-            m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile
-        )
-        for p in range(0, end, tile):
-            n = min(tile, (complete if p < first else end) - p)
-            width = (n + strip - 1) // strip * strip
-            gather_rows(at, row_stride, column_stride, order, p, x, d, width)
-            weighted = gather_weights(weights, begin, order, p, n, w, width)
-            if p < first:
-                log_density(x, operands, log_weights, logp, m.space.scratch, d, width, stride)
-            else:
-                find_groups(m, p, groups, width)
-                log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
-            ahead = at + (LEAF + p) * row_stride
-            stats[start] += posterior(
-                logp, w, resp, n_components, width, stride, 0 if weighted else n, ahead, row_bytes
-            )
-            stats[start + 1] += weight_total(w, 0, width) if weighted else n
-            if p < first:
-                accumulate(
-                    x, w, resp, logp, operands, m.space.scratch, stats, start + HEADER, d,
-                    n_components, width, stride,
-                )  # fmt: skip
-            else:
-                take_back(m, operands, log_weights, resp, stats, start, width, stride)
-                accumulate_missing(
-                    x, m, w, resp, logp, operands, stats, start + HEADER, d, n_components, width,
+        begin = leaf * LEAF
+        count = min(LEAF, rows - begin)
+        at, complete, large, groups, _ = begin_leaf(
+            m, address, row_stride, column_stride, begin, count, many_rows(operands, d), x, d,
+            pass_number, tile,
+        )  # fmt: skip
+        for run in range(large + 2):
+            p, end, pattern = run_of(m, run, complete, large, groups)
+            these, columns, sums, to, weight = operands, d, stats, start + HEADER, 0.0
+            if pattern != EMPTY:
+                these, columns = observed(m, operands, pattern, d)
+                sums, to = m.marginals.sums, 0
+                fill_zeros(sums, 0, sums.size)
+            while p < end:
+                n = min(tile, end - p)
+                width = (n + strip - 1) // strip * strip
+                gather_rows(at, row_stride, column_stride, order, p, x, d, width)
+                if columns < d:
+                    keep_columns(x, m.marginals.columns, columns, d, width)
+                weighted = gather_weights(weights, begin, order, p, n, w, width)
+                if run <= large:
+                    log_density(
+                        x, these, log_weights, logp, m.space.scratch, columns, width, stride
+                    )
+                else:
+                    find_groups(m, p, groups, width)
+                    log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
+                ahead = at + (LEAF + p) * row_stride
+                stats[start] += posterior(
+                    logp,
+                    w,
+                    resp,
+                    n_components,
+                    width,
                     stride,
+                    0 if weighted else n,
+                    ahead,
+                    row_bytes,
+                )
+                weight += weight_total(w, 0, width) if weighted else n
+                if run <= large:
+                    accumulate(
+                        x, w, resp, logp, these, m.space.scratch, sums, to, columns,
+                        n_components, width, stride,
+                    )  # fmt: skip
+                else:
+                    take_back(m, operands, log_weights, resp, stats, start, width, stride)
+                    accumulate_missing(
+                        x, m, w, resp, logp, operands, stats, start + HEADER, d, n_components,
+                        width, stride,
+                    )  # fmt: skip
+                    add_missing_weights(m, w, stats, start + size - d, d, width)
+                p += tile
+            stats[start + 1] += weight
+            if pattern != EMPTY:
+                stats[start] += lead_back(
+                    m, operands, these, log_weights, pattern, run == large, stats, start + HEADER,
+                    d, n_components,
                 )  # fmt: skip
-                add_missing_weights(m, w, stats, start + size - d, d, width)
+                for s in range(d - columns):
+                    stats[start + size - d + m.bases.columns[s]] += weight
         stats[start + 2] += count
         nodes = close_leaf(tree, out, leaf, nodes, size)
     fold(tree, out, nodes, size)
@@ -165,30 +227,42 @@ def evaluate(
     x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
     n_components, tile = log_weights.size, w.size
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
-    for leaf in range((rows + LEAF - 1) // LEAF):
-        begin, _, at, complete, first, groups, end = begin_leaf(
-            m, address, row_stride, column_stride, rows, leaf, x, d, pass_number, tile
-        )
-        for p in range(0, end, tile):
-            n = min(tile, (complete if p < first else end) - p)
-            width = (n + strip - 1) // strip * strip
-            gather_rows(at, row_stride, column_stride, order, p, x, d, width)
-            if p < first:
-                log_density(x, operands, log_weights, logp, m.space.scratch, d, width, stride)
-            else:
-                find_groups(m, p, groups, width)
-                log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
-            if labels.size > 0:
-                most_probable(logp, w, n_components, width, stride)
-                for r in range(n):
-                    put(labels, begin + order[p + r], int(element(w, r)))
-            if evidence.size > 0:
-                log_evidence(logp, w, n_components, width, stride)
-                for r in range(n):
-                    evidence[begin + order[p + r]] = w[r]
-            if proba.size > 0:
-                posterior(logp, w, resp, n_components, width, stride, width, 0, 0)
-                for r in range(n):
-                    row = (begin + order[p + r]) * n_components
-                    for k in range(n_components):
-                        put(proba, row + k, element(resp, k * stride + r))
+    for begin in range(0, rows, SHORT_LEAF):
+        count = min(SHORT_LEAF, rows - begin)
+        at, complete, large, groups, _ = begin_leaf(
+            m, address, row_stride, column_stride, begin, count, many_rows(operands, d), x, d,
+            pass_number, tile,
+        )  # fmt: skip
+        for run in range(large + 2):
+            p, end, pattern = run_of(m, run, complete, large, groups)
+            these, columns = operands, d
+            if pattern != EMPTY:
+                these, columns = observed(m, operands, pattern, d)
+            while p < end:
+                n = min(tile, end - p)
+                width = (n + strip - 1) // strip * strip
+                gather_rows(at, row_stride, column_stride, order, p, x, d, width)
+                if columns < d:
+                    keep_columns(x, m.marginals.columns, columns, d, width)
+                if run <= large:
+                    log_density(
+                        x, these, log_weights, logp, m.space.scratch, columns, width, stride
+                    )
+                else:
+                    find_groups(m, p, groups, width)
+                    log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
+                if labels.size > 0:
+                    most_probable(logp, w, n_components, width, stride)
+                    for r in range(n):
+                        put(labels, begin + order[p + r], int(element(w, r)))
+                if evidence.size > 0:
+                    log_evidence(logp, w, n_components, width, stride)
+                    for r in range(n):
+                        evidence[begin + order[p + r]] = w[r]
+                if proba.size > 0:
+                    posterior(logp, w, resp, n_components, width, stride, width, 0, 0)
+                    for r in range(n):
+                        row = (begin + order[p + r]) * n_components
+                        for k in range(n_components):
+                            put(proba, row + k, element(resp, k * stride + r))
+                p += tile

@@ -18,6 +18,15 @@ class TileKernels(NamedTuple):
     accumulate_missing: Any
 
 
+class ByPattern(NamedTuple):
+    """What a family computes of the rows of one pattern, where many have it: templates say more."""
+
+    many_rows: Any
+    observed: Any
+    lead_back: Any
+    expected_of_pattern: Any
+
+
 class MixtureKernels(NamedTuple):
     """Kernels of one family."""
 
@@ -46,6 +55,7 @@ def mixture_kernels(
     take_back: Any = None,
     near: tuple[Any, Any] | None = None,
     expected: Any = None,
+    by_pattern: ByPattern | None = None,
 ) -> MixtureKernels:
     """Bind the templates to a family's tile kernels.
 
@@ -66,6 +76,8 @@ def mixture_kernels(
         `log_density` and `accumulate` about a centre that all components share, with operands of their own.
     expected : helper, optional
         Means of missing values, where the pattern matters.
+    by_pattern : ByPattern, optional
+        For patterns that many rows have, where the pattern matters.
     """
     tile = {"log_density": log_density, "accumulate": accumulate}
     pruned = None
@@ -88,6 +100,7 @@ def mixture_kernels(
         template = missing_sweep
         missing = {f"{part}_missing": kernel for part, kernel in missing.items()}
         missing |= {"log_density": log_density, "accumulate": once(accumulate)}
+        missing |= {} if by_pattern is None else by_pattern._asdict()
     if log_density_missing is not None:
         more = {} if masked else {"take_back": take_back}
         sweep_missing = Kernel(template.sweep, f"{name}_sweep_missing", **missing, **more)
@@ -95,7 +108,7 @@ def mixture_kernels(
         fill: Any = masked_fill.fill if masked else missing_fill.fill
         uses: dict[str, Any] = {"log_density": log_density_missing}
         if not masked:
-            uses = {"log_density_missing": log_density_missing, "expected": expected}
+            uses = missing | {"expected": expected}
         if masked or expected is not None:
             fill_missing = Kernel(fill, f"{name}_fill_missing", **uses)
     return MixtureKernels(

@@ -83,7 +83,7 @@ def bases(n_components: int, n_means: int, d: int, tile: int, dtype: DTypeLike) 
         work=aligned(2 * d * width_of(d), np.float64),
         columns=aligned(d + 1, np.int64),
         coefficients=aligned(d * 4 * 16, dtype),
-        spread=aligned(n_components * d * width_of(d), np.float64),
+        spread=aligned((n_components * d + 3) * width_of(d), np.float64),
         ramp=aligned(tile, dtype),
     )
     made.ramp[:] = np.arange(tile)

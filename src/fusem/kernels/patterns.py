@@ -16,13 +16,15 @@ from fusem.kernels.elements import element, put
 from fusem.kernels.policy import helper
 from fusem.kernels.tile import LEAF as SHORT_LEAF
 from fusem.kernels.tile import aligned
-from fusem.kernels.transpose import GROUP, missing_in_group, read
+from fusem.kernels.transpose import GROUP, HALF, missing_in_group, missing_in_half, read
 
 LEAF = 4 * SHORT_LEAF  # rows: enough for rows of one pattern to fill vectors
 WORD = 64  # columns per word
 PATTERNS = 2 * LEAF  # numbers there are; a leaf needs at most LEAF of them
 SLOTS = 2 * PATTERNS  # of the hash table, a power of two
+FILLED = 2  # strips at least of patterns whose rows are filled up to strips
 EMPTY = 0  # number of the pattern of rows without any value
+COMPLETE = 1  # and of those that lack none
 FEW = 10  # columns whose patterns are numbered by their bits, 2^FEW ≤ PATTERNS − LEAF: looking up took 3 ns
 MIX = -7046029254386353131  # an odd number with its bits well spread (the golden ratio of 2^64)
 
@@ -35,14 +37,14 @@ class Patterns(NamedTuple):
     # (2) how many patterns have a number; mask of these numbers where they are the bits + 1, else 0
     known: NDArray[np.int64]
     bits: NDArray[np.int64]  # (LEAF · words) missing columns of each row
-    row: NDArray[np.int32]  # (LEAF + 1) rows that are not complete
-    number: NDArray[np.int32]  # (LEAF) their patterns
+    number: NDArray[np.int32]  # (LEAF) the pattern of each row
     counts: NDArray[
         np.int64
     ]  # (PATTERNS) rows of the leaf, then their places; zeros between leaves
-    order: NDArray[np.int32]  # (2 · (LEAF + tile)) rows: complete ones, then pattern by pattern
-    group: NDArray[np.int32]  # (LEAF) the leaf's patterns, in the order of their first rows
-    begin: NDArray[np.int64]  # (LEAF + 1) place in `order` of the first row of each
+    order: NDArray[np.int32]  # (places) rows: complete ones, then pattern by pattern
+    group: NDArray[np.int32]  # (LEAF) the leaf's patterns, those of many rows first
+    begin: NDArray[np.int64]  # (LEAF) place in `order` of the first row of each
+    end: NDArray[np.int64]  # (LEAF) and of the one past the last
 
 
 def patterns(d: int, tile: int) -> Patterns:
@@ -53,12 +55,12 @@ def patterns(d: int, tile: int) -> Patterns:
         slots=aligned(SLOTS, np.int32),
         known=aligned(2, np.int64),
         bits=aligned(LEAF * words, np.int64),
-        row=aligned(LEAF + 1, np.int32),
         number=aligned(LEAF, np.int32),
         counts=aligned(PATTERNS, np.int64),
-        order=aligned(2 * (LEAF + tile), np.int32),
+        order=aligned(LEAF + LEAF // FILLED + 3 * tile + LEAF, np.int32),
         group=aligned(LEAF, np.int32),
-        begin=aligned(LEAF + 1, np.int64),
+        begin=aligned(LEAF, np.int64),
+        end=aligned(LEAF, np.int64),
     )
 
 
@@ -85,20 +87,30 @@ def find_missing(
     bits,  # OUT (count · words)
 ):
     """Which values of each row are NaN."""
-    whole = d - d % GROUP if column_stride == kind.itemsize else 0
     for r in range(count):
-        row = address + r * row_stride
-        j = 0
-        for at in range(r * words, (r + 1) * words):
-            found, shift = 0, 0
-            while shift < WORD and j < whole:
-                found |= missing_in_group(row + j * kind.itemsize, kind) << shift
-                j, shift = j + GROUP, shift + GROUP
-            bits[at] = found
-    for j in range(whole, d):
-        for r in range(count):
-            value = read(address + r * row_stride + j * column_stride, kind)
-            bits[r * words + j // WORD] |= int(value != value) << (j % WORD)
+        for i in range(words):
+            first = i * WORD
+            at = address + r * row_stride + first * column_stride
+            bits[r * words + i] = missing_among(at, column_stride, kind, min(WORD, d - first))
+
+
+@helper
+def missing_among(address, column_stride, kind, d):
+    """Bits that say which of d values of a row are NaN, a word at most."""
+    size, found = kind.itemsize, 0
+    if column_stride == size and d >= GROUP:
+        for j in range(0, d, GROUP):
+            at = min(j, d - GROUP)  # of the last columns some once more
+            found |= missing_in_group(address + at * size, kind) << at
+    elif column_stride == size and d >= HALF:
+        rest = d - HALF
+        found = missing_in_half(address, kind)
+        found |= missing_in_half(address + rest * size, kind) << rest
+    else:
+        for j in range(d):
+            value = read(address + j * column_stride, kind)
+            found |= int(value != value) << j
+    return found
 
 
 @helper
@@ -114,9 +126,11 @@ def slot_of(bits, at, words):
 @helper
 def number_of(p, bits, at):
     """The number of the pattern that begins at a place of `bits`, a new one where it is not known yet."""
-    if p.known[1] > 0:
-        return (element(bits, at) + 1) & p.known[1]
-    words = words_in(p)
+    words, other = words_in(p), 0
+    for i in range(at, at + words):
+        other |= element(bits, i)
+    if other == 0:
+        return COMPLETE
     slot = slot_of(bits, at, words)
     while element(p.slots, slot) > 0:
         number = element(p.slots, slot) - 1
@@ -152,67 +166,102 @@ def forget_patterns(p, d):
     for j in range(d):
         p.bits[j // WORD] |= 1 << (j % WORD)
     number_of(p, p.bits, 0)  # EMPTY
+    p.known[0] = COMPLETE + 1
 
 
 @helper
 def place_of_empty(tile):
-    """Place of the first row without any value: after all others, and what fills up their last tiles."""
-    return LEAF + 2 * tile
+    """Place of the first row without any value: after all others, and what fills up strips and tiles."""
+    return LEAF + LEAF // FILLED + 2 * tile
 
 
 @helper
-def sort_rows(p, count, tile):
-    """Sort the leaf's rows by pattern.
+def count_patterns(p, address, row_stride, column_stride, kind, count, d):
+    """Number and count the patterns of the leaf's rows; how many there are.
 
-    Returns how many are complete, the place where the others begin (a multiple of the tile) and the number of
-    their groups. What fills a tile up repeats a row.
+    Counts that are added to again and again bound this: each waits for the last.
     """
-    complete, incomplete, words = 0, 0, words_in(p)
-    for r in range(
-        count
-    ):  # both places are written, one of them counts: no branch, whatever the rows
-        found = element(p.bits, r * words)
-        for i in range(r * words + 1, (r + 1) * words):
-            found |= element(p.bits, i)
-        put(p.order, complete, r)
-        put(p.row, incomplete, r)
-        complete += found == 0
-        incomplete += found != 0
-    groups = 0
-    for i in range(incomplete):
-        number = number_of(p, p.bits, element(p.row, i) * words)
-        put(p.number, i, number)
-        before = element(p.counts, number)
-        put(p.counts, number, before + 1)
-        if before == 0:
-            p.group[groups] = number
-            groups += 1
-    first = (complete + tile - 1) // tile * tile
-    place, some = first, 0
+    groups, mask, words = 0, p.known[1], words_in(p)
+    if mask > 0:
+        for r in range(count):
+            found = missing_among(address + r * row_stride, column_stride, kind, d)
+            groups = count_row(p, r, (found + 1) & mask, groups)
+        return groups
+    find_missing(address, row_stride, column_stride, kind, count, d, words, p.bits)
+    for r in range(count):
+        groups = count_row(p, r, number_of(p, p.bits, r * words), groups)
+    return groups
+
+
+@helper
+def count_row(p, r, number, groups):
+    """Count a row's pattern; how many patterns there are by then."""
+    put(p.number, r, number)
+    before = element(p.counts, number)
+    put(p.counts, number, before + 1)
+    if before == 0:
+        put(p.group, groups, number)
+        groups += 1
+    return groups
+
+
+@helper
+def sort_rows(p, groups, count, many, strip, tile):
+    """Sort the leaf's rows by the numbers of their patterns, which are counted.
+
+    Rows of a pattern that has `many` are filled up to strips, complete ones and all others together to
+    tiles, by repeating a row. Returns how many are complete, how many patterns have many rows, how many
+    there are, and rows without any value.
+    """
+    complete, empty = p.counts[COMPLETE], p.counts[EMPTY]
+    large, groups = order_groups(p, groups, many)
+    place = complete + -complete % tile
+    p.counts[COMPLETE] = 0
+    p.counts[EMPTY] = place_of_empty(tile)
     for g in range(groups):
         number = p.group[g]
-        size = p.counts[number]
-        if number == EMPTY:
-            p.counts[number] = place_of_empty(tile)
-        else:
-            p.counts[number] = place
-            p.group[some], p.begin[some] = number, place
-            place += size
-            some += 1
-    p.begin[some] = place
-    for i in range(incomplete):
-        number = element(p.number, i)
+        p.begin[g], p.end[g] = place, place + p.counts[number]
+        p.counts[number] = place
+        place = p.end[g]
+        if g < large:
+            place += -(place - p.begin[g]) % strip
+    for r in range(count):
+        number = element(p.number, r)
         at = element(p.counts, number)
-        put(p.order, at, element(p.row, i))
+        put(p.order, at, r)
         put(p.counts, number, at + 1)
-    for g in range(some):
+    for g in range(groups):
         p.counts[p.group[g]] = 0
-    p.counts[EMPTY] = 0
-    for rest in range(complete, first):
-        p.order[rest] = p.order[0]
-    for rest in range(place, place + tile if some > 0 else place):
-        p.order[rest] = p.order[first]
-    return complete, first, some
+    p.counts[EMPTY] = p.counts[COMPLETE] = 0
+    fill_up(p, 0, complete, tile)
+    for g in range(large):
+        fill_up(p, p.begin[g], p.end[g], strip)
+    if groups > large:
+        for rest in range(place, place + tile):
+            p.order[rest] = p.order[p.begin[large]]
+    return complete, large, groups, empty
+
+
+@helper
+def order_groups(p, groups, many):
+    """Patterns that many rows have first, complete and empty rows not at all: how many, and of all."""
+    large, some = 0, 0
+    for g in range(groups):
+        number = p.group[g]
+        if number != EMPTY and number != COMPLETE:
+            p.group[some] = number
+            if p.counts[number] >= many:
+                p.group[some], p.group[large] = p.group[large], number
+                large += 1
+            some += 1
+    return large, some
+
+
+@helper
+def fill_up(p, begin, end, step):
+    """Repeat the first of some rows after the last, until their number is a multiple of the step."""
+    for place in range(end, end + -(end - begin) % step):
+        p.order[place] = p.order[begin]
 
 
 @helper
@@ -222,4 +271,14 @@ def missing_columns(p, number, d, columns):
     for j in range(d):
         columns[count] = j
         count += (p.words[number * words + j // WORD] >> (j % WORD)) & 1
+    return count
+
+
+@helper
+def observed_columns(p, number, d, columns):
+    """The columns that a pattern leaves, in order, into `columns`; how many."""
+    count, words = 0, words_in(p)
+    for j in range(d):
+        columns[count] = j
+        count += 1 - ((p.words[number * words + j // WORD] >> (j % WORD)) & 1)
     return count

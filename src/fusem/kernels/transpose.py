@@ -57,16 +57,23 @@ def _read(builder, kind, address, lanes):
     return value
 
 
-@intrinsic
-def missing_in_group(typing_context, address, kind):
-    """Bits that say which of GROUP consecutive scalars are NaN, the first one's lowest; dtype as `kind`."""
+def _finder(side):
+    @intrinsic
+    def function(typing_context, address, kind):
+        def codegen(context, builder, signature, arguments):
+            value = _read(builder, kind, arguments[0], side)
+            missing = builder.fcmp_unordered("uno", value, value)
+            return builder.zext(builder.bitcast(missing, ir.IntType(side)), ir.IntType(64))
 
-    def codegen(context, builder, signature, arguments):
-        value = _read(builder, kind, arguments[0], GROUP)
-        missing = builder.fcmp_unordered("uno", value, value)
-        return builder.zext(builder.bitcast(missing, ir.IntType(GROUP)), ir.IntType(64))
+        return types.int64(types.intp, kind), codegen
 
-    return types.int64(types.intp, kind), codegen
+    function.__doc__ = (
+        f"Bits that say which of {side} consecutive scalars are NaN, the first one's lowest."
+    )
+    return function
+
+
+missing_in_group, missing_in_half = _finder(GROUP), _finder(HALF)
 
 
 @intrinsic

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows
+from fusem.kernels.patterns import LEAF as MISSING_LEAF
+from fusem.kernels.tile import LEAF
 from fusem.mixture.draws import Draws
 from fusem.mixture.engine import Engine, Model, location
 from fusem.mixture.evaluation import EXACT, NOTHING, Outcome
@@ -24,6 +26,8 @@ class Completion:
     def __init__(self, engine: Engine, model: Model) -> None:
         self.engine, self.model = engine, model
         self._operands, self._pass = engine.operands(model.components), engine.next_pass()
+        # rows that the kernel sorts together: which those are decides about the last digits
+        self.leaf = LEAF if engine.family.kernels.masked else MISSING_LEAF
         self._moments = self._by_column() if engine.family.kernels.masked else []
         # compiles in this thread, where Ctrl-C can interrupt it
         nothing = np.empty((0, engine.d), dtype=engine.dtype)

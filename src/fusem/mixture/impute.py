@@ -101,4 +101,5 @@ class Impute(Parametrised):
             put(first, values)
 
         with Workers(self.n_jobs) as workers:
-            workers.run(segments(rows, None, engine.segment_rows(rows, workers)), work)
+            length = max(completion.leaf, engine.segment_rows(rows, workers))
+            workers.run(segments(rows, None, length), work)
