@@ -108,3 +108,27 @@ def tapered(
             end = begin + (rows_per_segment << height)
             yield height, (first + begin, X[begin:end], None if w is None else w[begin:end])
             begin = end
+
+
+def longer_segments(
+    rows: Rows,
+    weights: Rows | None,
+    rows_per_segment: int,
+    operations: float,
+    bytes_per_row: int,
+    n_jobs: int,
+) -> Iterator[Segment]:
+    """Segments for what is said of every row: longer ones where rows are in memory.
+
+    Parameters
+    ----------
+    rows_per_segment : int
+        Rows of the shortest.
+    operations : float
+        Arithmetic per row.
+    bytes_per_row : int
+        What is made of a row beside what the caller has room for: a segment's shall be no more than its rows.
+    """
+    small = SEGMENT_BYTES // (bytes_per_row * rows_per_segment)
+    most = min(tallest(operations, rows_per_segment), max(0, small.bit_length() - 1))
+    return (segment for _, segment in tapered(rows, weights, rows_per_segment, most, n_jobs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.data import Rows
 from fusem.em.blas import one_thread
-from fusem.em.sweep import longest_segment, segment_rows, sweep, tallest
+from fusem.em.sweep import Segment, longer_segments, longest_segment, segment_rows, sweep, tallest
 from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
@@ -156,6 +156,19 @@ class Engine:
     def segment_rows(self, rows: Rows, workers: Workers) -> int:
         """Rows per segment for this model and source."""
         return segment_rows(self.operations, self._row_bytes, rows.n_rows, workers.n_jobs)
+
+    def segments(
+        self,
+        rows: Rows,
+        weights: Rows | None,
+        workers: Workers,
+        bytes_per_row: int,
+        leaf: int = LEAF,
+    ) -> Iterator[Segment]:
+        """`longer_segments` of whole leaves for this model."""
+        length = max(leaf, self.segment_rows(rows, workers))
+        given = length, self.operations, bytes_per_row, workers.n_jobs
+        return longer_segments(rows, weights, *given)
 
     @property
     def _row_bytes(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.data import Rows, segments
+from fusem.data import Rows
 from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.mixture.engine import Engine, Model, location
@@ -99,7 +99,10 @@ def evaluate(
             outcome.put(left, -np.inf, model)
         consume(first, w, outcome)
 
-    workers.run(segments(rows, weights, engine.segment_rows(rows, workers)), work)
+    bytes_per_row = sum(8 for name in ("evidence", "labels") if name in wanted or proba)
+    if proba and room is None:
+        bytes_per_row += engine.n_components * engine.dtype.itemsize
+    workers.run(engine.segments(rows, weights, workers, bytes_per_row), work)
 
 
 def without_density(outcome: Outcome) -> NDArray[np.intp]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from fusem.data import segments
 from fusem.em.values import bad_value, what_is_in
 from fusem.em.workers import Workers
 from fusem.kernels.scan_finite import INFINITE, MISSING
@@ -101,5 +100,7 @@ class Impute(Parametrised):
             put(first, values)
 
         with Workers(self.n_jobs) as workers:
-            length = max(completion.leaf, engine.segment_rows(rows, workers))
-            workers.run(segments(rows, None, length), work)
+            made = 8 * (
+                1 + engine.d * ((room is None) + (seed is not None))
+            )  # rows left, copies, draws
+            workers.run(engine.segments(rows, None, workers, made, completion.leaf), work)
