@@ -6,6 +6,7 @@ missing values. Responsibilities then say how much each component counts, or whi
 
 from __future__ import annotations
 
+from fusem.kernels.copy_rows import copy_rows
 from fusem.kernels.elements import element, put
 from fusem.kernels.marginal import keep_columns
 from fusem.kernels.missing import group_of
@@ -14,6 +15,7 @@ from fusem.kernels.null_space import basis, led_back
 from fusem.kernels.patterns import EMPTY, LEAF, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import most_probable, posterior
+from fusem.kernels.scan_finite import FINITE, INFINITE
 from fusem.kernels.simd import filled, fma, lanes, load, load_wide, store, sub, where_less
 from fusem.kernels.tile import PADDING, fill_zeros, gather_rows, place
 
@@ -54,16 +56,21 @@ def fill(
     m,  # SCRATCH
     normal,  # IN  (rows · d) standard normal values to draw with, or empty: what is expected
     uniform,  # IN  (rows) numbers in [0, 1) to draw a component with, or empty
-    values,  # INOUT (rows · d) the same rows
+    values,  # OUT (rows · d) the rows
     left,  # OUT (rows) those without any value or without a density, which are left to Python
 ):
-    """Fill in the missing values of rows; how many are left to Python."""
+    """Copy rows and fill in their missing values; how many are left to Python, −1 at an infinity."""
     x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
     n_components, tile, n_left, noisy = log_weights.size, w.size, 0, normal.size > 0
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
     fill_zeros(m.noise, 0, d * tile)
     for begin in range(0, rows, LEAF):
         count = min(LEAF, rows - begin)
+        kind = copy_rows(address, row_stride, column_stride, begin, count, d, values)
+        if kind == INFINITE:
+            return -1
+        if kind == FINITE:
+            continue
         at, complete, large, groups, empty = begin_leaf(
             m, address, row_stride, column_stride, begin, count, many_rows(operands, d), x, d,
             pass_number, tile,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows
+from fusem.em.values import bad_value
 from fusem.kernels.patterns import LEAF as MISSING_LEAF
 from fusem.kernels.tile import LEAF
 from fusem.mixture.draws import Draws
@@ -36,8 +37,17 @@ class Completion:
     def complete(
         self, source: Rows, first: int, X: NDArray[Any], draws: Draws | None, values: NDArray[Any]
     ) -> None:
-        """Put conditional means, or draws, in place of the missing values of a segment, into its copy."""
+        """Copy a segment's rows, with conditional means, or draws, in place of missing values.
+
+        Raises
+        ------
+        ValueError
+            At an infinity.
+        """
         left = self._fill(X, draws or NO_DRAWS, values)
+        if left is None:
+            row, column = (int(index) for index in np.argwhere(np.isinf(X))[0])
+            raise bad_value(source, X[row, column], first + row, column)
         if not left.size:
             return
         blank = np.isnan(X[left]).all(axis=1)
@@ -46,17 +56,19 @@ class Completion:
         if not blank.all():
             self._fill_far_rows(source, first, X, left[~blank], draws, values)
 
-    def _fill(self, X: NDArray[Any], draws: Draws, values: NDArray[Any]) -> NDArray[np.intp]:
-        """Fill in by the kernel; rows that it leaves to Python."""
+    def _fill(self, X: NDArray[Any], draws: Draws, values: NDArray[Any]) -> NDArray[np.intp] | None:
+        """Copy and fill in by the kernel; rows that it leaves to Python, None at an infinity."""
         engine, left = self.engine, np.empty(len(X), dtype=np.intp)
         kernels, begun = engine.family.kernels, (self.model.log_weights, self._operands)
         kernel, out = kernels.fill_missing[engine.dtype], (*draws, values.reshape(-1), left)
         rows = (*location(X), engine.d)
         if kernels.masked:
             with engine.space(EXACT) as space:
-                return left[: kernel(*rows, *begun, space, *self._moments, *out)]
-        with engine.space_for_missing(EXACT, fill=True) as missing_space:
-            return left[: kernel(*rows, *begun, self._pass, missing_space, *out)]
+                n_left = kernel(*rows, *begun, space, *self._moments, *out)
+        else:
+            with engine.space_for_missing(EXACT, fill=True) as missing_space:
+                n_left = kernel(*rows, *begun, self._pass, missing_space, *out)
+        return None if n_left < 0 else left[:n_left]
 
     def _by_column(self) -> list[Array]:
         """Means and standard deviations, (K · d), where columns are independent."""

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from fusem.em.values import bad_value, what_is_in
 from fusem.em.workers import Workers
-from fusem.kernels.scan_finite import INFINITE, MISSING
 from fusem.mixture.completion import Completion
 from fusem.mixture.draws import draws
 from fusem.mixture.engine import Engine
@@ -84,19 +82,14 @@ class Impute(Parametrised):
         rows, model = ready
         engine = Engine(self._family, len(model.weights), model.n_columns, rows.dtype)
         completion = Completion(engine, model)
-        what_is_in(np.empty((0, 1), dtype=rows.dtype))  # compiles in this thread
 
         def work(segment: tuple[int, NDArray[Any], Any]) -> None:
             first, X, _ = segment
             values = np.empty_like(X, order="C") if room is None else room(first, len(X), X.dtype)
-            values[:] = X  # before all else: what is read once more is in the cache
-            found = what_is_in(values)
-            if found == INFINITE:
-                row, column = (int(index) for index in np.argwhere(np.isinf(values))[0])
-                raise bad_value(rows, values[row, column], first + row, column)
-            if found == MISSING:
-                some = None if seed is None else draws(seed, first, np.isnan(values))
-                completion.complete(rows, first, X, some, values)
+            some = None
+            if seed is not None and (missing := np.isnan(X)).any():
+                some = draws(seed, first, missing)
+            completion.complete(rows, first, X, some, values)
             put(first, values)
 
         with Workers(self.n_jobs) as workers:
