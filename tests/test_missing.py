@@ -38,6 +38,16 @@ def with_holes(X: np.ndarray, rate: float = 0.2, seed: int = 0) -> np.ndarray:
     return np.where(holes, np.nan, X).astype(X.dtype)
 
 
+def with_patterns(X: np.ndarray, rate: float = 0.3, seed: int = 0) -> np.ndarray:
+    """Return a copy of which all rows but forty have one of three patterns, complete or not."""
+    rng = np.random.default_rng(seed)
+    patterns = rng.random((3, X.shape[1])) < rate
+    patterns[0] = False
+    holes = patterns[rng.integers(3, size=len(X))]
+    holes[:40] = rng.random((40, X.shape[1])) < rate
+    return np.where(holes, np.nan, X).astype(X.dtype)
+
+
 def published(name: str) -> np.ndarray:
     return np.array(REFERENCE[name]["rows"], dtype=np.float64)
 
@@ -95,6 +105,62 @@ def test_what_rows_with_holes_are_told(case, dtype):
     filled = imputed(X, parameters_of(model), case.covariance_type)
     assert_within(model.impute(X), filled, 30 * allowed, "imputed")
     np.testing.assert_array_equal(model.impute(X)[~np.isnan(X)], X[~np.isnan(X)])
+
+
+@by_type
+@by_dtype
+@pytest.mark.parametrize("d", [3, 8, 17])
+def test_patterns_that_many_rows_have(case, dtype, d):
+    X = with_patterns(case.data(600, n_features=d, dtype=dtype))
+    w = np.random.default_rng(1).integers(0, 4, size=len(X)).astype(float)
+    start, covariance_type = case.start(n_features=d), case.covariance_type
+    model = stepped(case, X, steps=1, start=start, reg_covar=1e-3, sample_weight=w)
+    bound, params = em_step(X, w, start, covariance_type, 1e-3)
+    digits = 1e-12 if dtype is np.float64 else 1e-6
+    assert model.lower_bound_ == pytest.approx(bound, rel=digits)
+    for got, expected in zip(parameters_of(model), params, strict=True):
+        assert_within(got, expected, digits * (1.0 + np.abs(expected)), "parameters")
+    said = expectation(X, parameters_of(model), covariance_type)
+    assert_within(model.score_samples(X), said.log_likelihoods, 20 * digits, "densities")
+    assert_within(model.predict_proba(X), said.responsibilities, 10 * digits, "responsibilities")
+    filled = imputed(X, parameters_of(model), covariance_type)
+    assert_within(model.impute(X), filled, 20 * digits, "imputed")
+    numbers = draws(model._seed(7), 0, np.isnan(X))
+    normal, uniform = numbers.normal.reshape(X.shape), numbers.uniform
+    some = drawn(X, parameters_of(model), covariance_type, normal, uniform)
+    got = model.impute(X, sample_posterior=True, random_state=7)
+    wrong = (np.abs(got - some) > 50 * digits * (1.0 + np.abs(some))).any(axis=1)
+    assert wrong.sum() <= (0 if dtype is np.float64 else 2)  # beside a component's share
+
+
+@by_type
+def test_more_operators_of_patterns_than_are_kept(case, monkeypatch):
+    X = with_patterns(case.data(2 * LEAF, n_features=9))
+    start = case.start(n_features=9)
+    expected = stepped(case, X, steps=2, start=start, reg_covar=1e-3)
+    monkeypatch.setattr("fusem.kernels.marginal.BYTES", 0)  # room for one pattern or two
+    model = stepped(case, X, steps=2, start=start, reg_covar=1e-3)
+    assert_same_model(model, expected)
+    np.testing.assert_array_equal(model.impute(X), expected.impute(X))
+
+
+@by_type
+def test_patterns_of_columns_that_nearly_agree(case):
+    """What the others say of a column is nearly all there is to know: 1 − 1e-6 of its variance."""
+    d, rng = 5, np.random.default_rng(0)
+    start = case.start(n_features=d, n_components=2)
+    factor = rng.normal(size=(d, d))
+    factor[3] = factor[1] + 1e-3 * rng.normal(size=d)
+    if case.covariance_type in ("full", "tied"):
+        covariances = np.broadcast_to(factor @ factor.T, start.covariances.shape)
+        start = start._replace(covariances=covariances.copy())
+    rows = start.means[rng.integers(2, size=600)] + rng.normal(size=(600, d)) @ factor.T
+    X = with_patterns(rows)
+    model = stepped(case, X, steps=1, start=start, reg_covar=1e-3)
+    bound, params = em_step(X, None, start, case.covariance_type, 1e-3)
+    assert model.lower_bound_ == pytest.approx(bound, rel=1e-9)
+    for got, expected in zip(parameters_of(model), params, strict=True):
+        assert_within(got, expected, 1e-7 * (1.0 + np.abs(expected)), "parameters")
 
 
 @by_type
@@ -183,15 +249,18 @@ def test_more_patterns_and_bases_than_are_kept(case):
 @by_type
 @by_dtype
 @pytest.mark.parametrize("spread", [0.3, 3.0, 12.0, 90.0])
-@pytest.mark.parametrize("weight", [1.0, 1e-12])
-def test_means_near_each_other_and_far_apart(case, dtype, spread, weight):
+@pytest.mark.parametrize(
+    ("weight", "holes"), [(1.0, with_holes), (1e-12, with_holes), (1.0, with_patterns)]
+)
+def test_means_near_each_other_and_far_apart(case, dtype, spread, weight, holes):
     """Tied covariances have three forms, by how far the furthest mean is from the centre of all."""
     d, n_components, rng = 7, 5, np.random.default_rng(3)
     start = case.start(n_features=d, n_components=n_components)
     start = start._replace(means=spread * rng.normal(size=(n_components, d)))
-    labels = rng.choice(n_components, p=start.weights, size=600)
-    rows = (start.means[labels] + rng.normal(size=(600, d))).astype(dtype)
-    X, w = with_holes(rows, 0.3), weight * rng.integers(0, 3, size=600)
+    n = 600
+    labels = rng.choice(n_components, p=start.weights, size=n)
+    rows = (start.means[labels] + rng.normal(size=(n, d))).astype(dtype)
+    X, w = holes(rows, 0.3), weight * rng.integers(0, 3, size=n)
     model = stepped(case, X, steps=1, start=start, reg_covar=1e-3, sample_weight=w)
     bound, params = em_step(X, w, start, case.covariance_type, 1e-3)
     digits = 1e-11 if dtype is np.float64 else 1e-5

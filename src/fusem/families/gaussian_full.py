@@ -178,9 +178,9 @@ def lead_back(m, operands, these, log_weights, pattern, last, stats, start, d, n
 
 
 @helper
-def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
+def expected(m, operands, resp, number, r, count, n_components, d, tile, stride):
     expected_of_each(
-        load, m, operands.matrix, n_components, operands.high, operands.low, resp, number, r, count,
+        m, operands.matrix, n_components, operands.high, operands.low, resp, number, r, count,
         n_components, d, tile, stride,
     )  # fmt: skip
 

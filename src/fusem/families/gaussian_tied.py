@@ -250,15 +250,15 @@ def lead_back(m, operands, these, log_weights, pattern, last, stats, start, d, n
 
 
 @helper
-def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
+def expected(m, operands, resp, number, r, count, n_components, d, tile, stride):
     if operands.near:
         shared_values(
-            load, m, operands.matrix, operands.high, operands.low, operands.centres, resp, number, r,
+            m, operands.matrix, operands.high, operands.low, operands.centres, resp, number, r,
             count, n_components, d, stride,
         )  # fmt: skip
     else:
         expected_of_each(
-            load, m, operands.matrix, 1, operands.means, operands.means_low, resp, number, r, count,
+            m, operands.matrix, 1, operands.means, operands.means_low, resp, number, r, count,
             n_components, d, tile, stride,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from fusem.kernels.patterns import EMPTY, LEAF, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import most_probable, posterior
 from fusem.kernels.scan_finite import FINITE, INFINITE
-from fusem.kernels.simd import filled, fma, lanes, load, load_wide, store, sub, where_less
+from fusem.kernels.simd import filled, fma, lanes, load, store, sub, where_less
 from fusem.kernels.tile import PADDING, fill_zeros, gather_rows, place
 
 
@@ -40,7 +40,7 @@ def expected_of_pattern(m, operands, resp, pattern, r, noisy, rest, d, n_compone
     """The family's means of the missing values of a strip of rows of a pattern that has such operands."""
 
 
-def expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride):
+def expected(m, operands, resp, number, r, count, n_components, d, tile, stride):
     """The family's means of the missing values of some rows of a group into y, a column for each of them."""
 
 
@@ -178,21 +178,15 @@ def drawn(resp, r, uniform, n_components, stride):
 def fill_group(expected, m, operands, resp, values, begin, p, g, n_components, d, tile, stride):
     """Fill in the missing values of a group: rows side by side, then each value where it belongs."""
     number, first, last, count = group_of(m, g, d, tile)
-    one, strip = lanes(resp), 4 * lanes(resp)
-    r = first - first % one
-    while r < last:
-        if r % strip == 0 and last - r > one:
-            expected(load_wide, m, operands, resp, number, r, count, n_components, d, tile, stride)
-            r += strip
-        else:
-            expected(load, m, operands, resp, number, r, count, n_components, d, tile, stride)
-            r += one
+    step = lanes(resp)
+    for r in range(first - first % step, last, step):
+        expected(m, operands, resp, number, r, count, n_components, d, tile, stride)
     put_values(m, values, begin, p, first, last, count, d)
 
 
 @helper
 def expected_of_each(
-    load, m, matrix, n, high, low, resp, number, r, count, n_components, d, tile, stride
+    m, matrix, n, high, low, resp, number, r, count, n_components, d, tile, stride
 ):
     """Means of the missing values of some rows, by their responsibilities, into y.
 
@@ -206,7 +200,7 @@ def expected_of_each(
             j, here = m.bases.columns[s], at + s * strip
             z = sub(load(m.noise, at + j * strip), load(m.kept, k0 * tile + here))
             mean = float(element(high, k0 + j)) + float(element(low, k0 + j))
-            value = led_back(load, m.bases, v0 + count * d, s, count, z, mean)
+            value = led_back(m.bases, v0 + count * d, s, count, z, mean)
             nothing = filled(0.0, share)  # what has no share may be no number
             value = where_less(nothing, share, value, nothing)
             store(m.y, here, fma(share, value, nothing if k == 0 else load(m.y, here)))

@@ -170,9 +170,7 @@ def lead_back_some(
 
 
 @helper
-def shared_values(
-    load, m, matrix, high, low, centres, resp, number, r, count, n_components, d, stride
-):
+def shared_values(m, matrix, high, low, centres, resp, number, r, count, n_components, d, stride):
     """Means of the missing values of some rows, by their responsibilities, into y: those of z° + V ā."""
     at, strip, triangle = place(resp, r, d), 4 * lanes(resp), count * d
     v0 = basis(m.bases, m.patterns, matrix, 0, number, count, 0, 1, d, centres)
@@ -183,4 +181,4 @@ def shared_values(
         for k in range(n_components):
             z = add_scaled(m.bases.store, a0 + k * (count + 1) + s, load(resp, k * stride + r), z)
         centre = float(element(high, j)) + float(element(low, j))
-        store(m.y, here, led_back(load, m.bases, v0 + triangle, s, count, z, centre))
+        store(m.y, here, led_back(m.bases, v0 + triangle, s, count, z, centre))

@@ -31,7 +31,6 @@ from fusem.kernels.simd import (
     less_scaled,
     load,
     load_as,
-    load_wide,
     mul,
     scaled,
     store,
@@ -236,20 +235,12 @@ def remove(
     d,
 ):
     """Conditional mean of the rows of a group, in whitened coordinates."""
-    ramp, one, strip = bases.ramp, lanes(y), 4 * lanes(y)
-    r = first - first % one
-    while r < last:
-        whole = r % strip == 0 and last - r > one  # else one vector of rows will do
-        at = y0 + place(y, r, d)
+    one, strip = lanes(y), 4 * lanes(y)
+    for r in range(first - first % one, last, one):  # single vectors: rows with one pattern are few
+        at, mask = y0 + place(y, r, d), within(load(bases.ramp, r), first, last)
         for s in range(count):
             i, row, to = start_of(bases, s, d), v0 + s * d, at + s * strip
-            if whole:
-                mask = within(load_wide(ramp, r), first, last)
-                remove_one(load_wide, y, at, mask, bases, row, i, kept, to, d)
-            else:
-                mask = within(load(ramp, r), first, last)
-                remove_one(load, y, at, mask, bases, row, i, kept, to, d)
-        r += strip if whole else one
+            remove_one(y, at, mask, bases, row, i, kept, to, d)
 
 
 @helper
@@ -261,7 +252,7 @@ def within(rows, first, last):
 
 
 @helper
-def remove_one(load, y, at, mask, bases, row, start, kept, to, d):
+def remove_one(y, at, mask, bases, row, start, kept, to, d):
     """Take the part along one column of V, zero above `start`, out of some rows; keep how much that is."""
     strip = 4 * lanes(y)
     part = sub(mask, mask)
@@ -275,11 +266,8 @@ def remove_one(load, y, at, mask, bases, row, start, kept, to, d):
 
 
 @helper
-def led_back(load, bases, triangle, s, count, z, mean):
-    """A mean plus element s of δ with R δ = z; those before it are in the coefficients, there it stays.
-
-    Sums of products are said by name: left to the compiler, wide and narrow vectors round differently.
-    """
+def led_back(bases, triangle, s, count, z, mean):
+    """A mean plus element s of δ with R δ = z; those before it are in the coefficients, there it stays."""
     c, row = bases.coefficients, triangle + s * count
     strip = 4 * lanes(c)
     for t in range(s):
