@@ -53,7 +53,8 @@ def expectation(X: Array, params: Parameters, covariance_type: str) -> Expected:
             across = covariance[np.ix_(missing, known)]
             if known.size:
                 density = multivariate_normal(mean[known], inner)
-                joint[k] = np.log(params.weights[k]) + density.logpdf(x[known])
+                with np.errstate(divide="ignore"):
+                    joint[k] = np.log(params.weights[k]) + density.logpdf(x[known])
             slopes = solve(inner, across.T, assume_a="pos").T if known.size else across
             rows[i, k, missing] = mean[missing] + slopes @ (x[known] - mean[known])
             within = covariance[np.ix_(missing, missing)] - slopes @ across.T

@@ -14,6 +14,8 @@ from scipy.stats import multivariate_normal
 
 import fusem
 from fusem.em.workers import Workers
+from fusem.kernels.marginal import marginals
+from fusem.kernels.null_space import width_of
 from fusem.kernels.patterns import LEAF, PATTERNS
 from fusem.mixture.draws import draws
 from fusem.mixture.engine import Engine
@@ -43,6 +45,7 @@ def with_patterns(X: np.ndarray, rate: float = 0.3, seed: int = 0) -> np.ndarray
     rng = np.random.default_rng(seed)
     patterns = rng.random((3, X.shape[1])) < rate
     patterns[0] = False
+    patterns[1:, [0, -1]] = [[True, False], [False, True]]
     holes = patterns[rng.integers(3, size=len(X))]
     holes[:40] = rng.random((40, X.shape[1])) < rate
     return np.where(holes, np.nan, X).astype(X.dtype)
@@ -134,11 +137,41 @@ def test_patterns_that_many_rows_have(case, dtype, d):
 
 
 @by_type
+@by_dtype
+@pytest.mark.parametrize("column", [0, -1])
+def test_patterns_whose_rows_count_for_nothing(case, dtype, column):
+    """By their weights, or as a component has weight 0."""
+    X = with_patterns(case.data(600, dtype=dtype))
+    w = np.where(np.isnan(X[:, column]), 0.0, 1.0)
+    two = case.start(n_features=X.shape[1], n_components=2)
+    start = two._replace(
+        weights=np.append(two.weights, 0.0), means=np.vstack([two.means, two.means[:1] + 1.0])
+    )
+    if case.covariance_type != "tied":
+        covariances = np.concatenate([two.covariances, two.covariances[:1]])
+        start = start._replace(covariances=covariances)
+    model = stepped(case, X, steps=1, start=start, reg_covar=1e-3, sample_weight=w)
+    bound, params = em_step(X, w, two, case.covariance_type, 1e-3)
+    digits = 1e-12 if dtype is np.float64 else 1e-6
+    assert model.lower_bound_ == pytest.approx(bound, rel=digits)
+    assert_within(model.means_[:2], params.means, digits * (1.0 + np.abs(params.means)), "means")
+    covariances = model.covariances_
+    if case.covariance_type != "tied":
+        covariances = covariances[:2]
+    assert_within(covariances, params.covariances, 10 * digits, "covariances")
+
+
+@by_type
 def test_more_operators_of_patterns_than_are_kept(case, monkeypatch):
-    X = with_patterns(case.data(2 * LEAF, n_features=9))
-    start = case.start(n_features=9)
+    d, patterns = 9, 6
+    X = case.data(2 * LEAF, n_features=d)
+    X[np.arange(len(X)), np.arange(len(X)) % patterns] = np.nan
+    start = case.start(n_features=d)
     expected = stepped(case, X, steps=2, start=start, reg_covar=1e-3)
-    monkeypatch.setattr("fusem.kernels.marginal.BYTES", 0)  # room for one pattern or two
+    monkeypatch.setattr("fusem.kernels.marginal.BYTES", 0)
+    for n_matrices in (1, case.n_components):
+        room = marginals(n_matrices, case.n_components, d, 1, np.float64).exact.size
+        assert patterns * n_matrices * d * width_of(d) > room
     model = stepped(case, X, steps=2, start=start, reg_covar=1e-3)
     assert_same_model(model, expected)
     np.testing.assert_array_equal(model.impute(X), expected.impute(X))

@@ -36,7 +36,8 @@ from fusem.kernels.simd import (
 )
 from fusem.kernels.tile import aligned, fill_zeros
 
-LEAST = 128  # rows of a leaf with one pattern that are worth operators of their own: strips are to be filled
+# Rows of a leaf with one pattern that are worth operators of their own: FILLED strips at least.
+LEAST = 128
 PER_COLUMN = 8  # … and so many for each column, as the way back takes d³ operations
 
 

@@ -84,7 +84,7 @@ def turn_means(m, exact, g0, means, at, towards, rest, d, n_components):
             for i in range(d):
                 part += numbers[g0 + a * width + i] * exact[k * d + i]
             numbers[means + k * rest + a if a < rest else along + k * count + a - rest] = part
-        for s in range(count):
+        for s in range(count if m.kept is not None else 0):
             value = 0.0
             for t in range(s + 1):
                 value += kept[scales + s * count + t] * numbers[along + k * count + t]

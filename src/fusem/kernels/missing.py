@@ -112,8 +112,9 @@ def more_rounded(m, begun, others, log_weights):
     """
     lost, counts = 0.0, m.marginals.sums
     for k in range(log_weights.size):
-        one = rounding_of(m, log_weights[k] + begun[k])
-        lost += counts[k] * (one - rounding_of(m, log_weights[k] + others[k]))
+        if counts[k] > 0.0:  # weights of 0 have no finite logarithm
+            one = rounding_of(m, log_weights[k] + begun[k])
+            lost += counts[k] * (one - rounding_of(m, log_weights[k] + others[k]))
     return lost
 
 

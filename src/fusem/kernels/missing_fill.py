@@ -12,7 +12,7 @@ from fusem.kernels.marginal import keep_columns
 from fusem.kernels.missing import group_of
 from fusem.kernels.missing_sweep import begin_leaf, find_groups, run_of
 from fusem.kernels.null_space import basis, led_back
-from fusem.kernels.patterns import EMPTY, LEAF, place_of_empty
+from fusem.kernels.patterns import EMPTY, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import most_probable, posterior
 from fusem.kernels.scan_finite import FINITE, INFINITE
@@ -53,6 +53,7 @@ def fill(
     log_weights,  # IN  (K)
     operands,  # IN  the family's
     pass_number,
+    leaf,  # IN  rows that are sorted together, LEAF at most
     m,  # SCRATCH
     normal,  # IN  (rows · d) standard normal values to draw with, or empty: what is expected
     uniform,  # IN  (rows) numbers in [0, 1) to draw a component with, or empty
@@ -64,8 +65,8 @@ def fill(
     n_components, tile, n_left, noisy = log_weights.size, w.size, 0, normal.size > 0
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
     fill_zeros(m.noise, 0, d * tile)
-    for begin in range(0, rows, LEAF):
-        count = min(LEAF, rows - begin)
+    for begin in range(0, rows, leaf):
+        count = min(leaf, rows - begin)
         kind = copy_rows(address, row_stride, column_stride, begin, count, d, values)
         if kind == INFINITE:
             return -1
@@ -105,18 +106,9 @@ def fill(
                 if columns < d:
                     for r in range(0, width, strip):
                         expected_of_pattern(
-                            m,
-                            operands,
-                            resp,
-                            pattern,
-                            r,
-                            noisy,
-                            columns,
-                            d,
-                            n_components,
-                            width,
+                            m, operands, resp, pattern, r, noisy, columns, d, n_components, width,
                             stride,
-                        )
+                        )  # fmt: skip
                     put_values(m, values, begin, p, 0, n, d - columns, d)
                 else:
                     for g in range(m.tile[0], m.tile[1]):

@@ -25,7 +25,6 @@ from fusem.kernels.patterns import (
 from fusem.kernels.policy import helper, seldom
 from fusem.kernels.posterior import log_evidence, most_probable, posterior
 from fusem.kernels.simd import lanes
-from fusem.kernels.tile import LEAF as SHORT_LEAF
 from fusem.kernels.tile import PADDING, clear, close_leaf, fill_zeros, fold, gather_rows
 
 
@@ -172,16 +171,9 @@ def sweep(
                     log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
                 ahead = at + (LEAF + p) * row_stride
                 stats[start] += posterior(
-                    logp,
-                    w,
-                    resp,
-                    n_components,
-                    width,
-                    stride,
-                    0 if weighted else n,
-                    ahead,
+                    logp, w, resp, n_components, width, stride, 0 if weighted else n, ahead,
                     row_bytes,
-                )
+                )  # fmt: skip
                 weight += weight_total(w, 0, width) if weighted else n
                 if run <= large:
                     accumulate(
@@ -218,6 +210,7 @@ def evaluate(
     log_weights,  # IN  (K)
     operands,  # IN  the family's
     pass_number,
+    leaf,  # IN  rows that are sorted together, LEAF at most
     m,  # SCRATCH
     evidence,  # OUT (rows) log density of what was observed, or empty
     labels,  # OUT (rows) most probable component, or empty
@@ -227,8 +220,8 @@ def evaluate(
     x, w, logp, resp = m.space.x, m.space.w, m.space.logp, m.space.resp
     n_components, tile = log_weights.size, w.size
     stride, order, strip = tile + PADDING, m.patterns.order, 4 * lanes(x)
-    for begin in range(0, rows, SHORT_LEAF):
-        count = min(SHORT_LEAF, rows - begin)
+    for begin in range(0, rows, leaf):
+        count = min(leaf, rows - begin)
         at, complete, large, groups, _ = begin_leaf(
             m, address, row_stride, column_stride, begin, count, many_rows(operands, d), x, d,
             pass_number, tile,

@@ -82,6 +82,7 @@ def bases(n_components: int, n_means: int, d: int, tile: int, dtype: DTypeLike) 
         work=aligned(2 * d * width_of(d), np.float64),
         columns=aligned(d + 1, np.int64),
         coefficients=aligned(d * 4 * 16, dtype),
+        # blocks of four rows may reach beyond the last
         spread=aligned((n_components * d + 3) * width_of(d), np.float64),
         ramp=aligned(tile, dtype),
     )
@@ -236,7 +237,8 @@ def remove(
 ):
     """Conditional mean of the rows of a group, in whitened coordinates."""
     one, strip = lanes(y), 4 * lanes(y)
-    for r in range(first - first % one, last, one):  # single vectors: rows with one pattern are few
+    # By single vectors: four at a time took as long, as rows of a pattern that many have do not come here.
+    for r in range(first - first % one, last, one):
         at, mask = y0 + place(y, r, d), within(load(bases.ramp, r), first, last)
         for s in range(count):
             i, row, to = start_of(bases, s, d), v0 + s * d, at + s * strip

@@ -18,7 +18,9 @@ from fusem.kernels.tile import LEAF as SHORT_LEAF
 from fusem.kernels.tile import aligned
 from fusem.kernels.transpose import GROUP, HALF, missing_in_group, missing_in_half, read
 
-LEAF = 4 * SHORT_LEAF  # rows: enough for rows of one pattern to fill vectors
+LEAF = (
+    8 * SHORT_LEAF
+)  # rows: enough for rows of one pattern to fill vectors (16: slower, not in the cache)
 WORD = 64  # columns per word
 PATTERNS = 2 * LEAF  # numbers there are; a leaf needs at most LEAF of them
 SLOTS = 2 * PATTERNS  # of the hash table, a power of two
@@ -57,7 +59,7 @@ def patterns(d: int, tile: int) -> Patterns:
         bits=aligned(LEAF * words, np.int64),
         number=aligned(LEAF, np.int32),
         counts=aligned(PATTERNS, np.int64),
-        order=aligned(LEAF + LEAF // FILLED + 3 * tile + LEAF, np.int32),
+        order=aligned(place_of_empty.py_func(tile) + LEAF, np.int32),
         group=aligned(LEAF, np.int32),
         begin=aligned(LEAF, np.int64),
         end=aligned(LEAF, np.int64),

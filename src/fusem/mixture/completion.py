@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from fusem.data import Rows
 from fusem.em.values import bad_value
-from fusem.kernels.patterns import LEAF as MISSING_LEAF
-from fusem.kernels.tile import LEAF
 from fusem.mixture.draws import Draws
 from fusem.mixture.engine import Engine, Model, location
 from fusem.mixture.evaluation import EXACT, NOTHING, Outcome
@@ -27,8 +25,6 @@ class Completion:
     def __init__(self, engine: Engine, model: Model) -> None:
         self.engine, self.model = engine, model
         self._operands, self._pass = engine.operands(model.components), engine.next_pass()
-        # rows that the kernel sorts together: which those are decides about the last digits
-        self.leaf = LEAF if engine.family.kernels.masked else MISSING_LEAF
         self._moments = self._by_column() if engine.family.kernels.masked else []
         # compiles in this thread, where Ctrl-C can interrupt it
         nothing = np.empty((0, engine.d), dtype=engine.dtype)
@@ -67,7 +63,8 @@ class Completion:
                 n_left = kernel(*rows, *begun, space, *self._moments, *out)
         else:
             with engine.space_for_missing(EXACT, fill=True) as missing_space:
-                n_left = kernel(*rows, *begun, self._pass, missing_space, *out)
+                given = *begun, self._pass, engine.sorted_rows, missing_space
+                n_left = kernel(*rows, *given, *out)
         return None if n_left < 0 else left[:n_left]
 
     def _by_column(self) -> list[Array]:

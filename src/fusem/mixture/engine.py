@@ -12,7 +12,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.data import Rows
 from fusem.em.blas import one_thread
-from fusem.em.sweep import Segment, longer_segments, longest_segment, segment_rows, sweep, tallest
+from fusem.em.sweep import (
+    SEGMENT_BYTES,
+    Segment,
+    longer_segments,
+    longest_segment,
+    segment_rows,
+    sweep,
+    tallest,
+)
 from fusem.em.values import check_weights
 from fusem.em.workers import Workers
 from fusem.families.gaussian import SingularComponents
@@ -52,6 +60,11 @@ class Model(NamedTuple):
         """Logarithms of the weights, −inf for 0."""
         with np.errstate(divide="ignore"):
             return np.log(self.weights)
+
+
+def rows_within(room: int, bytes_per_row: int) -> int:
+    """How many rows have room, a power of two."""
+    return 1 << (max(1, room // bytes_per_row).bit_length() - 1)
 
 
 def location(X: NDArray[Any]) -> tuple[int, int, int, int]:
@@ -163,12 +176,25 @@ class Engine:
         weights: Rows | None,
         workers: Workers,
         bytes_per_row: int,
-        leaf: int = LEAF,
     ) -> Iterator[Segment]:
-        """`longer_segments` of whole leaves for this model."""
-        length = max(leaf, self.segment_rows(rows, workers))
+        """`longer_segments` for this model."""
+        longest = max(self.segment_rows(rows, workers), self.sorted_rows)
+        length = max(self.sorted_rows, min(longest, rows_within(SEGMENT_BYTES // 2, bytes_per_row)))
         given = length, self.operations, bytes_per_row, workers.n_jobs
         return longer_segments(rows, weights, *given)
+
+    @property
+    def sorted_rows(self) -> int:
+        """Rows that are sorted together by what they miss, where every row gets an answer.
+
+        Fewer where that takes long or needs much memory. It depends on nothing else, as answers may depend on
+        it in the last digits.
+        """
+        if self.family.kernels.masked:
+            return LEAF
+        quick = segment_rows(self.operations, self._row_bytes, None, 1)
+        shares = self.n_components * self.dtype.itemsize
+        return max(LEAF, min(MISSING_LEAF, quick, rows_within(SEGMENT_BYTES // 2, shares)))
 
     @property
     def _row_bytes(self) -> int:

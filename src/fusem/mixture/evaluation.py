@@ -142,7 +142,8 @@ class IncompleteRows:
                 kernel(*rows, log_weights, self.operands, space, *out)
         else:
             with engine.space_for_missing(EXACT) as space:
-                kernel(*rows, log_weights, self.operands, self._pass, space, *out)
+                given = self._pass, engine.sorted_rows, space
+                kernel(*rows, log_weights, self.operands, *given, *out)
         blank = without_value(np.isnan(X))
         outcome.put(blank, 0.0, self.model)
         return blank

@@ -93,7 +93,8 @@ class Impute(Parametrised):
             put(first, values)
 
         with Workers(self.n_jobs) as workers:
-            made = 8 * (
-                1 + engine.d * ((room is None) + (seed is not None))
-            )  # rows left, copies, draws
-            workers.run(engine.segments(rows, None, workers, made, completion.leaf), work)
+            copies = (room is None) + (
+                seed is not None
+            )  # of a row: the result, what it is drawn with
+            made = 8 * (1 + engine.d * copies)
+            workers.run(engine.segments(rows, None, workers, made), work)
