@@ -17,6 +17,7 @@ from fusem.em.workers import Workers
 from fusem.kernels.marginal import marginals
 from fusem.kernels.null_space import width_of
 from fusem.kernels.patterns import LEAF, PATTERNS
+from fusem.mixture.criteria import _by_leaf
 from fusem.mixture.draws import draws
 from fusem.mixture.engine import Engine
 from tests.cases import CASES, DTYPES
@@ -46,7 +47,7 @@ def with_patterns(X: np.ndarray, rate: float = 0.3, seed: int = 0) -> np.ndarray
     patterns = rng.random((3, X.shape[1])) < rate
     patterns[0] = False
     patterns[1:, [0, -1]] = [[True, False], [False, True]]
-    holes = patterns[rng.integers(3, size=len(X))]
+    holes = patterns[np.arange(len(X)) % 3]
     holes[:40] = rng.random((40, X.shape[1])) < rate
     return np.where(holes, np.nan, X).astype(X.dtype)
 
@@ -112,9 +113,9 @@ def test_what_rows_with_holes_are_told(case, dtype):
 
 @by_type
 @by_dtype
-@pytest.mark.parametrize("d", [3, 8, 17])
+@pytest.mark.parametrize("d", [3, 17])
 def test_patterns_that_many_rows_have(case, dtype, d):
-    X = with_patterns(case.data(600, n_features=d, dtype=dtype))
+    X = with_patterns(case.data(480, n_features=d, dtype=dtype))
     w = np.random.default_rng(1).integers(0, 4, size=len(X)).astype(float)
     start, covariance_type = case.start(n_features=d), case.covariance_type
     model = stepped(case, X, steps=1, start=start, reg_covar=1e-3, sample_weight=w)
@@ -141,7 +142,7 @@ def test_patterns_that_many_rows_have(case, dtype, d):
 @pytest.mark.parametrize("column", [0, -1])
 def test_patterns_whose_rows_count_for_nothing(case, dtype, column):
     """By their weights, or as a component has weight 0."""
-    X = with_patterns(case.data(600, dtype=dtype))
+    X = with_patterns(case.data(480, dtype=dtype))
     w = np.where(np.isnan(X[:, column]), 0.0, 1.0)
     two = case.start(n_features=X.shape[1], n_components=2)
     start = two._replace(
@@ -225,7 +226,7 @@ def test_a_row_is_filled_in_alike_in_any_company(case, dtype, apart):
     d, K = 5, 6
     start = case.start(n_features=d, n_components=K)
     start = start._replace(means=apart * start.means)
-    n = 2 * LEAF + 9000
+    n = LEAF + 2000
     X = with_holes(case.data(n, n_features=d, n_components=K, dtype=dtype) * apart, 0.3)
     X[4000:4020] = np.nan
     model = stepped(case, X, steps=1, start=start, reg_covar=1e-3)
@@ -290,7 +291,7 @@ def test_means_near_each_other_and_far_apart(case, dtype, spread, weight, holes)
     d, n_components, rng = 7, 5, np.random.default_rng(3)
     start = case.start(n_features=d, n_components=n_components)
     start = start._replace(means=spread * rng.normal(size=(n_components, d)))
-    n = 600
+    n = 480
     labels = rng.choice(n_components, p=start.weights, size=n)
     rows = (start.means[labels] + rng.normal(size=(n, d))).astype(dtype)
     X, w = holes(rows, 0.3), weight * rng.integers(0, 3, size=n)
@@ -768,3 +769,7 @@ def test_sums_of_densities_are_taken_one_way(dtype):
         expected = model._totals(X[:n], None).log_likelihood
         assert model._totals(X[:n], np.ones(n)).log_likelihood == expected
         assert model._totals(np.vstack([X[:n], empty]), None).log_likelihood == expected
+    values = np.random.default_rng(1).normal(size=3000)
+    for n in range(1, 3000, 7):  # zeros after the last change nothing
+        one, other = (_by_leaf(np.append(values[:n], np.zeros(more))) for more in (0, 1500))
+        assert one == other[: len(one)]

@@ -159,10 +159,11 @@ def _weighted(values: Array, weights: Array) -> Array:
 
 
 def _by_leaf(values: Array) -> list[float]:
-    """Sums of every LEAF values, and of those that are left."""
-    whole = len(values) - len(values) % LEAF
-    sums: list[float] = values[:whole].reshape(-1, LEAF).sum(axis=1).tolist()
-    return sums if whole == len(values) else [*sums, float(values[whole:].sum())]
+    """Sums of every LEAF values, zeros after the last: NumPy adds fewer in another order."""
+    rest = -len(values) % LEAF
+    whole = np.pad(values, (0, rest)) if rest else values
+    sums: list[float] = whole.reshape(-1, LEAF).sum(axis=1).tolist()
+    return sums
 
 
 def _sum(values: list[float]) -> float:
