@@ -149,17 +149,7 @@ def add_emissions(
                     )  # fmt: skip
                 else:
                     accumulate_missing(
-                        x,
-                        m.missing,
-                        w,
-                        resp,
-                        logp,
-                        operands,
-                        stats,
-                        sums,
-                        d,
-                        n_states,
-                        tile,
+                        x, m.missing, w, resp, logp, operands, stats, sums, d, n_states, tile,
                         stride,
-                    )
+                    )  # fmt: skip
                 at += tile
