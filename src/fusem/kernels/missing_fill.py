@@ -8,24 +8,15 @@ from __future__ import annotations
 
 from fusem.kernels.copy_rows import copy_rows
 from fusem.kernels.elements import element, put
-from fusem.kernels.marginal import keep_columns
 from fusem.kernels.missing import group_of
-from fusem.kernels.missing_sweep import begin_leaf, find_groups, run_of
+from fusem.kernels.missing_sweep import begin_leaf, run_of, tile_density
 from fusem.kernels.null_space import basis, led_back
 from fusem.kernels.patterns import EMPTY, place_of_empty
 from fusem.kernels.policy import helper
 from fusem.kernels.posterior import most_probable, posterior
 from fusem.kernels.scan_finite import FINITE, INFINITE
 from fusem.kernels.simd import filled, fma, lanes, load, store, sub, where_less
-from fusem.kernels.tile import PADDING, fill_zeros, gather_rows, place
-
-
-def log_density_missing(x, m, operands, log_weights, logp, d, tile, stride):
-    """The family's tile kernel for rows with missing values."""
-
-
-def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    """The family's tile kernel for complete rows."""
+from fusem.kernels.tile import PADDING, fill_zeros, place
 
 
 def many_rows(operands, d):
@@ -84,17 +75,12 @@ def fill(
             while p < end:
                 n = min(tile, end - p)
                 width = (n + strip - 1) // strip * strip
-                gather_rows(at, row_stride, column_stride, order, p, x, d, width)
                 if noisy:
                     gather_noise(m.noise, normal, begin, order, p, n, d)
-                if columns < d:
-                    keep_columns(x, m.marginals.columns, columns, d, width)
-                    log_density(
-                        x, these, log_weights, logp, m.space.scratch, columns, width, stride
-                    )
-                else:
-                    find_groups(m, p, groups, width)
-                    log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
+                tile_density(
+                    m, at, row_stride, column_stride, p, width, run <= large, columns, groups, these,
+                    operands, log_weights, d, stride,
+                )  # fmt: skip
                 most_probable(logp, w, n_components, width, stride)
                 for r in range(n):
                     if element(w, r) < 0.0:

@@ -122,6 +122,25 @@ def find_groups(m, at, groups, tile):
     m.tile[0], m.tile[1], m.tile[2] = g, last, at
 
 
+def tile_density(
+    m, at, row_stride, column_stride, p, width, whole, columns, groups, these, operands, log_weights,
+    d, stride,
+):  # fmt: skip
+    """Log-densities of the tile that begins at place p: of whole rows, of some columns or all, or of groups.
+
+    A template of its own, which `sweep`, `evaluate` and `missing_fill.fill` share.
+    """
+    x, logp = m.space.x, m.space.logp
+    gather_rows(at, row_stride, column_stride, m.patterns.order, p, x, d, width)
+    if columns < d:
+        keep_columns(x, m.marginals.columns, columns, d, width)
+    if whole:
+        log_density(x, these, log_weights, logp, m.space.scratch, columns, width, stride)
+    else:
+        find_groups(m, p, groups, width)
+        log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
+
+
 def sweep(
     address,  # IN  of the rows, any strides
     row_stride,
@@ -158,17 +177,11 @@ def sweep(
             while p < end:
                 n = min(tile, end - p)
                 width = (n + strip - 1) // strip * strip
-                gather_rows(at, row_stride, column_stride, order, p, x, d, width)
-                if columns < d:
-                    keep_columns(x, m.marginals.columns, columns, d, width)
                 weighted = gather_weights(weights, begin, order, p, n, w, width)
-                if run <= large:
-                    log_density(
-                        x, these, log_weights, logp, m.space.scratch, columns, width, stride
-                    )
-                else:
-                    find_groups(m, p, groups, width)
-                    log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
+                tile_density(
+                    m, at, row_stride, column_stride, p, width, run <= large, columns, groups, these,
+                    operands, log_weights, d, stride,
+                )  # fmt: skip
                 ahead = at + (LEAF + p) * row_stride
                 stats[start] += posterior(
                     logp, w, resp, n_components, width, stride, 0 if weighted else n, ahead,
@@ -234,16 +247,10 @@ def evaluate(
             while p < end:
                 n = min(tile, end - p)
                 width = (n + strip - 1) // strip * strip
-                gather_rows(at, row_stride, column_stride, order, p, x, d, width)
-                if columns < d:
-                    keep_columns(x, m.marginals.columns, columns, d, width)
-                if run <= large:
-                    log_density(
-                        x, these, log_weights, logp, m.space.scratch, columns, width, stride
-                    )
-                else:
-                    find_groups(m, p, groups, width)
-                    log_density_missing(x, m, operands, log_weights, logp, d, width, stride)
+                tile_density(
+                    m, at, row_stride, column_stride, p, width, run <= large, columns, groups, these,
+                    operands, log_weights, d, stride,
+                )  # fmt: skip
                 if labels.size > 0:
                     most_probable(logp, w, n_components, width, stride)
                     for r in range(n):

@@ -100,6 +100,8 @@ def mixture_kernels(
         template = missing_sweep
         missing = {f"{part}_missing": kernel for part, kernel in missing.items()}
         missing |= {"log_density": log_density, "accumulate": once(accumulate)}
+        density = bind(missing_sweep.tile_density, **missing)
+        missing |= {"tile_density": density}
         missing |= {} if by_pattern is None else by_pattern._asdict()
     if log_density_missing is not None:
         more = {} if masked else {"take_back": take_back}
