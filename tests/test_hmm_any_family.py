@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import clone
 
 from fusem import HMM, GaussianHMM, PoissonHMM
+from fusem.exceptions import DegenerateComponentWarning
 from fusem.families import poisson
 from fusem.families.registry import FAMILIES
 from fusem.hmm.engine import kernel_name
@@ -155,7 +156,24 @@ def test_what_is_not_set_or_cannot_be_is_named():
         fitted.set_params(n_components=3)._emission()
 
 
-def test_it_is_not_saved(tmp_path):
-    with pytest.raises(TypeError, match="the class of the family's own"):
-        HMM(2, "poisson").save(tmp_path / "model.npz")
+@pytest.mark.parametrize("family", [exponential, "tests.exponential"])
+def test_a_family_of_ones_own_is_not_saved(family, tmp_path):
+    with pytest.raises(TypeError, match="a file cannot say what it is"):
+        HMM(2, family).save(tmp_path / "model.npz")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_state_that_shrinks_to_equal_rows_keeps_its_covariance():
+    """The likelihood has no bound there: it is told, and the model stays usable."""
+    shrinking = np.concatenate([rows(200), np.full((53, rows(1).shape[1]), 5.0)])
+    model = HMM(2, "gaussian_diag", random_state=0, n_iter=100)
+    with pytest.warns(DegenerateComponentWarning, match="keeps its last value. Increase reg_covar"):
+        model.fit(shrinking)
+    assert (model.components_.covariances > 0.0).all()
+    assert np.isfinite(model.score(shrinking))
+
+
+@pytest.mark.parametrize("form", ["full", "tied", "diag", "spherical"])
+def test_one_row_has_no_covariance(form):
+    with pytest.raises(ValueError, match=r"state\(s\) 0 .*n_samples = 1.*Increase reg_covar"):
+        HMM(1, f"gaussian_{form}").fit(rows(1))

@@ -56,7 +56,14 @@ def expected_failures(estimator):
 @parametrize_with_checks(
     [
         model(n_iter=5)
-        for model in (fusem.GaussianHMM, fusem.PoissonHMM, FirstColumn, fusem.MultinomialHMM)
+        for model in (
+            fusem.GaussianHMM,
+            fusem.GMMHMM,
+            fusem.HMM,
+            fusem.PoissonHMM,
+            FirstColumn,
+            fusem.MultinomialHMM,
+        )
     ],
     expected_failed_checks=expected_failures,
 )

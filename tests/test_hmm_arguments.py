@@ -107,3 +107,14 @@ def test_few_rows_are_enough_where_no_means_are_begun(cls):
     np.testing.assert_array_equal(made.means_, EMISSIONS[cls]["means_"])
     with pytest.raises(ValueError, match="n_samples = 1: one row has no variance"):
         made.set_params(init_params="c").fit(COUNTS[:1])
+
+
+def test_rows_of_another_total_than_the_trials_are_named():
+    counts = np.array([[1, 3], [2, 2], [4, 1], [0, 4]])
+    with pytest.raises(ValueError, match=r"row 2 sum to 5, but n_trials is 4"):
+        MultinomialHMM(2, n_trials=4).fit(counts)
+    fit_quietly(MultinomialHMM(2, n_trials=4, random_state=0), counts[:2])
+    gaps = np.array(
+        [[1.0, 3], [np.nan, np.nan], [2, 2]]
+    )  # of a row that is missing no total is known
+    fit_quietly(MultinomialHMM(2, n_trials=4, random_state=0), gaps)

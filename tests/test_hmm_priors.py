@@ -64,6 +64,32 @@ def test_priors_of_symbols_broadcast(shape):
     assert np.diff(model.history_["log_likelihood"]).min() > -1e-9
 
 
+@pytest.mark.parametrize("cls", [GaussianHMM, GMMHMM, PoissonHMM])
+def test_none_is_maximum_likelihood(cls):
+    names = {
+        GaussianHMM: ("means_prior", "means_weight", "covars_prior"),
+        GMMHMM: ("means_prior", "means_weight", "weights_prior"),
+        PoissonHMM: ("lambdas_prior", "lambdas_weight"),
+    }[cls]
+    plain = {"covars_prior": None, "means_weight": 0.0} if cls is GaussianHMM else {}
+    without = fitted(cls, **dict.fromkeys(names))
+    np.testing.assert_array_equal(
+        without.history_["log_likelihood"], fitted(cls, **plain).history_["log_likelihood"]
+    )
+    if cls is not PoissonHMM:  # without a mean there is nothing to be near to
+        alone = fitted(cls, means_prior=None, means_weight=5.0)
+        np.testing.assert_array_equal(alone.means_, fitted(cls).means_)
+
+
+@pytest.mark.parametrize("prior", [0.5, 0.0])
+def test_a_prior_that_draws_probabilities_to_zero_does_not_lower_the_objective(prior):
+    codes = np.random.default_rng(0).integers(6, size=(500, 1))
+    model = CategoricalHMM(3, transmat_prior=prior, random_state=1, n_iter=40, tol=-np.inf)
+    fit_quietly(model, codes)  # a fall is told, and any warning is an error
+    assert (model.transmat_ == 0.0).any()
+    assert np.diff(model.history_["log_likelihood"]).min() > -1e-8
+
+
 @pytest.mark.parametrize("value", [None, 1, 1.0, True, np.float32(1.0), np.ones(1)])
 def test_what_means_no_prior_is_taken(value):
     plain = fitted(CategoricalHMM)
@@ -80,7 +106,7 @@ WRONG = [
     *((cls, "transmat_prior", np.ones(3), r"= \(2, 2\); its shape is \(3,\)") for cls in DATA),
     *((GMMHMM, name, np.nan, NOT_FINITE) for name in ("covars_prior", "covars_weight")),
     *((cls, "means_prior", np.nan, NOT_FINITE) for cls in (GaussianHMM, GMMHMM)),
-    *((cls, "means_prior", None, "must be a number, or an array") for cls in (GaussianHMM, GMMHMM)),
+    *((cls, "means_prior", "one", "must be a number, or an array") for cls in (GaussianHMM, GMMHMM)),
     *((cls, "means_weight", -1.0, "is -1.* at least 0") for cls in (GaussianHMM, GMMHMM)),
     *((cls, "means_weight", np.inf, "is inf") for cls in (GaussianHMM, GMMHMM)),
     (GaussianHMM, "means_prior", "a", "not 'a'"),
@@ -94,7 +120,7 @@ WRONG = [
     (GMMHMM, "weights_prior", -2.0, "is -2"),
     (GMMHMM, "covars_weight", -1.0, "is -1"),
     (PoissonHMM, "lambdas_prior", -1.0, "is -1"),
-    (PoissonHMM, "lambdas_prior", None, "not None"),
+    (PoissonHMM, "lambdas_prior", "one", "not 'one'"),
     (PoissonHMM, "lambdas_weight", np.nan, NOT_FINITE),
     (PoissonHMM, "lambdas_weight", np.ones(3), r"\(n_components, n_features\) = \(2, 2\)"),
     (CategoricalHMM, "emissionprob_prior", np.ones(3), r"\(n_components, n_symbols\) = \(2, 4\)"),

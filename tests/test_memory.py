@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import fusem
+from fusem.hmm import observations
+from fusem.kernels import large_pages
 from tests.cases import CASES, DTYPES
 from tests.hmms import chain
 from tests.models import fit_quietly, model_at, stepped
@@ -37,8 +39,15 @@ def peak(call) -> int:
         tracemalloc.stop()
 
 
+@pytest.fixture(autouse=True)
+def memory_is_numpys(monkeypatch):
+    """What comes in large pages is mapped past Python, which would not see it."""
+    monkeypatch.setattr(large_pages, "ADVICE", None)
+
+
 def test_peak_sees_an_array_of_rows_times_components():
     assert peak(lambda: np.ones((N, K))) >= FORBIDDEN
+    assert peak(lambda: large_pages.room(N, np.float64)) >= 8 * N
 
 
 @by_type
@@ -112,6 +121,20 @@ def test_the_likelihood_of_sequences_takes_no_array_of_rows_times_states():
     assert model.score(given.X, lengths=given.lengths) == pytest.approx(evidence, rel=1e-13)
     assert peak(lambda: model.score(given.X, lengths=given.lengths)) < FORBIDDEN / 4
     assert peak(lambda: model.bic(given.X, given.lengths)) < FORBIDDEN / 4
+
+
+@pytest.mark.parametrize("source", ["array", "file"])
+def test_codes_of_a_long_sequence_are_converted_part_by_part(source, tmp_path):
+    codes = np.random.default_rng(0).integers(3, size=(3_000_000, 1)).astype(np.uint8)
+    assert codes.size * 8 > observations.CONVERTED
+    np.save(tmp_path / "codes.npy", codes)
+    given = codes if source == "array" else tmp_path / "codes.npy"
+    model = fusem.CategoricalHMM(2, n_iter=1, tol=0.0, random_state=0)
+    fit_quietly(model, codes[:2000])  # compiles
+    assert peak(lambda: fit_quietly(model, given)) < codes.size * 8 / 2
+    assert model.history_["log_likelihood"][0] == pytest.approx(
+        fit_quietly(model, codes).history_["log_likelihood"][0], rel=1e-12
+    )
 
 
 RESIDENT = """

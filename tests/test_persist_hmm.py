@@ -76,6 +76,66 @@ def test_an_assembled_model_comes_back(name, tmp_path):
         assert_bit_identical(given, found)
 
 
+FAMILIES = {
+    "gaussian_full": {"means": [[0.0, 1], [2, 3]], "covariances": [[[2.0, 1], [1, 3]]] * 2},
+    "gaussian_tied": {"means": [[0.0, 1], [2, 3]], "covariances": [[2.0, 1], [1, 3]]},
+    "gaussian_diag": {"means": [[0.0, 1], [2, 3]], "covariances": [[2.0, 1], [1, 3]]},
+    "gaussian_spherical": {"means": [[0.0, 1], [2, 3]], "covariances": [2.0, 1]},
+    "poisson": {"rates": [[1.0, 2], [3, 0]]},
+    "categorical": {"probabilities": [[[0.5, 0.5], [1, 0]], [[0.1, 0.9], [0.2, 0.8]]]},
+    "multinomial": {"probabilities": [[0.5, 0.5], [0.1, 0.9]]},
+}
+
+
+def of_family(name):
+    model = fusem.HMM(2, name, random_state=3)
+    model.startprob_, model.transmat_ = [1, 0], [[0.9, 0.1], [0.5, 0.5]]
+    model._set_component_arrays(
+        {f"components/{part}": np.array(value) for part, value in FAMILIES[name].items()}
+    )
+    return model
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_model_of_a_family_by_name_comes_back(name, tmp_path):
+    model = of_family(name)
+    model.save(tmp_path / "model.npz")
+    loaded = fusem.load(tmp_path / "model.npz")
+    assert type(loaded) is fusem.HMM
+    assert loaded.get_params() == model.get_params()
+    for given, found in zip(model.components_, loaded.components_, strict=True):
+        assert_bit_identical(found, given)
+    for given, found in zip(model.sample(20, 1), loaded.sample(20, 1), strict=True):
+        assert_bit_identical(given, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "value", "message"),
+    [
+        ("poisson", "components/rates", np.array([[-1.0, 2], [3, 0]]), "rates.*at least 0"),
+        ("poisson", "components/rates", None, "components/rates"),
+        ("poisson", "parameters", {"n_components": 2, "family": "tests.exponential"}, "its family is"),
+        ("poisson", "parameters", {"n_components": 3, "family": "poisson"}, "startprob_"),
+        ("multinomial", "components/probabilities", np.array([[0.5, 0.6], [1, 0]]), "sum to 1"),
+        ("categorical", "components/probabilities", np.full((2, 1, 2), 0.6), "sum to 1"),
+        ("gaussian_full", "components/covariances", np.ones((2, 2, 2)), "no model that can be used"),
+        ("gaussian_diag", "components/means", np.array([[np.nan, 1], [2, 3]]), "no finite number"),
+    ],
+)  # fmt: skip
+def test_a_file_whose_family_does_not_fit(name, part, value, message, tmp_path):
+    path = tmp_path / "model.npz"
+    of_family(name).save(path)
+    header, arrays = read_model(path)
+    changed = header if part in header else arrays
+    assert part in changed
+    changed[part] = value
+    if value is None:
+        del changed[part]
+    save_model(path, header, arrays)
+    with pytest.raises(fusem.FusemFileError, match=message):
+        fusem.load(path)
+
+
 def test_names_come_back(tmp_path):
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame(ROWS, columns=["größe"])

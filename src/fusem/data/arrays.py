@@ -96,19 +96,25 @@ class ArrayRows(Rows):
         block : ndarray of shape (m, n_columns)
             The whole array if nothing is to be converted or watched.
         """
-        data, n_rows = self._data, self._data.shape[0]
-        as_it_is = self._as_it_is
-        if not as_it_is:
+        n_rows = self._data.shape[0]
+        if not self._as_it_is:
             step = piece_rows(self.n_columns, self.dtype)
         else:
             step = WATCHED_ROWS if self._watch else max(1, n_rows)
         for start in range(0, n_rows, step):
-            if self._watch:
-                self._watch()
-            piece = slice(start, start + step)
-            yield cast(FloatArray, data[piece]) if as_it_is else self._converted(piece)
+            yield self.part(start, start + step)
         if self._watch:
             self._watch()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def part(self, first: int, last: int) -> FloatArray:
+        """Some rows: a view, or a converted copy."""
+        if self._watch:
+            self._watch()
+        piece = slice(first, last)
+        return cast(FloatArray, self._data[piece]) if self._as_it_is else self._converted(piece)
 
     def _converted(self, piece: slice) -> FloatArray:
         block = self._data[piece]

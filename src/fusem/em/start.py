@@ -109,6 +109,12 @@ def of_ordinary_size(X: NDArray[Any]) -> Array:
     should depend on the values alone.
     """
     X = np.asarray(X, dtype=np.float64)
-    largest = max(float(X.max()), -float(X.min()))
-    _, exponent = np.frexp(largest)
-    return X if abs(exponent) <= 32 else np.asarray(np.ldexp(X, -exponent))
+    exponent = exponent_of(X)
+    return X if exponent == 0 else np.asarray(np.ldexp(X, -exponent))
+
+
+def exponent_of(X: NDArray[Any]) -> int:
+    """The exponent of 2 to scale rows by; 0 where their squares are no danger. NaN is left out."""
+    largest = max(float(np.nanmax(X)), -float(np.nanmin(X)))
+    exponent = int(np.frexp(largest)[1])
+    return 0 if abs(exponent) <= 32 else exponent

@@ -17,13 +17,29 @@ from sklearn.utils._param_validation import Interval
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
 from fusem.families import categorical, multinomial, poisson
+from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
+from fusem.hmm.assigned import check_assigned
 from fusem.hmm.base import BaseHMM
+from fusem.hmm.chain_prior import check_probabilities
 from fusem.hmm.counts import check_codes, check_counts, number_of_codes
+from fusem.hmm.gaussian_prior import no_prior, renewed
+from fusem.hmm.held import singular, with_held
 from fusem.hmm.observations import Observations, start_rows
-from fusem.hmm.start_means import start_means
+from fusem.hmm.prior_values import check_finite
+from fusem.hmm.start_means import nearest_mean, start_means
 
 Array = NDArray[np.float64]
+STORED = {  # what the parameters of a family are made of
+    **{
+        f"gaussian_{form}": ("means", "covariances")
+        for form in ("full", "tied", "diag", "spherical")
+    },
+    "poisson": ("rates",),
+    "categorical": ("probabilities",),
+    "multinomial": ("probabilities",),
+}
+REMEDY = "Increase reg_covar, use fewer states, or another family."
 NEEDED = ("NAME", "kernels", "statistic_size", "tile_columns", "operands", "maximize")
 BLOCK = 1024  # rows whose responsibilities are in memory at a time
 
@@ -97,6 +113,7 @@ class HMM(BaseHMM):
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
     }
     _emissions: ClassVar[dict[str, str]] = {"e": "components_"}
+    _remedy: ClassVar[str] = REMEDY
 
     def __init__(
         self,
@@ -177,23 +194,45 @@ class HMM(BaseHMM):
         return components
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Not there for any family: a file does not say what a family is.
+        """Write the model to a file that `fusem.load` reads; no pickle is involved.
 
         Parameters
         ----------
         path : str or path-like
-            The file.
+            Where to; ``.npz`` is the usual suffix. An existing file is replaced at once or not at all.
 
         Raises
         ------
         TypeError
-            Always; it says what can be saved.
+            Where the family is none of fusem's, by name: a file cannot say what another one is.
+        sklearn.exceptions.NotFittedError
+            If the model has no parameters yet, neither fitted nor assigned.
         """
-        raise TypeError(
-            "HMM is not saved: a file cannot say what a family is. Give startprob_, transmat_ and the "
-            "parameters in components_ to the class of the family's own (GaussianHMM, PoissonHMM, …), or "
-            "keep them as arrays."
-        )
+        if not isinstance(self.family, str) or self.family not in FAMILIES:
+            raise TypeError(
+                "A model of a family of your own is not saved: a file cannot say what it is. Keep "
+                "startprob_, transmat_ and components_ as arrays."
+            )
+        super().save(path)
+
+    def _component_arrays(self) -> dict[str, Array]:
+        components, names = self._emission(), STORED[self.family]
+        return {f"components/{name}": getattr(components, name) for name in names}
+
+    def _set_component_arrays(self, arrays: dict[str, Array]) -> None:
+        if self.family not in STORED:  # never a module that a file names
+            raise ValueError(f"its family is {self.family!r}, which this version does not know")
+        given = [arrays[f"components/{name}"] for name in STORED[self.family]]
+        family = FAMILIES[self.family]
+        if hasattr(family, "from_covariances"):
+            check_assigned(given[1], self.family.removeprefix("gaussian_"))
+            self.components_ = family.from_covariances(*given)
+            return
+        if family is poisson:
+            check_finite("components/rates", given[0], 0.0)
+        else:
+            check_probabilities("components/probabilities", given[0], given[0].shape)
+        self.components_ = family.Params(*given)
 
     def _set_emission(self, components: Any) -> None:
         self.components_ = components
@@ -233,7 +272,10 @@ class HMM(BaseHMM):
             forward = self._constraints().forward_only
             blocks.assign(start_means(observations, K, rng, forward))
         spare = ~blocks.shares.any(axis=0)
-        return family.estimate(blocks, self._reg(observations.n_columns), spare, False)
+        try:
+            return family.estimate(blocks, self._reg(observations.n_columns), spare, False)
+        except SingularComponents as problem:
+            raise singular(problem, REMEDY, observations.n_rows) from problem
 
     def _reg(self, d: int) -> Array:
         return np.full(d, float(self.reg_covar))
@@ -241,8 +283,14 @@ class HMM(BaseHMM):
     def _renew_emission(self, components: Any, sums: Array, prior: Any) -> tuple[Any, list[int]]:
         if "e" not in self.params:
             return components, []
-        d = self._n_columns(components)
-        return self._family_of(components).maximize(components, sums, self._reg(d)), []
+        family, reg = self._family_of(components), self._reg(self._n_columns(components))
+        try:
+            return family.maximize(components, sums, reg), []
+        except SingularComponents as problem:
+            if family is FAMILIES["gaussian_tied"] or reg.any():
+                raise singular(problem, REMEDY) from problem
+            means, covariances = renewed(family, components, sums, no_prior(components), True, True)
+            return with_held(family, means, covariances, components.covariances)
 
     def _n_columns(self, components: Any) -> int:
         return int(components[0].shape[1])
@@ -260,10 +308,7 @@ class Blocks:
 
     def assign(self, means: Array) -> None:
         """Give every row to the nearest mean."""
-        for first in range(0, len(self.rows), BLOCK):
-            off = self.rows[first : first + BLOCK, None, :] - means
-            nearest = (off**2).sum(axis=2).argmin(axis=1)
-            self.shares[np.arange(first, first + len(nearest)), nearest] = 1.0
+        self.shares[np.arange(len(self.rows)), nearest_mean(self.rows, means)] = 1.0
 
     def __iter__(self) -> Iterator[tuple[Array, Array, Array]]:
         for first in range(0, len(self.rows), BLOCK):

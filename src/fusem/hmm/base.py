@@ -67,6 +67,7 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
     transmat_fixed: Any
     n_init: int
 
+    _remedy: ClassVar[str] = ""  # where a covariance becomes singular
     # letters of `params` and `init_params` to the attributes of the emissions
     _emissions: ClassVar[dict[str, str]]
     _chain_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -118,6 +119,9 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
     def _log_prior(self, components: Any, prior: Any) -> float:
         """Log-density of the emissions' prior, but for a constant."""
         return 0.0
+
+    def _tell_of_prior(self, prior: Any, summary: Summary, names: list[str]) -> None:
+        """Warn of a prior that is not small against the columns of these names."""
 
     def _tell_of_states(self, components: Any) -> None:
         """Warn of fitted states that should be looked at."""
@@ -333,6 +337,13 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
             If the model has no parameters yet, neither fitted nor assigned.
         """
         save(self, path)
+
+    def _component_arrays(self) -> dict[str, Array]:
+        """Parameters of the emissions for a file, where no attributes of their own hold them."""
+        return {}
+
+    def _set_component_arrays(self, arrays: dict[str, Array]) -> None:
+        """The same back from a file, checked."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -37,12 +37,17 @@ def counted(before: Array, counts: Array, prior: Any) -> Array:
 
 
 def log_prior(probabilities: Array, prior: Any) -> float:
-    """Logarithm of the Dirichlet density, but for a constant."""
+    """Logarithm of the Dirichlet density, but for a constant.
+
+    What cannot happen, and so is not estimated, is left out. A parameter below 1 draws its probability to 0,
+    where the density has no bound: 0 counts as the smallest number, and the objective does not fall there.
+    """
     if prior is None:
         return 0.0
     power = np.broadcast_to(np.asarray(prior, dtype=np.float64) - 1.0, probabilities.shape)
-    counted = (power != 0.0) & (probabilities > 0.0)
-    return float((power[counted] * np.log(probabilities[counted])).sum())
+    counted = (power < 0.0) | ((power > 0.0) & (probabilities > 0.0))
+    logarithms = np.log(np.maximum(probabilities[counted], np.finfo(np.float64).tiny))
+    return float((power[counted] * logarithms).sum())
 
 
 def normalised(probabilities: Array, sums: Array) -> Array:

@@ -58,6 +58,7 @@ class Fit:
         self.unseen: Ints = np.empty(0, dtype=np.int64)
         self.by_prior: NDArray[np.bool_] = np.empty(0, dtype=bool)  # of these: whose rows it gives
         self.held: list[int] = []
+        self.summary = summary
         has_covariances = "covars_" in estimator._emissions.values()
         looked = has_covariances and observations.n_rows > 1
         self.constant: Ints = np.flatnonzero((summary.variances == 0.0) & looked)
@@ -151,6 +152,10 @@ class Fit:
                 "nothing about the states, and may yet decide between them by the variance it is left with. "
                 "Drop it.",
             )
+        if run.sweeps:
+            rows = self.observations.rows
+            names = [column_name(rows, j) for j in range(rows.n_columns)]
+            self.estimator._tell_of_prior(self.prior, self.summary, names)
         if self.unseen.size and run.sweeps:
             warn(
                 EmptyComponentWarning,
@@ -164,8 +169,8 @@ class Fit:
             warn(
                 DegenerateComponentWarning,
                 f"The covariance of state(s) {states} would be singular: too few rows, or columns that are "
-                "constant or combinations of others there. It keeps its last value. Set covars_prior, use "
-                "fewer states, or another covariance_type.",
+                "constant or combinations of others there. It keeps its last value. "
+                + self.estimator._remedy,
             )
         if run.sweeps:
             self.estimator._tell_of_states(run.params.components)

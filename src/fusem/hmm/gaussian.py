@@ -13,19 +13,30 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fusem.em.blas import one_thread
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
-from fusem.exceptions import DegenerateComponentWarning, warn
+from fusem.exceptions import DegenerateComponentWarning, RegularizationWarning, warn
 from fusem.families.gaussian import SingularComponents
 from fusem.families.registry import FAMILIES
 from fusem.hmm.assigned import check_assigned, wanted
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
-from fusem.hmm.held import with_held
+from fusem.hmm.held import singular, with_held
 from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations, start_rows
-from fusem.hmm.prior_values import STATES, check_finite, prior_matrices, prior_values
-from fusem.hmm.start_means import start_means
+from fusem.hmm.prior_values import (
+    STATES,
+    check_finite,
+    mean_and_weight,
+    prior_matrices,
+    prior_values,
+)
+from fusem.hmm.start_means import covariance_of, start_means
 
 Array = NDArray[np.float64]
+INFLUENTIAL = 0.1  # share of a column's variance from which a prior shapes the result
+REMEDY = (
+    "Set covars_prior (of matrices to 0.01 * np.eye(n_features), say: a number is added to every element), "
+    "use fewer states, or another covariance_type."
+)
 ALIKE = 0.01  # standard deviations between states that rows hardly tell apart
 
 
@@ -47,7 +58,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
     startprob_prior, transmat_prior : float, array or None, default=1.0
         Parameters of Dirichlet priors of `startprob_` and of the rows of `transmat_`; 1 and None are
         maximum likelihood.
-    means_prior : float or array, default=0
+    means_prior : float, array or None, default=0
         Mean of the normal prior of the means, of any shape that broadcasts to that of `means_`.
     means_weight : float or array of shape (n_components,), default=0
         How many rows it counts as.
@@ -118,6 +129,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
         "min_covar": [Interval(Real, 0.0, None, closed="left")],
     }
     _emissions: ClassVar[dict[str, str]] = {"m": "means_", "c": "covars_"}
+    _remedy: ClassVar[str] = REMEDY
 
     def __init__(
         self,
@@ -219,12 +231,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
                     f"covars_ of state(s) {states} is not positive definite: "
                     f"{wanted(self.covariance_type)}."
                 ) from problem
-            raise ValueError(
-                f"The covariance of state(s) {states} is not positive definite: too few rows, or columns "
-                "that are constant or combinations of others there. Set covars_prior (of matrices to "
-                "0.01 * np.eye(n_features), say: a number is added to every element), use fewer states, or "
-                "another covariance_type."
-            ) from problem
+            raise singular(problem, REMEDY) from problem
 
     def _set_emission(self, components: Any) -> None:
         self.means_, self._covars_ = components.means, components.covariances
@@ -251,8 +258,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
         else:
             means = np.asarray(self.means_, dtype=np.float64)
         if "c" in self.init_params:
-            together = np.cov(start_rows(observations).T, bias=False).reshape(d, d)
-            together = together + self.min_covar * np.eye(d)
+            together = covariance_of(start_rows(observations)) + self.min_covar * np.eye(d)
             covariances = {
                 "full": np.repeat(together[None], K, axis=0),
                 "tied": together,
@@ -266,11 +272,11 @@ class GaussianHMM(ColumnCount, BaseHMM):
     def _prior(self, components: Any) -> Prior:
         """The priors, checked and broadcast to K states with d columns."""
         (K, d), columns = components.means.shape, "n_features"
-        weight = 0.0 if self.means_weight is None else self.means_weight
+        centre, weight = mean_and_weight(self.means_prior, self.means_weight)
         if np.ndim(weight) == 2 and np.shape(weight)[1] == 1:  # as hmmlearn's broadcasts
             weight = np.asarray(weight)[:, 0]
         means_weight = prior_values("means_weight", weight, (K,), STATES, 0.0)
-        means = prior_values("means_prior", self.means_prior, (K, d), (*STATES, columns))
+        means = prior_values("means_prior", centre, (K, d), (*STATES, columns))
         degrees = 0.0 if self.covars_weight is None else self.covars_weight
         degrees = float(prior_values("covars_weight", degrees, (1,), (), 0.0)[0])
         matrices = self.covariance_type in ("full", "tied")
@@ -286,10 +292,34 @@ class GaussianHMM(ColumnCount, BaseHMM):
 
     def _renew_emission(self, components: Any, sums: Array, prior: Prior) -> tuple[Any, list[int]]:
         chosen = "m" in self.params, "c" in self.params
-        means, covariances = renewed(self._family, components, sums, prior, *chosen)
+        try:
+            means, covariances = renewed(self._family, components, sums, prior, *chosen)
+        except SingularComponents as problem:  # tied: the others are held
+            raise singular(problem, REMEDY) from problem
         if self.covariance_type == "tied":
             return self._components(means, covariances), []
         return with_held(self._family, means, covariances, components.covariances)
+
+    def _tell_of_prior(self, prior: Prior, summary: Summary, names: list[str]) -> None:
+        if "c" not in self.params:
+            return
+        together = self.covariance_type == "tied"
+        rows = summary.n_used / (1 if together else self.n_components)
+        matrices = together or self.covariance_type == "full"
+        added = np.einsum("...ii->...i", prior.covariances) if matrices else prior.covariances
+        added = np.maximum(
+            np.atleast_2d(added).max(axis=0) / rows, self.min_covar * ("c" in self.init_params)
+        )
+        heavy = np.flatnonzero(
+            (added >= INFLUENTIAL * summary.variances) & (summary.variances > 0.0)
+        )
+        if heavy.size:
+            listed = ", ".join(names[j] for j in heavy[:10]) + ", …" * (heavy.size > 10)
+            warn(
+                RegularizationWarning,
+                f"covars_prior or min_covar is not small against the variance of {listed}, and shapes the "
+                "result: both are variances. Scale the columns, or set covars_prior=None and min_covar=0.",
+            )
 
     def _tell_of_states(self, components: Any) -> None:
         if "m" not in self.params:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.em.blas import one_thread
@@ -23,9 +22,12 @@ from fusem.hmm.gaussian_mixture_prior import PartsPrior, log_prior, prior_of, re
 from fusem.hmm.held import with_held
 from fusem.hmm.observations import Observations, start_rows
 from fusem.hmm.prior_values import STATES, check_finite, concentration
-from fusem.hmm.start_means import start_means
+from fusem.hmm.start_means import covariance_of, means_of_clusters, nearest_mean, start_means
 
 Array = NDArray[np.float64]
+REMEDY = (
+    "Set covars_prior and covars_weight, use fewer Gaussians or states, or another covariance_type."
+)
 
 
 class GMMHMM(BaseHMM):
@@ -49,7 +51,7 @@ class GMMHMM(BaseHMM):
         maximum likelihood.
     weights_prior : float, array or None, default=1.0
         The same of the rows of `weights_`.
-    means_prior, means_weight : float or array, default=0.0
+    means_prior, means_weight : float, array or None, default=0.0
         Mean of the normal prior of the means, and how many rows it counts as.
     covars_prior, covars_weight : float, array or None, default=None
         Of variances ("diag", "spherical") shape and scale of an inverse gamma distribution, of matrices scale
@@ -119,6 +121,7 @@ class GMMHMM(BaseHMM):
         "min_covar": [Interval(Real, 0.0, None, closed="left")],
     }
     _emissions: ClassVar[dict[str, str]] = {"m": "means_", "c": "covars_", "w": "weights_"}
+    _remedy: ClassVar[str] = REMEDY
 
     def __init__(
         self,
@@ -232,8 +235,7 @@ class GMMHMM(BaseHMM):
                 ) from problem
             raise ValueError(
                 f"The covariance of Gaussian {which} is not positive definite: too few rows, or columns that "
-                "are constant or combinations of others there. Set covars_prior and covars_weight, use fewer "
-                "Gaussians or states, or another covariance_type."
+                f"are constant or combinations of others there. {REMEDY}"
             ) from problem
         return state_mixture.Params(weights, parts)
 
@@ -276,7 +278,7 @@ class GMMHMM(BaseHMM):
         else:
             means = self.means_
         if "c" in self.init_params:
-            together = np.cov(rows.T, bias=False).reshape(d, d) + self.min_covar * np.eye(d)
+            together = covariance_of(rows) + self.min_covar * np.eye(d)
             variances = np.diag(together)
             covariances: Any = {
                 "full": np.broadcast_to(together, (K, M, d, d)),
@@ -333,13 +335,13 @@ def means_of_parts(rows: Array, states: Array, n_parts: int, rng: np.random.Rand
     Where a state has hardly any rows its parts lie around its mean.
     """
     means = np.empty((len(states), n_parts, rows.shape[1]))
-    nearest = np.argmin([((rows - mean) ** 2).sum(axis=1) for mean in states], axis=0)
+    nearest = nearest_mean(rows, states)
     for k, mean in enumerate(states):
         own = rows[nearest == k]
         if n_parts == 1:
             means[k] = mean
         elif len(np.unique(own, axis=0)) >= n_parts:
-            means[k] = KMeans(n_parts, n_init=1, random_state=rng).fit(own).cluster_centers_
+            means[k] = means_of_clusters(own, n_parts, rng)
         else:
             means[k] = mean + rows.std(axis=0) * rng.standard_normal((n_parts, len(mean)))
     return means

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fusem.families.gaussian import known
 from fusem.families.state_mixture import StateMixture
 from fusem.hmm.gaussian_prior import moments
-from fusem.hmm.prior_values import prior_matrices, prior_values
+from fusem.hmm.prior_values import mean_and_weight, prior_matrices, prior_values
 
 Array = NDArray[np.float64]
 
@@ -41,9 +41,9 @@ def prior_of(
     """The priors, checked and broadcast to K states of M parts in d columns; None is maximum likelihood."""
     K, M, d = shape
     axes = "n_components", "n_mix", "n_features"
+    means, means_weight = mean_and_weight(means, means_weight)
     centre = prior_values("means_prior", means, (K, M, d), axes)
-    weight = 0.0 if means_weight is None else means_weight
-    weight = prior_values("means_weight", weight, (K, M), axes[:2], 0.0)
+    weight = prior_values("means_weight", means_weight, (K, M), axes[:2], 0.0)
     if covariance_type in ("diag", "spherical"):
         size = (K, M, d) if covariance_type == "diag" else (K, M)
         columns = 1 if covariance_type == "diag" else d

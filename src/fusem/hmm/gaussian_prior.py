@@ -29,6 +29,11 @@ class Prior(NamedTuple):
     covariances_weight: float  # that counts
 
 
+def no_prior(params: Any) -> Prior:
+    """Of maximum likelihood."""
+    return Prior(0.0, np.zeros(len(params.means)), np.zeros_like(params.covariances), 0.0)
+
+
 def moments(family: ModuleType, params: Any, sums: Array) -> tuple[Array, Array, Array]:
     """N (K,), means (K, d) and scatter about them, in the form of the family; tied: of all states together.
 

@@ -12,6 +12,16 @@ from fusem.families.gaussian import SingularComponents
 Array = NDArray[np.float64]
 
 
+def singular(problem: SingularComponents, remedy: str, n_rows: int | None = None) -> ValueError:
+    """What to tell of states whose covariance is singular, and what to do."""
+    states = ", ".join(map(str, problem.components))
+    few = "" if n_rows is None else f" (n_samples = {n_rows})"
+    return ValueError(
+        f"The covariance of state(s) {states} is not positive definite: too few rows{few}, or columns that "
+        f"are constant or combinations of others there. {remedy}"
+    )
+
+
 def with_held(
     family: Any, means: Array, covariances: Array, before: Array
 ) -> tuple[Any, list[int]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fusem.em.history import FIELDS
+from fusem.hmm.any_family import HMM
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.categorical import CategoricalHMM
 from fusem.hmm.gaussian import GaussianHMM
@@ -15,10 +16,11 @@ from fusem.hmm.gaussian_mixture import GMMHMM
 from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.hmm.multinomial import MultinomialHMM
 from fusem.hmm.poisson import PoissonHMM
-from fusem.hmm.save import FITTED, stored
+from fusem.hmm.save import COMPONENTS, FITTED, stored
 
 MODELS: dict[str, type[BaseHMM]] = {
-    cls.__name__: cls for cls in (CategoricalHMM, GaussianHMM, GMMHMM, MultinomialHMM, PoissonHMM)
+    cls.__name__: cls
+    for cls in (CategoricalHMM, GaussianHMM, GMMHMM, HMM, MultinomialHMM, PoissonHMM)
 }
 
 
@@ -38,7 +40,11 @@ def restored(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> BaseHMM:
     model.set_params(**priors)
     model._validate_params()
     for name, attribute in stored(model).items():
+        if name == COMPONENTS:
+            continue
         setattr(model, attribute, _numbers(name, arrays[name]))
+    components = {name: a for name, a in arrays.items() if name.startswith("components/")}
+    model._set_component_arrays({name: _numbers(name, a) for name, a in components.items()})
     n_columns = model._n_columns(model._model().components)
     if n_columns < 1:
         raise ValueError("its states have no column")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.summary import Summary
-from fusem.em.workers import Workers
+from fusem.em.workers import ALONE, Workers
 from fusem.families import multinomial
 from fusem.hmm import chain_prior
 from fusem.hmm.base import BaseHMM
@@ -31,7 +32,8 @@ class MultinomialHMM(ColumnCount, BaseHMM):
     n_components : int, default=1
         Number of states K.
     n_trials : int, array-like or None, default=None
-        Total of the rows that `sample` draws, None means 1. Rows that are fitted may have any totals.
+        Total of the rows that `sample` draws, None means 1. If it is a number, rows of another total are an
+        error, else they may have any.
     startprob_prior, transmat_prior : float, array or None, default=1.0
         Parameters of Dirichlet priors of `startprob_` and of the rows of `transmat_`; 1 and None are
         maximum likelihood.
@@ -140,7 +142,21 @@ class MultinomialHMM(ColumnCount, BaseHMM):
     def _check_values(
         self, observations: Observations, components: multinomial.Params, workers: Workers
     ) -> bool:
+        if isinstance(self.n_trials, Integral):
+            self._check_totals(observations, int(self.n_trials))
         return check_counts(observations, workers, one_by_one=False)
+
+    def _check_totals(self, observations: Observations, n_trials: int) -> None:
+        def work(first: int, part: NDArray[Any]) -> None:
+            totals = part.sum(axis=1)
+            other = np.flatnonzero((totals != n_trials) & ~np.isnan(totals))
+            if other.size:
+                raise ValueError(
+                    f"The counts of row {first + other[0]} sum to {totals[other[0]]:g}, but n_trials is "
+                    f"{n_trials}. Leave n_trials out for rows of any totals."
+                )
+
+        observations.look_at(work, ALONE)
 
     def _start_emission(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.data import Rows, open_rows
+from fusem.data.arrays import ArrayRows
 from fusem.em.completion import completed
-from fusem.em.start import of_ordinary_size
+from fusem.em.start import exponent_of
 from fusem.em.workers import ALONE, Workers
 from fusem.hmm.layout import Ints, check_lengths
 from fusem.hmm.spool import spooled
+from fusem.kernels.large_pages import room
 
 PART = 65536  # rows looked at at a time
 FEW_VALUES = 1 << 21  # to look at takes less than a millisecond, to wake a thread a quarter of one
@@ -26,9 +29,9 @@ START_ROWS = 50_000  # rows that a start looks at, evenly spread
 class Observations:
     """Rows of sequences, any part of them at any time.
 
-    The recursions read the rows of a sequence from both ends. Arrays, and memory maps, are read where they
-    are, and converted part by part where they are integers; if they are not many, once. What comes in a
-    stream (files, chunks, tables) is copied once, to a temporary file if it is large.
+    The recursions read the rows of a sequence from both ends. Arrays, memory maps and ``.npy`` files are read
+    where they are, and converted part by part where they are integers; if they are not many, once. What comes
+    in a stream (other files, chunks, tables) is copied once, to a temporary file if it is large.
 
     Parameters
     ----------
@@ -56,15 +59,21 @@ class Observations:
         if own is not None:
             X = list(X)
         self.rows = open_as(X)
+        self.n_columns, self.dtype = self.rows.n_columns, self.rows.dtype
         plain = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
         raw = X if plain and X.ndim == 2 and X.dtype.kind in "iufb" else None
-        self._array: NDArray[Any] = spooled(self.rows) if raw is None else raw
-        self.n_columns, self.dtype = self.rows.n_columns, self.rows.dtype
-        self._given = self._array
-        small = self._array.size * self.dtype.itemsize <= CONVERTED
-        if small and self._array.dtype != self.dtype:
-            self._array = self._array.astype(self.dtype)
-        self.n_rows = len(self._array)
+        self._given = raw
+        self._source: NDArray[Any] | ArrayRows
+        if raw is not None and (raw.dtype == self.dtype or not self._few(raw.shape)):
+            self._source = raw
+        elif raw is not None:
+            self._source = room(raw.shape, self.dtype)
+            self._source[:] = raw
+        elif isinstance(self.rows, ArrayRows) and not self._few((len(self.rows), self.n_columns)):
+            self._source = self.rows
+        else:
+            self._source = spooled(self.rows)
+        self.n_rows = len(self._source)
         self.lengths: Ints = check_lengths(own if lengths is None else lengths, self.n_rows)
         if own is not None and not np.array_equal(self.lengths, own):
             raise ValueError(
@@ -81,13 +90,20 @@ class Observations:
 
     def part(self, first: int, last: int) -> NDArray[Any]:
         """Some rows, in the dtype of the kernels: a view, or a converted copy."""
-        return np.asarray(self._array[first:last], dtype=self.dtype)
+        if isinstance(self._source, ArrayRows):
+            return self._source.part(first, last)
+        return np.asarray(self._source[first:last], dtype=self.dtype)
 
     def integers(self) -> Iterator[NDArray[Any]] | None:
         """The rows as they were given, in parts, where they are integers."""
-        if self._given.dtype.kind not in "iu":
+        given = self._given
+        if given is None or given.dtype.kind not in "iu":
             return None
-        return (self._given[first : first + PART] for first in range(0, self.n_rows, PART))
+        return (given[first : first + PART] for first in range(0, self.n_rows, PART))
+
+    def _few(self, shape: tuple[int, ...]) -> bool:
+        """Whether the rows are few enough to be converted once."""
+        return math.prod(shape) * self.dtype.itemsize <= CONVERTED
 
     def look_at(self, work: Callable[[int, NDArray[Any]], None], workers: Workers) -> None:
         """Call ``work(first_row, part)`` for all rows; what is soon done wakes no other thread."""
@@ -136,14 +152,15 @@ def start_rows(observations: Observations) -> NDArray[np.float64]:
     missing = np.isnan(rows)
     complete = ~missing.any(axis=1)
     if 2 * complete.sum() > len(rows):
-        return of_ordinary_size(rows[complete])
+        return np.asarray(rows[complete], dtype=np.float64)
     if missing.all(axis=0).any():
         raise ValueError(
             f"None of the {len(rows)} rows that a start looks at has a value in column "
             f"{np.flatnonzero(missing.all(axis=0))[0]}: drop it, or set the parameters of the states and "
             "leave their letters out of init_params."
         )
-    some = rows[~missing.all(axis=1)].astype(np.float64)
+    exponent = exponent_of(rows)
+    some = np.ldexp(rows[~missing.all(axis=1)].astype(np.float64), -exponent)
     centre, scale = np.nanmean(some, axis=0), np.nanstd(some, axis=0)
     rng = np.random.RandomState(0)  # a start does not depend on the caller's for this
-    return of_ordinary_size(completed(some, None, 1, False, centre, scale, rng, 0))
+    return np.ldexp(completed(some, None, 1, False, centre, scale, rng, 0), exponent)

@@ -15,6 +15,7 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel
+from fusem.kernels.large_pages import room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, join
@@ -74,7 +75,7 @@ class Paths(Traversal):
         rows = min(max(least, rows), most)
         self._evidence = np.zeros(len(layout.opens))
         self._last_state = np.zeros(len(layout.opens), dtype=np.int64)
-        self.states = np.empty(n_rows, dtype=np.int64)
+        self.states = room(n_rows, np.int64)
 
         stretches = stretches_of(layout, observations.lengths, rows, least if lanes else None)
         n = stretches[-1].after
@@ -159,7 +160,7 @@ class Paths(Traversal):
         self._origin, end = self.layout.rows(slab[0].first, slab[-1].last)
         n = (end - self._origin) * self.engine.width
         if len(self._origins) < n:
-            self._origins = np.empty(n, dtype=self._kind)
+            self._origins = room(n, self._kind)
 
     def _origins_of(self, begin: int, end: int) -> NDArray[Any]:
         W = self.engine.width

@@ -33,8 +33,8 @@ class PoissonHMM(ColumnCount, BaseHMM):
     startprob_prior, transmat_prior : float, array or None, default=1.0
         Parameters of Dirichlet priors of `startprob_` and of the rows of `transmat_`; 1 and None are
         maximum likelihood.
-    lambdas_prior, lambdas_weight : float or array, default=0.0
-        Counts added to those of every state, and rows added to theirs: a gamma prior of the rates.
+    lambdas_prior, lambdas_weight : float, array or None, default=0.0
+        Counts added to those of every state, and rows added to theirs: a gamma prior of the rates. None is 0.
     algorithm : {"viterbi", "map"}, default="viterbi"
         What `predict` finds.
     random_state : int, RandomState or None, default=None
@@ -164,10 +164,14 @@ class PoissonHMM(ColumnCount, BaseHMM):
     def _prior(self, components: poisson.Params) -> tuple[Array, Array]:
         """Counts and rows that are added, checked and broadcast to (K, d)."""
         shape, axes = components.rates.shape, (*STATES, "n_features")
-        return (
-            prior_values("lambdas_prior", self.lambdas_prior, shape, axes, 0.0),
-            prior_values("lambdas_weight", self.lambdas_weight, shape, axes, 0.0),
+        counts, rows = (
+            prior_values(name, 0.0 if value is None else value, shape, axes, 0.0)
+            for name, value in (
+                ("lambdas_prior", self.lambdas_prior),
+                ("lambdas_weight", self.lambdas_weight),
+            )
         )
+        return counts, rows
 
     def _renew_emission(
         self, components: poisson.Params, sums: Array, prior: tuple[Array, Array]

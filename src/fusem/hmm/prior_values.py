@@ -49,6 +49,11 @@ def prior_values(
     return np.asarray(values)
 
 
+def mean_and_weight(mean: Any, weight: Any) -> tuple[Any, Any]:
+    """Parameters of a normal prior of means as users give them; without one of the two there is no prior."""
+    return 0.0 if mean is None else mean, 0.0 if mean is None or weight is None else weight
+
+
 def prior_matrices(name: str, value: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> Array:
     """The same of matrices, the last two axes, that are added to scatter: no variance is negative."""
     values = prior_values(name, value, shape, axes)

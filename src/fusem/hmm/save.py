@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.persist import save_model
 
+COMPONENTS = "components_"  # no array, but the parameters of any family
 CHAIN = ("startprob_", "transmat_")
 FITTED = ("n_features_in_", "n_iter_", "converged_")
 MONITOR = ("tol", "n_iter", "verbose", "converged")
@@ -22,7 +23,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     model._model()  # says what does not fit together
     parameters, arrays = parameters_of(model)
     for name, attribute in stored(model).items():
-        arrays[name] = np.asarray(getattr(model, attribute), dtype=np.float64)
+        if name != COMPONENTS:
+            arrays[name] = np.asarray(getattr(model, attribute), dtype=np.float64)
+    arrays |= model._component_arrays()
     fitted = {name: getattr(model, name) for name in FITTED if hasattr(model, name)}
     if hasattr(model, "feature_names_in_"):
         fitted["feature_names_in_"] = [str(name) for name in model.feature_names_in_]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
+from fusem.em.start import exponent_of
 from fusem.hmm.known_states import means_of_known
 from fusem.hmm.observations import PART, Observations, start_rows
 
@@ -29,16 +30,36 @@ def start_means(
     else:
         rows = start_rows(observations)
         if n_states > 1:
-            means = KMeans(n_states, n_init=1, random_state=rng).fit(rows).cluster_centers_
+            means = means_of_clusters(rows, n_states, rng)
         else:
             means = rows.mean(axis=0, keepdims=True)
-        means = np.asarray(means, dtype=np.float64)
     if observations.states is None:
         return means
     known = means_of_known(observations, n_states)
     if not in_order:
         means = means[nearest_distinct(known, means)]
     return np.where(np.isnan(known), means, known)
+
+
+def means_of_clusters(rows: Array, n_clusters: int, rng: np.random.RandomState) -> Array:
+    """Means (n_clusters, d) of the clusters of k-means, whatever the unit of the rows."""
+    exponent = exponent_of(rows)
+    found = KMeans(n_clusters, n_init=1, random_state=rng).fit(np.ldexp(rows, -exponent))
+    return np.asarray(np.ldexp(found.cluster_centers_, exponent))
+
+
+def nearest_mean(rows: Array, means: Array) -> NDArray[np.intp]:
+    """Number of the mean that is nearest to each row."""
+    exponent = exponent_of(rows)
+    rows, means = np.ldexp(rows, -exponent), np.ldexp(means, -exponent)
+    return np.asarray(np.argmin([((rows - mean) ** 2).sum(axis=1) for mean in means], axis=0))
+
+
+def covariance_of(rows: Array) -> Array:
+    """Covariance matrix of the rows (d, d)."""
+    exponent, d = exponent_of(rows), rows.shape[1]
+    scaled = np.cov(np.ldexp(rows, -exponent).T, bias=False).reshape(d, d)
+    return np.asarray(np.ldexp(scaled, 2 * exponent))
 
 
 def nearest_distinct(known: Array, means: Array) -> NDArray[np.intp]:

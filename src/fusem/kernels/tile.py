@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fusem.kernels.large_pages import room
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, lanes, load_wide, store, zeros_wide
 from fusem.kernels.transpose import (
@@ -62,7 +63,7 @@ class Workspace(NamedTuple):
 def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
     """A flat array of zeros that begins at a vector boundary."""
     itemsize = np.dtype(dtype).itemsize
-    raw = np.zeros(max(size, 1) * itemsize + ALIGNMENT, dtype=np.uint8)
+    raw = room(max(size, 1) * itemsize + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + max(size, 1) * itemsize].view(dtype)
 
