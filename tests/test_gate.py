@@ -12,7 +12,9 @@ import pytest
 
 from fusem.testing import gate, table, verdict
 from fusem.testing.builds import Build
-from fusem.testing.rounds import failing, names_of
+from fusem.testing.changelog import performance_entries, with_entries
+from fusem.testing.rounds import answers, names_of
+from fusem.testing.signals import Signal, Tracked, tracked
 from fusem.testing.verdict import Verdict, judged
 from fusem.testing.worker import Timer, benchmarks_in, foreign_modules
 
@@ -141,7 +143,7 @@ FAST = V._replace(name="c", ratio=0.5, low=0.4, high=0.6, outcome="faster")
 
 def test_the_table_begins_with_what_is_slower():
     new = {"d": "Traceback\nValueError: no"}
-    text = table.table("main", "topic", [FAST, V], new, {}, 0.1)
+    text = table.table("main", "topic", [FAST, V], [], new, {}, 0.1)
     lines = text.splitlines()
     assert lines[0] == "### Speed of topic against main"
     assert "1 slower, 1 faster" in lines[2]
@@ -150,18 +152,83 @@ def test_the_table_begins_with_what_is_slower():
     )
     assert lines[7].startswith("| `c` |")
     assert lines[-2:] == ["Not compared, since they do not run in main:", "- `d`: ValueError: no"]
-    broken = table.table("main", "topic", [FAST], {}, {"e": "KeyError: 1"}, 0.1).splitlines()
+    broken = table.table("main", "topic", [FAST], [], {}, {"e": "KeyError: 1"}, 0.1).splitlines()
     assert broken[2] == "**1 run in main, but not in topic**: see below."
     assert broken[-1] == "- `e`: KeyError: 1"
 
 
-def test_a_changelog_gets_what_changed():
-    text = table.performance_entries([FAST, V, V._replace(outcome="no change")])
-    assert text.splitlines() == [
-        "- `c` is 2.00 times (1.67–2.50) as fast.",
-        "- `a.time_b(1)` takes 1.63 times (1.60–1.66) as long.",
+SAME = Signal("e.track_bytes", 100.0, 100.0, 0.1, False)
+WORSE = SAME._replace(name="e.track_sweeps", head=120.0)
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "tolerance", "larger_is_better", "outcome"),
+    [
+        (100.0, 110.0, 0.1, False, "no change"),
+        (100.0, 110.1, 0.1, False, "worse"),
+        (100.0, 89.0, 0.1, False, "better"),
+        (-5.0, -5.1, 1e-9, True, "worse"),  # a log-likelihood
+        (-5.0, -4.9, 1e-9, True, "better"),
+        (-5.0, -5.0, 0.0, True, "no change"),
+        (0.0, 0.0, 0.1, False, "no change"),
+        (0.0, 1.0, 0.1, False, "worse"),  # nothing was compiled, now something is
+    ],
+)
+def test_outcomes_of_exact_numbers(base, head, tolerance, larger_is_better, outcome):
+    assert Signal("a", base, head, tolerance, larger_is_better).outcome == outcome
+
+
+def test_the_table_has_the_exact_numbers_that_changed():
+    better = SAME._replace(name="e.track_compiled", head=50.0)
+    lines = table.table("main", "topic", [FAST], [SAME, better, WORSE], {}, {}, 0.1).splitlines()
+    assert "1 numbers that are the same in every run did not change." in lines
+    assert lines[-2:] == [
+        "| `e.track_sweeps` | 100 | 120 | **worse** |",
+        "| `e.track_compiled` | 100 | 50 | better |",
     ]
-    assert table.performance_entries([]) == "No change beyond the limit.\n"
+    assert "same in every run" not in table.table("main", "topic", [FAST], [], {}, {}, 0.1)
+
+
+ENTRIES = [
+    "- `gate a b` (3 benchmarks): what changed.",
+    "- `c` is 2.00 times (1.67–2.50) as fast.",
+    "- `a.time_b(1)` takes 1.63 times (1.60–1.66) as long.",
+    "- `e.track_sweeps` is 120 where it was 100.",
+]
+
+
+def test_a_changelog_gets_what_changed():
+    verdicts = [FAST, V, V._replace(outcome="no change")]
+    text = performance_entries(verdicts, [SAME, WORSE], "gate a b")
+    assert text.splitlines() == ENTRIES
+    nothing = performance_entries([], [SAME], "gate a b")
+    assert nothing == "- `gate a b` (0 benchmarks): no change beyond the limit.\n"
+
+
+@pytest.mark.parametrize("group", ["", "### Performance\n\n- By hand.\n\n"])
+@pytest.mark.parametrize("later", ["", "## [1.0]\n\n### Performance\n\n- Old.\n"])
+def test_entries_stand_under_what_is_not_released(group, later, tmp_path):
+    path = tmp_path / "CHANGELOG.md"
+    head = "# Changes\n\n## [Unreleased]\n\n### Added\n\n- That.\n\n"
+    path.write_text(head + group + later)
+    once = with_entries(path, "- `x` is new.\n")
+    block = "### Performance\n\n<!-- gate -->\n- `x` is new.\n<!-- /gate -->\n"
+    assert block in once
+    assert once.startswith(head)
+    assert once.endswith(later)
+    assert ("- By hand." in once) == bool(group)
+    path.write_text(once)
+    again = with_entries(path, "- `y` is newer.\n")
+    assert again == once.replace("- `x` is new.", "- `y` is newer.")
+
+
+def test_what_is_no_changelog_is_refused_before_all_is_timed(tmp_path, capsys):
+    path = tmp_path / "notes.md"
+    assert with_entries(path, "- `x`\n") == "- `x`\n"
+    path.write_text("# Notes\n")
+    assert gate.main(["a", "b", "--repository", str(tmp_path), "--changelog", str(path)]) == 2
+    assert "no heading '## [Unreleased]'" in capsys.readouterr().err
+    assert path.read_text() == "# Notes\n"
 
 
 @pytest.mark.parametrize(
@@ -240,13 +307,54 @@ def time_last(): ...
 """
 
 
+TRACKS = """
+class Numbers:
+    params = [1, 2]
+    def setup(self, n):
+        if n == 2:
+            raise NotImplementedError
+    def track_it(self, n):
+        return {value}
+    track_it.tolerance = 0.5
+def track_nothing():
+    return float("nan")
+def track_likelihood():
+    return -{value}
+track_likelihood.larger_is_better = True
+"""
+
+
+def test_exact_numbers_of_two_builds(tmp_path):
+    builds = []
+    for commit, value in (("base", 10.0), ("head", 14.0)):
+        folder = tmp_path / commit
+        folder.mkdir()
+        (folder / "amount.py").write_text(f"VALUE = {value}\n")
+        builds.append(Build(commit, folder, folder))
+    (tmp_path / "tracks.py").write_text("import amount\n" + TRACKS.format(value="amount.VALUE"))
+    found = tracked((builds[0], builds[1]), tmp_path, ["tracks"], "", 0.1)
+    outcomes = {signal.name: (signal.head, signal.outcome) for signal in found.signals}
+    assert outcomes == {
+        "tracks.Numbers.track_it(1)": (14.0, "no change"),
+        "tracks.track_likelihood": (-14.0, "worse"),
+    }
+    assert not found.new
+    assert not found.broken
+    (tmp_path / "head" / "amount.py").write_text("")
+    broken = tracked((builds[0], builds[1]), tmp_path, ["tracks"], "it(1)", 0.1).broken
+    assert "AttributeError" in broken["tracks.Numbers.track_it(1)"]
+    assert tracked((builds[0], builds[1]), tmp_path, ["tracks"], "no such", 0.1).signals == []
+
+
 def test_what_ends_its_process_is_told_and_the_others_go_on(tmp_path):
     (tmp_path / "installed").mkdir()
     (tmp_path / "ends.py").write_text(ENDS)
     (tmp_path / "needs.py").write_text("import not_there\ndef time_it(): ...\n")
     build = Build("here", tmp_path, tmp_path / "installed")
     names = [f"ends.time_{name}" for name in ("first", "ends", "raises", "last")]
-    reasons = failing(build, tmp_path, ["ends", "needs"], [*names, "needs.time_it"])
+    modules, asked = ["ends", "needs"], [*names, "needs.time_it"]
+    found, reasons = answers(build, tmp_path, modules, asked, "prepare")
+    assert sorted(found) == ["ends.time_first", "ends.time_last"]
     assert sorted(reasons) == ["ends.time_ends", "ends.time_raises", "needs.time_it"]
     assert "the process ended" in reasons["ends.time_ends"]
     assert "not_there" in reasons["needs.time_it"]
@@ -267,6 +375,7 @@ def test_a_benchmark_that_head_breaks_does_not_pass(tmp_path, monkeypatch, capsy
     left_out = gate.LeftOut({}, {"a.time_b": "KeyError: no"})
     monkeypatch.setattr(gate, "build", lambda *_: Build("c", tmp_path, tmp_path))
     monkeypatch.setattr(gate, "settings_of", lambda _: gate.Settings(["a"]))
+    monkeypatch.setattr(gate, "tracked", lambda *_: Tracked([], {}, {}))
     monkeypatch.setattr(gate, "compared", lambda *_: ({"a.time_c": taken * 4}, left_out))
     assert gate.main(["base", "head"]) == 2
     assert "**1 run in base, but not in head**" in capsys.readouterr().out
@@ -353,6 +462,13 @@ def toy(tmp_path_factory):
     )
     repository.write("toy_fits/__init__.py", WORK.format(steps=20_000) + "    def more(): ...\n")
     repository.commit("more")
+    repository.write(
+        "toy_benchmarks.py", "import toy_fits\ndef track_work():\n    return toy_fits.work()\n"
+    )
+    repository.write("toy_fits/__init__.py", WORK.format(steps=20_000))
+    repository.commit("exact")
+    repository.write("toy_fits/__init__.py", WORK.format(steps=30_000))
+    repository.commit("worse")
     repository.write("pyproject.toml", PROJECT.replace("benchmarks =", "benchmark ="))
     repository.commit("wrong")
     return repository
@@ -366,6 +482,13 @@ def test_a_planted_slowdown_fails_the_command(toy, tmp_path):
     assert "**slower**" in done.stdout
     assert output.read_text("utf-8") in done.stdout
     assert "toy_benchmarks.time_work` takes" in changes.read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_an_exact_number_that_is_worse_fails_the_command(toy):
+    done = toy.gate("exact", "worse")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "| `toy_benchmarks.track_work` | 1.9999e+08 | 4.49985e+08 | **worse** |" in done.stdout
 
 
 @pytest.mark.slow
@@ -403,6 +526,6 @@ def test_settings_are_checked(tmp_path):
     with pytest.raises(gate.Failed, match=r"\[tool.fusem.gate\]"):
         gate.settings_of(tmp_path)
     (tmp_path / "pyproject.toml").write_text('[tool.fusem.gate]\nbenchmarks = ["a"]\nsecond = 3\n')
-    with pytest.raises(gate.Failed, match="has second; known are benchmarks, seconds, limit"):
+    with pytest.raises(gate.Failed, match="second; known are benchmarks, seconds, total, limit"):
         gate.settings_of(tmp_path)
     assert verdict.LIMIT == 0.10

@@ -17,7 +17,7 @@ from fusem.hmm.forward_backward import swept
 from fusem.hmm.impossible import impossible, zero_impossible
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.observations import Observations, n_rows_of
-from fusem.hmm.path import Paths
+from fusem.hmm.path import best_paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
 from fusem.kernels.scan_finite import INFINITE, MISSING
@@ -295,9 +295,9 @@ class Decoding:
             return float(proba.max(axis=1).sum()) if possible else -np.inf, found
         with Workers(self.n_jobs) as workers:
             model, observations, engine = self._ready(X, lengths, states, workers)
-            paths = Paths(engine, model, observations, workers)
-        zero_impossible(paths.states, "states", paths.evidence, observations)
-        return float(paths.evidence.sum()), paths.states
+            evidence, path = best_paths(engine, model, observations, workers)
+        zero_impossible(path, "states", evidence, observations)
+        return float(evidence.sum()), path
 
     def sample(
         self, n_samples: int = 1, random_state: Any = None, currstate: int | None = None

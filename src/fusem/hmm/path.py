@@ -11,7 +11,9 @@ from scipy.sparse.csgraph import connected_components
 
 from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
+from fusem.hmm.path_sequences import short_paths, side_by_side
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel
@@ -40,6 +42,24 @@ MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
 LEAST_KEPT = 64 << 20
 
 
+def best_paths(
+    engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
+) -> tuple[Array, Ints]:
+    """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
+    plan = side_by_side(engine, observations)
+    if plan is not None:
+        workers = workers_for(engine, observations, workers)
+        return short_paths(plan, engine, model, observations, workers)
+    found = Paths(engine, model, observations, workers)
+    return found.evidence, found.states
+
+
+def workers_for(engine: ChainEngine, observations: Observations, workers: Workers) -> Workers:
+    """The caller's thread alone where another one is not worth it."""
+    alone = observations.n_rows * engine.seconds_per_step < WORTH_HELP
+    return ALONE if alone else workers
+
+
 def comes_back(transitions: Array) -> bool:
     """Whether every state can be reached from every other."""
     possible = transitions > 0.0
@@ -61,8 +81,8 @@ class Paths(Traversal):
         self, engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
     ) -> None:
         layout, W, n_rows = engine.layout(observations.lengths), engine.width, observations.n_rows
-        alone = n_rows * engine.seconds_per_step < WORTH_HELP
-        workers = ALONE if alone else workers
+        workers = workers_for(engine, observations, workers)
+        alone = workers is ALONE
         super().__init__(engine, model, observations, layout, workers, logarithms=True)
         least, most = LEAST_ROWS * W, min(MOST_ROWS, MOST_MOVES // W**2)
         self._can_meet = most >= least and comes_back(model.transitions)

@@ -20,6 +20,7 @@ from fusem.kernels import (
     forward_backward,
     viterbi,
     viterbi_lanes,
+    viterbi_sequences,
 )
 from fusem.kernels.policy import Kernel, bind, helper, once
 from fusem.kernels.states import states_4, states_8, states_16, states_64
@@ -174,6 +175,18 @@ def lanes_kernel(emission: Emission, width: int) -> Kernel:
     meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
     own, more = f"{emission.name}_best_lanes_{width}", {"place_of": place_of, "meet": meet}
     return Kernel(viterbi_lanes.climb, own, STATES=width, best_to=best_to, **more)
+
+
+@cache
+def sequences_kernel(emission: Emission, width: int) -> Kernel:
+    """Bind the template of the best paths of few states, short sequences side by side."""
+    best_to = bind(viterbi_lanes.best_to.py_func, STATES=width)
+    load_steps = bind(viterbi_sequences.load_steps.py_func, log_density=emission.log_density)
+    best_state = bind(viterbi_sequences.best_state.py_func, STATES=width)
+    trace = bind(viterbi_sequences.trace.py_func, STATES=width)
+    parts = {"best_to": best_to, "load_steps": load_steps, "best_state": best_state, "trace": trace}
+    own = f"{emission.name}_best_sequences_{width}"
+    return Kernel(viterbi_sequences.best_paths, own, STATES=width, **parts)
 
 
 @cache

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,9 +38,11 @@ def build(repository: Path, commit: str, into: Path) -> Build:
         No such commit, or its package cannot be built; what git or pip said.
     """
     source, folder = into / "source", into / "installed"
-    archive = run(["git", "-C", str(repository), "archive", "--format=tar", commit])
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(source, filter="data")
+    # a clone, not the files alone: versions may be made of tags
+    found = run(["git", "-C", str(repository), "rev-parse", "--verify", f"{commit}^{{commit}}"])
+    clone = ["git", "clone", "--quiet", "--shared", "--no-checkout", str(repository), str(source)]
+    run(clone)
+    run(["git", "-C", str(source), "checkout", "--quiet", "--detach", found.decode().strip()])
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     run([*pip, str(folder), str(source)])
     return Build(commit, source, folder)
@@ -53,7 +53,7 @@ def run(command: list[str]) -> bytes:
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
         shown = done.stderr.decode(errors="replace").strip()
-        raise Failed(f"{' '.join(command[:4])} … failed:\n{shown}")
+        raise Failed(f"{' '.join(command)} failed:\n{shown}")
     return done.stdout
 
 

@@ -5,10 +5,13 @@ What is timed stands in the ``pyproject.toml`` of HEAD::
     [tool.fusem.gate]
     benchmarks = ["benchmarks.fits"]  # modules that can be imported from the project's folder
     seconds = 240  # optional: to measure for
+    total = (
+        570  # optional: for everything, about; what building and compiling took is measured less
+    )
     limit = 0.10  # optional: slowdown that fails
 
-Exit code 0: nothing is slower; 1: something is; 2: the comparison was not possible, or a benchmark that BASE
-runs does not run in HEAD.
+Exit code 0: nothing is slower, and no number of a `track_` benchmark is worse; 1: something is; 2: the
+comparison was not possible, or a benchmark that BASE runs does not run in HEAD.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 import tomllib
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +31,9 @@ import numpy as np
 
 from fusem.testing import table
 from fusem.testing.builds import Build, Failed, build
-from fusem.testing.rounds import failing, generation, names_of
+from fusem.testing.changelog import performance_entries, with_entries
+from fusem.testing.rounds import answers, generation, names_of
+from fusem.testing.signals import tracked
 from fusem.testing.verdict import LIMIT, Array, Verdict, judged
 
 GENERATIONS = 4  # that the time is shared by
@@ -38,6 +45,7 @@ class Settings(NamedTuple):
 
     benchmarks: list[str]
     seconds: float = 240.0
+    total: float = 570.0
     limit: float = LIMIT
 
 
@@ -71,12 +79,15 @@ class LeftOut(NamedTuple):
 
 
 def compared(
-    builds: tuple[Build, Build], settings: Settings, only: str
+    builds: tuple[Build, Build], settings: Settings, only: str, end: float
 ) -> tuple[dict[str, list[Array]], LeftOut]:
-    """Seconds of all benchmarks, and why some are left out."""
+    """Seconds of all benchmarks, and why some are left out; `end` is about when to be done (monotonic)."""
     source, modules = builds[1].source, settings.benchmarks
     names = [name for name in names_of(builds[1], source, modules) if only in name]
-    new, broken = (failing(build, source, modules, names) for build in builds)
+    with ThreadPoolExecutor(len(builds)) as both:  # most of this is compiling
+        new, broken = both.map(
+            lambda build: answers(build, source, modules, names, "prepare")[1], builds
+        )
     left_out = LeftOut(new, {name: why for name, why in broken.items() if name not in new})
     names = [name for name in names if name not in {**new, **broken}]
     recording: dict[str, list[Array]] = {name: [] for name in names}
@@ -84,6 +95,8 @@ def compared(
         if number >= GENERATIONS:
             again = unclear(judged(recording, settings.limit), settings.limit)
             names = [name for name in names if name in again]
+            if time.monotonic() > end:
+                break
         if not names:
             break
 
@@ -92,7 +105,8 @@ def compared(
                 line = f"\rgeneration {number + 1}, {count} benchmarks, {what} "
                 print(line, end="", file=sys.stderr, flush=True)
 
-        share = settings.seconds / GENERATIONS * len(names) / len(recording)
+        left = (end - time.monotonic()) / max(1, GENERATIONS - number)
+        share = min(settings.seconds / GENERATIONS, left) * len(names) / len(recording)
         for name, taken in generation(builds, source, modules, names, share, say).items():
             recording[name].append(taken)
     if sys.stderr.isatty():
@@ -118,10 +132,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, help="to measure for, instead of the project's")
     parser.add_argument("--only", default="", help="benchmarks whose name contains this")
     parser.add_argument("--output", type=Path, help="write the table here too, as Markdown")
-    parser.add_argument("--changelog", type=Path, help="write lines for the group Performance here")
+    parser.add_argument(
+        "--changelog",
+        type=Path,
+        help="put what changed into the group Performance of this changelog",
+    )
     parser.add_argument("--record", type=Path, help="write all timings here, as .npz")
     given = parser.parse_args(arguments)
+    began = time.monotonic()
     try:
+        if given.changelog:
+            with_entries(given.changelog, "")  # says what is wrong with it before all is timed
         with tempfile.TemporaryDirectory(prefix="fusem-gate-") as folder:
             builds = (
                 build(given.repository, given.base, Path(folder) / "base"),
@@ -130,27 +151,34 @@ def main(arguments: list[str] | None = None) -> int:
             settings = settings_of(builds[1].source)
             if given.seconds is not None:
                 settings = settings._replace(seconds=given.seconds)
-            recording, left_out = compared(builds, settings, given.only)
+            source, modules = builds[1].source, settings.benchmarks
+            exact = tracked(builds, source, modules, given.only, settings.limit)
+            end = began + settings.total
+            recording, left_out = compared(builds, settings, given.only, end)
     except Failed as problem:
         print(problem, file=sys.stderr)
         return 2
     except Exception:  # noqa: BLE001 - whatever it is, nothing was found to be slower
         traceback.print_exc()
         return 2
-    if not recording:
+    if not recording and not exact.signals:
         print(f"No benchmark runs in both. {left_out}", file=sys.stderr)
         return 2
     verdicts = judged(recording, settings.limit)
-    text = table.table(given.base, given.head, verdicts, *left_out, settings.limit)
+    left_out = LeftOut(exact.new | left_out.new, exact.broken | left_out.broken)
+    text = table.table(given.base, given.head, verdicts, exact.signals, *left_out, settings.limit)
     print(text)
     if given.output:
         written(given.output, text)
     if given.changelog:
-        written(given.changelog, table.performance_entries(verdicts))
+        command = f"python -m fusem.testing.gate {given.base} {given.head}"
+        entries = performance_entries(verdicts, exact.signals, command)
+        written(given.changelog, with_entries(given.changelog, entries))
     if given.record:
         parts = {f"{name}#{g}": t for name, taken in recording.items() for g, t in enumerate(taken)}
         np.savez_compressed(given.record, allow_pickle=False, **parts)
-    if any(v.outcome == "slower" for v in verdicts):
+    outcomes = {v.outcome for v in verdicts} | {s.outcome for s in exact.signals}
+    if outcomes & {"slower", "worse"}:
         return 1
     return 2 if left_out.broken else 0
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from itertools import cycle
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,29 +21,31 @@ LEAST = 5  # rounds of a generation
 ORDERS = ((0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0), (0, 2, 1), (1, 0, 2))
 
 
-def names_of(build: Build, source: Path, modules: list[str]) -> list[str]:
-    """Benchmarks there are."""
+def names_of(build: Build, source: Path, modules: list[str], kind: str = "timed") -> list[str]:
+    """Benchmarks there are that are timed, or "tracked"."""
     with Side(build, source, modules) as side:
-        found: list[str] = side.ask("names")
+        found: list[str] = side.ask("names", kind)
     return found
 
 
-def failing(build: Build, source: Path, modules: list[str], names: list[str]) -> dict[str, str]:
-    """Why a benchmark does not run in a build, by name; also compiles what there is to compile."""
-    reasons: dict[str, str] = {}
+def answers(
+    build: Build, source: Path, modules: list[str], names: list[str], method: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a method of the worker gives for every benchmark, and why some give nothing, by name."""
+    found, reasons = {}, {}
     left = list(names)
     while left:
         with Side(build, source, modules) as side:
             while left:
                 name = left.pop(0)
                 try:
-                    side.ask("prepare", name)
+                    found[name] = side.ask(method, name)
                 except Ended as problem:
                     reasons[name] = str(problem)
                     break  # the others are asked in a new process
                 except Failed as problem:
                     reasons[name] = str(problem)
-    return reasons
+    return found, reasons
 
 
 def generation(

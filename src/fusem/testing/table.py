@@ -1,15 +1,19 @@
-"""Verdicts as Markdown, for a pull request or a changelog."""
+"""Verdicts as Markdown, for a pull request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fusem.testing.signals import Signal
 from fusem.testing.verdict import Verdict
 
 UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 ORDER = ("slower", "too noisy to tell", "faster", "no change")
 HEAD = """| benchmark | BASE | HEAD | HEAD / BASE (95 %) | BASE / itself | verdict |
 |---|--:|--:|--:|--:|---|
+"""
+EXACT_HEAD = """| the same in every run | BASE | HEAD | verdict |
+|---|--:|--:|---|
 """
 
 
@@ -28,10 +32,33 @@ def row(verdict: Verdict) -> str:
     return f"| `{v.name}` | {times} | {ratio} | {v.twin:.3f} | {outcome} |"
 
 
+def number(value: float) -> str:
+    """Up to six digits."""
+    return f"{value:.6g}"
+
+
+def exact(signals: Sequence[Signal]) -> list[str]:
+    """What noise cannot touch: the numbers that changed, and how many did not."""
+    changed = sorted(
+        (s for s in signals if s.base != s.head),
+        key=lambda s: ("worse", "no change", "better").index(s.outcome),
+    )
+    lines = []
+    if same := len(signals) - len(changed):
+        lines += ["", f"{same} numbers that are the same in every run did not change."]
+    if changed:
+        lines += ["", EXACT_HEAD.rstrip()]
+    for s in changed:
+        outcome = f"**{s.outcome}**" if s.outcome == "worse" else s.outcome
+        lines.append(f"| `{s.name}` | {number(s.base)} | {number(s.head)} | {outcome} |")
+    return lines
+
+
 def table(
     base: str,
     head: str,
     verdicts: Sequence[Verdict],
+    signals: Sequence[Signal],
     new: Mapping[str, str],
     broken: Mapping[str, str],
     limit: float,
@@ -46,6 +73,7 @@ def table(
         "and beyond doubt against the spread of BASE against itself.",
         "",
         HEAD + "\n".join(map(row, sorted(verdicts, key=lambda v: ORDER.index(v.outcome)))),
+        *exact(signals),
     ]
     if broken:
         lines[2:2] = [f"**{len(broken)} run in {base}, but not in {head}**: see below.", ""]
@@ -58,18 +86,3 @@ def table(
         for name, reason in reasons.items():
             lines.append(f"- `{name}`: {reason.strip().splitlines()[-1]}")
     return "\n".join(lines) + "\n"
-
-
-def performance_entries(verdicts: Sequence[Verdict]) -> str:
-    """Lines for the *Performance* group of a changelog: what is faster or slower, and by how much."""
-    lines = []
-    for v in verdicts:
-        if v.outcome == "faster":
-            lines.append(
-                f"- `{v.name}` is {1 / v.ratio:.2f} times ({1 / v.high:.2f}–{1 / v.low:.2f}) as fast."
-            )
-        elif v.outcome == "slower":
-            lines.append(
-                f"- `{v.name}` takes {v.ratio:.2f} times ({v.low:.2f}–{v.high:.2f}) as long."
-            )
-    return "\n".join(lines or ["No change beyond the limit."]) + "\n"

@@ -1,8 +1,8 @@
 """A process that times benchmarks of one build when it is told to: one line of JSON in, one out.
 
-Benchmarks are written as for airspeed velocity (asv): functions and methods called ``time_…``, with its
-attributes ``params``, ``setup`` and ``setup_cache``. This file imports nothing of fusem, which may be the
-build that is timed.
+Benchmarks are written as for airspeed velocity (asv): functions and methods called ``time_…``, or
+``track_…`` for numbers that are the same in every run, with its attributes ``params``, ``setup`` and
+``setup_cache``. This file imports nothing of fusem, which may be the build that is timed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PREFIX = "time_"
+TIMED, TRACKED = "time_", "track_"
+PREFIXES = TIMED, TRACKED
 
 
 class Benchmark(NamedTuple):
@@ -76,7 +77,7 @@ def benchmarks_in(modules: list[str]) -> dict[str, Benchmark]:
         module = importlib.import_module(name)
         own = {one.name: one for one in in_module(module)}
         if not own:
-            raise ValueError(f"{name} has no benchmark: no function or method called {PREFIX}….")
+            raise ValueError(f"{name} has no benchmark: no function or method called {TIMED}….")
         found.update(own)
     return found
 
@@ -86,11 +87,11 @@ def in_module(module: Any) -> Iterator[Benchmark]:
     for name, value in vars(module).items():
         if getattr(value, "__module__", None) != module.__name__ or inspect.isabstract(value):
             continue
-        if inspect.isfunction(value) and name.startswith(PREFIX):
+        if inspect.isfunction(value) and name.startswith(PREFIXES):
             yield from with_parameters(f"{module.__name__}.{name}", module, name, value)
         elif inspect.isclass(value):
             for attribute in dir(value):
-                if attribute.startswith(PREFIX):
+                if attribute.startswith(PREFIXES):
                     label = f"{module.__name__}.{name}.{attribute}"
                     yield from with_parameters(label, value, attribute, value)
 
@@ -119,14 +120,30 @@ class Timer:
                 self.benchmarks.update(benchmarks_in([module]))
             except Exception as problem:  # noqa: BLE001 - told when its benchmarks are asked for
                 self.problems[module] = problem
+        self.timed = [n for n, one in self.benchmarks.items() if one.attribute.startswith(TIMED)]
+        self.tracked = [n for n in self.benchmarks if n not in self.timed]
         self.ready: dict[str, Callable[[], Any]] = {}
         self.caches: dict[int, Any] = {}
 
-    def names(self) -> list[str]:
-        """All there are."""
+    def names(self, kind: str = "timed") -> list[str]:
+        """All there are that are timed, or "tracked"."""
         for problem in self.problems.values():
             raise problem
-        return list(self.benchmarks)
+        return self.timed if kind == "timed" else self.tracked
+
+    def track(self, name: str) -> dict[str, Any] | None:
+        """A number that is the same in every run, and what is said of it; None where it is left out."""
+        benchmark = self.benchmarks[name]
+        try:
+            value = benchmark.prepared(self.caches)()
+        except NotImplementedError:  # as asv has it
+            return None
+        function = getattr(benchmark.owner, benchmark.attribute)
+        return {
+            "value": float(value),
+            "tolerance": getattr(function, "tolerance", None),
+            "larger_is_better": getattr(function, "larger_is_better", False),
+        }
 
     def prepare(self, name: str) -> float:
         """Set up and call twice: the first call may compile; seconds of the second."""

@@ -1,0 +1,89 @@
+"""The most probable paths (Viterbi) of many short sequences, eight at a time."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.em.workers import Workers
+from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.layout import Ints
+from fusem.hmm.observations import Observations
+from fusem.kernels.chain import sequences_kernel
+from fusem.kernels.large_pages import room
+from fusem.kernels.viterbi_lanes import LANES, MOST_STATES
+from fusem.mixture.engine import location
+
+Array = NDArray[np.float64]
+SEGMENT = 1 << 15  # rows of one call: some 0.2 ms, long against the Python around it
+LONGEST = (
+    1 << 12
+)  # rows of a sequence: what is kept of eight of them is to stay in the second cache
+# Steps of all groups over those that eight lanes would take at best: more and lanes stand empty too often.
+MOST_EMPTY = 1.5
+
+
+Plan = dict[
+    tuple[int, int], Ints
+]  # of every segment, by its first sequence and last + 1, the order
+
+
+def side_by_side(engine: ChainEngine, observations: Observations) -> Plan | None:
+    """What goes together where there are few states and many short sequences, of whose rows nothing is known.
+
+    Sequences of a segment are in the order of their lengths, in full groups: of the last one some once more.
+    """
+    lengths = observations.lengths
+    if engine.emission.by_pattern is not None or observations.states is not None:
+        return None
+    if engine.n_states > MOST_STATES or len(lengths) < 2 * LANES or lengths.max() > LONGEST:
+        return None
+    begins = np.cumsum(lengths) - lengths
+    new = np.flatnonzero(np.diff(begins // SEGMENT)) + 1
+    plan, steps = {}, 0
+    for first, last in pairwise([0, *new.tolist(), len(lengths)]):
+        order = np.argsort(lengths[first:last], kind="stable")
+        order = np.append(order, np.repeat(order[-1], -len(order) % LANES))
+        plan[first, last] = order
+        steps += int(lengths[first:last][order[LANES - 1 :: LANES]].sum())
+    return plan if steps * LANES <= MOST_EMPTY * observations.n_rows else None
+
+
+def short_paths(
+    plan: Plan,
+    engine: ChainEngine,
+    model: ChainModel,
+    observations: Observations,
+    workers: Workers,
+) -> tuple[Array, Ints]:
+    """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
+    lengths, n_rows = observations.lengths, observations.n_rows
+    begins = np.cumsum(lengths) - lengths
+    evidence, states = np.empty(len(lengths)), room(n_rows, np.int64)
+    parameters = (
+        np.zeros(engine.n_states), engine.operands(model.components), engine.chain(model, True),
+    )  # fmt: skip
+    kernel = sequences_kernel(engine.emission, engine.width)[engine.dtype]
+
+    def work(segment: tuple[int, int], order: Ints | None = None) -> None:
+        first, last = segment
+        order = plan[segment] if order is None else order
+        own, at = lengths[first:last], begins[first:last] - begins[first]
+        begin, end = int(begins[first]), int(begins[first] + own.sum())
+        X = observations.part(begin, end)  # held: it may be a copy
+        address, row_stride, column_stride, _ = location(X)
+        origins = np.empty(int(own.max()) * engine.width * LANES, dtype=np.uint8)
+        with engine.space(True) as space:
+            chosen = np.empty(len(space.tile.w), dtype=np.int32)
+            kernel(
+                address, row_stride, column_stride, engine.d, order, at, own, *parameters, space,
+                chosen, *np.empty((3, LANES), dtype=np.int64), origins, evidence[first:last],
+                states[begin:end],
+            )  # fmt: skip
+
+    if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
+        work((0, 1), np.empty(0, dtype=np.int64))
+    workers.run(iter(plan), work)
+    return evidence, states

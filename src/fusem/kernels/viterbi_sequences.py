@@ -1,0 +1,119 @@
+"""The most probable paths of many short sequences with few states: eight side by side, a lane each.
+
+As in `viterbi_lanes` a vector holds one state of eight sequences, and a tile the rows of the same steps of
+all of them; here each begins and ends on its own. Those of a group have about the same length: where a
+shorter one has ended its last row is repeated, and what comes of that is not looked at.
+"""
+
+from __future__ import annotations
+
+from fusem.kernels.elements import element, put
+from fusem.kernels.policy import helper
+from fusem.kernels.simd import add, filled, lanes, load_as, store
+from fusem.kernels.states import states_8, store_whole
+from fusem.kernels.tile import PADDING, gather_rows, load_group
+from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, best_to
+
+STATES = 8  # bound to 4 where all fit: loops of known length are written out
+
+
+def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
+    """The family's tile kernel."""
+
+
+@helper
+def load_steps(
+    address, row_stride, column_stride, d, firsts, lasts, t, steps, log_weights, operands, m, chosen
+):  # fmt: skip
+    """Log-densities of some steps of a group from t on, step by step."""
+    x, strip = m.tile.x, 4 * lanes(m.tile.x)
+    width = -(-steps * LANES // strip) * strip
+    apart, alike = firsts[1] - firsts[0], True
+    for lane in range(1, LANES):
+        alike &= firsts[lane] - firsts[lane - 1] == apart and lasts[lane] == lasts[0]
+    if alike:  # equal lengths, one after the other: nothing is to be looked up
+        for r in range(0, width, LANES):
+            row = address + (firsts[0] + min(t + r // LANES, lasts[0])) * row_stride
+            load_group(row, apart * row_stride, column_stride, x, x, r, d)
+    else:
+        for step in range(width // LANES):
+            for lane in range(LANES):
+                row = firsts[lane] + min(t + step, lasts[lane])
+                put(chosen, step * LANES + lane, row)
+        gather_rows(address, row_stride, column_stride, chosen, 0, x, d, width)
+    logp, scratch, stride = m.tile.logp, m.tile.scratch, m.tile.w.size + PADDING
+    log_density(x, operands, log_weights, logp, scratch, d, width, stride)
+
+
+@helper
+def trace(firsts, lasts, states, origins, path):
+    """Write the states of a group's paths from their last rows on, of which they are given."""
+    shortest = lasts[0] + 1
+    for t in range(lasts[LANES - 1], -1, -1):
+        for lane in range(LANES):
+            if t < shortest or t <= lasts[lane]:
+                state = states[lane]
+                put(path, firsts[lane] + t, state)
+                if t > 0:
+                    states[lane] = element(origins, (t * STATES + state) * LANES + lane)
+
+
+@helper
+def best_state(values, at, lane):
+    """The first of the states that are most probable in a lane."""
+    best = 0
+    for j in range(1, STATES):
+        if values[at + j * LANES + lane] > values[at + best * LANES + lane]:
+            best = j
+    return best
+
+
+def best_paths(
+    address,  # IN  of the first row of the segment
+    row_stride,
+    column_stride,
+    d,
+    order,  # IN  (groups · LANES) sequences, by length; all groups are full
+    begins,  # IN  (sequences) first row of each
+    lengths,  # IN  (sequences)
+    log_weights,  # IN  (K) zeros
+    operands,  # IN  the family's
+    chain,  # IN  logarithms
+    m,  # SCRATCH
+    chosen,  # SCRATCH (tile) rows in a tile
+    firsts,  # SCRATCH (LANES) a group's first rows
+    lasts,  # SCRATCH (LANES) its last steps
+    states,  # SCRATCH (LANES)
+    origins,  # SCRATCH (longest · STATES · LANES) the state before, of the best path to each state
+    evidence,  # OUT (sequences) log-density of the best path with its rows
+    path,  # OUT (rows) its states
+):
+    """The best path of every sequence."""
+    tile = m.tile.w.size
+    stride, per_tile = tile + PADDING, tile // LANES
+    for group in range(0, order.size, LANES):
+        for lane in range(LANES):
+            firsts[lane] = begins[order[group + lane]]
+            lasts[lane] = lengths[order[group + lane]] - 1
+        longest, ended = lasts[LANES - 1] + 1, 0
+        now, then = 0, MOST_STATES * LANES
+        for t in range(longest):
+            place = t % per_tile
+            if place == 0:
+                load_steps(
+                    address, row_stride, column_stride, d, firsts, lasts, t, min(per_tile, longest - t),
+                    log_weights, operands, m, chosen,
+                )  # fmt: skip
+            for j in range(STATES):
+                factor = load_as(m.tile.logp, j * stride + place * LANES, states_8())
+                best = filled(element(chain.start, j), factor)
+                if t > 0:
+                    best, origin = best_to(m.alpha, now, chain, j)
+                    store_whole(origins, (t * STATES + j) * LANES, origin)
+                store(m.alpha, then + j * LANES, add(best, factor))
+            now, then = then, now
+            while ended < LANES and lasts[ended] == t:
+                states[ended] = best_state(m.alpha, now, ended)
+                evidence[order[group + ended]] = m.alpha[now + states[ended] * LANES + ended]
+                ended += 1
+        trace(firsts, lasts, states, origins, path)
