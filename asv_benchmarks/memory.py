@@ -14,22 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from asv_benchmarks.cases import Case, blobs, by_label, start
 from asv_benchmarks.libraries import LIBRARIES, THREADS
+from asv_benchmarks.peak import peak
 
 ROOT = Path(__file__).parents[1]
-
-
-def peak() -> int:
-    """Return the largest resident size of this process so far, in bytes."""
-    # On Linux a new process inherits ru_maxrss from the one that started it; VmHWM begins anew.
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import resource
-
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used if sys.platform == "darwin" else used * 1024
 
 
 def beyond_data(library: str, case: Case, dtype: str, iterations: int) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from asv_benchmarks import (
     missing,
     mixins,
     mixture,
+    peak,
     process,
     report,
     sources,
@@ -128,6 +130,21 @@ def test_the_comparison_of_imputers_runs(monkeypatch, capsys):
 def test_memory_sees_an_array_that_grows_with_the_rows():
     case = cases.Case("spherical", 500_000, 1, 8)
     assert memory.beyond_data("scikit-learn", case, "float64", 1) > case.rows * case.components * 8
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_windows_is_asked_for_the_peak_as_it_wants_to_be_asked(known):
+    def answer(process, counters, size):
+        assert (process, size) == (-1, 72), "the size is that of 64-bit Windows' structure"
+        counters._obj.peak_working_set = 123
+        return int(known)
+
+    kernel32 = SimpleNamespace(GetCurrentProcess=lambda: -1, K32GetProcessMemoryInfo=answer)
+    if known:
+        assert peak.windows(kernel32) == 123
+    else:
+        with pytest.raises(OSError, match="peak of this process"):
+            peak.windows(kernel32)
 
 
 def test_blobs_are_the_same_in_both_dtypes_and_starts_fit_them():
