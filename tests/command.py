@@ -102,7 +102,11 @@ def forked(arguments: list[str]) -> SimpleNamespace:
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
         code = int(answer(process))
-        return SimpleNamespace(code=code, out=out.read_text(), err=lines(err.read_text()))
+        return SimpleNamespace(
+            code=code,
+            out=out.read_text(encoding="utf-8"),
+            err=lines(err.read_text(encoding="utf-8")),
+        )
 
 
 def lines(err: str) -> list[str]:

@@ -46,7 +46,7 @@ def wrong_imports(package: Path) -> list[str]:
         part = relative.parts[0].removesuffix(".py")
         if part == "__init__":
             continue  # the front door names everything, lazily
-        for node, target in imported(ast.parse(path.read_text()), package):
+        for node, target in imported(ast.parse(path.read_text(encoding="utf-8")), package):
             where = f"{relative}:{node.lineno}"
             if part not in FLOORS:
                 problems.append(f"{where}: {part} has no floor; give it one in tests/{FILE}")

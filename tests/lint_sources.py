@@ -53,7 +53,7 @@ def long_files(package: Path) -> list[str]:
     """Return a line for each file over 400 lines whose first docstring gives no reason."""
     problems = []
     for path in sorted(package.rglob("*.py")):
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         reason = REASON in (ast.get_docstring(ast.parse(text)) or "")
         if len(text.splitlines()) > LINES and not reason:
             problems.append(f"{path.relative_to(package)}: split it, or say '{REASON} ...' on top")
@@ -62,6 +62,6 @@ def long_files(package: Path) -> list[str]:
 
 def trees(package: Path) -> list[tuple[Path, ast.Module]]:
     return [
-        (path.relative_to(package), ast.parse(path.read_text()))
+        (path.relative_to(package), ast.parse(path.read_text(encoding="utf-8")))
         for path in sorted(package.rglob("*.py"))
     ]

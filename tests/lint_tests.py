@@ -13,7 +13,7 @@ ASSERTING_STARTS = ("assert_", "check_")
 def toothless_tests(path: Path) -> list[str]:
     """Return a line for each test function in the file `path` that cannot fail."""
     problems = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             asserts = [n for n in ast.walk(node) if isinstance(n, ast.Assert)]
             problems += [

@@ -276,7 +276,7 @@ def test_file_that_is_not_there(tmp_path, name):
 
 def test_file_that_is_something_else(tmp_path):
     path = tmp_path / "rows.npy"
-    path.write_text("not an array")
+    path.write_text("not an array", encoding="utf-8")
     with pytest.raises(ValueError, match=r"rows\.npy"):
         mixture().fit(path)
 

@@ -116,7 +116,7 @@ def test_edit_of_any_kernel_file_is_seen(tmp_path):
     assert first["file"] == str(package / "__init__.py"), "the copy must be what is run"
     assert first["compiled"] > 0
     for edited in ("kernels/posterior.py", "families/gaussian_spherical.py"):
-        with (package / edited).open("a") as file:
+        with (package / edited).open("a", encoding="utf-8") as file:
             file.write("\nEDITED = 1\n")
         assert look(**environment) == first
     assert look(**environment) == first | {"compiled": 0}
@@ -125,7 +125,7 @@ def test_edit_of_any_kernel_file_is_seen(tmp_path):
 def test_cache_that_cannot_be_written_is_said_once(tmp_path):
     """A read-only home is not an error: it compiles, and says what would help."""
     blocked = tmp_path / "blocked"
-    blocked.write_text("a file, where a folder should be")
+    blocked.write_text("a file, where a folder should be", encoding="utf-8")
     code = """
 import logging, sys, warnings
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
@@ -261,7 +261,7 @@ if __name__ == "__main__":
 def test_child_processes(method, tmp_path):
     """A child of a process whose threads have worked already fits as well as its parent."""
     script = tmp_path / "children.py"
-    script.write_text(CHILDREN.replace("{method}", method))
+    script.write_text(CHILDREN.replace("{method}", method), encoding="utf-8")
     code = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
     if method != "fork":  # spawned children import the main script, which -c does not have
         code = (

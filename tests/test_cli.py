@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
     model.save(path / "model.npz")
     whole = (path / "model.npz").read_bytes()
     (path / "truncated.npz").write_bytes(whole[: len(whole) // 2])
-    (path / "table.txt").write_text("1 2\n")
+    (path / "table.txt").write_text("1 2\n", encoding="utf-8")
     return path
 
 
@@ -171,7 +171,7 @@ def test_fit_of_one_column_with_weights_from_a_file(folder, tmp_path):
     expected = fusem.GaussianMixture(2, random_state=0).fit(x, sample_weight=w)
     assert out.startswith("\n1,500 rows, 1 column, 2 components (full)")
     assert f"{expected.score(x, sample_weight=w):.9f}" in out
-    assert "<svg" in (tmp_path / "p.svg").read_text()
+    assert "<svg" in (tmp_path / "p.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

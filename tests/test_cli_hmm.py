@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     np.save(path / "counts.npy", np.arange(100)[:, None] // 50 * 3)
     np.save(path / "numbered.npy", np.column_stack([np.repeat([7, 8, 9], LENGTHS), ROWS]))
     np.save(path / "lengths.npy", np.array(LENGTHS))
-    (path / "lengths.txt").write_text("40\n1, 59\n")
+    (path / "lengths.txt").write_text("40\n1, 59\n", encoding="utf-8")
     table = pd.DataFrame(ROWS, columns=["a", "b"])
     table.insert(0, "name", np.repeat(["ann", "bob", "cy"], LENGTHS))
     table.to_csv(path / "table.csv", index=False)

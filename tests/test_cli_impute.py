@@ -130,11 +130,13 @@ def test_a_csv_file_changes_only_where_something_is_missing(table, tmp_path, del
 def test_a_csv_file_without_names_and_several_files(table, tmp_path):
     plain = table[["id", "b", "a"]]
     plain.to_csv(tmp_path / "bare.csv", index=False, header=False)
-    (tmp_path / "bare.csv").write_text("1,2,3\n" + "4,,6\n5,7,7.5\n9,1,2\n8,2,3\n6,5,5\n")
+    (tmp_path / "bare.csv").write_text(
+        "1,2,3\n" + "4,,6\n5,7,7.5\n9,1,2\n8,2,3\n6,5,5\n", encoding="utf-8"
+    )
     words = "-c", "1,2", "-q", "-o", tmp_path / "o.csv"
     done = fusem_command("impute", tmp_path / "bare.csv", *words)
     assert done.code == 0
-    lines = (tmp_path / "o.csv").read_text().splitlines()
+    lines = (tmp_path / "o.csv").read_text(encoding="utf-8").splitlines()
     assert lines[:2] == ["column_0,column_1,column_2", "1,2,3"]
     assert lines[2].startswith("4,")
     assert lines[3] == "5,7,7.5"

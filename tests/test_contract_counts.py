@@ -32,7 +32,9 @@ by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__na
 some_blank = pytest.mark.filterwarnings("ignore::fusem.MissingValuesWarning")
 BOUND = {np.float64: 1e-11, np.float32: 1e-5}
 INITS = ("kmeans", "k-means++", "random", "random_from_data")
-HASSELBLAD = json.loads((Path(__file__).parent / "data" / "hasselblad.json").read_text())
+HASSELBLAD = json.loads(
+    (Path(__file__).parent / "data" / "hasselblad.json").read_text(encoding="utf-8")
+)
 
 
 # ---- equality with the twin ----

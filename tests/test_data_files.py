@@ -191,7 +191,7 @@ def test_csv(delimiter, head):
     np.testing.assert_array_equal(open_rows("x.csv", columns=[2, 0]).to_array(), X[:, [2, 0]])
     if head:
         np.testing.assert_array_equal(open_rows("x.csv", columns="y").to_array(), X[:, 1:2])
-    with gzip.open("x.csv.gz", "wt") as file:
+    with gzip.open("x.csv.gz", "wt", encoding="utf-8") as file:
         file.write("\n".join(lines))
     np.testing.assert_array_equal(open_rows("x.csv.gz").to_array(), X)
 
@@ -208,7 +208,7 @@ def test_a_line_may_end_within_quotes_wherever_the_file_is_cut(tmp_path, length)
     rows, text = 40_000, "x" * length
     path = tmp_path / "notes.csv"
     lines = (f'{i % 7},"{text}zzzzzzzzzz\n5000,abc"\n' for i in range(rows))
-    path.write_text("a,note\n" + "".join(lines))
+    path.write_text("a,note\n" + "".join(lines), encoding="utf-8")
     source = open_rows(path, columns=["a"])
     found = np.concatenate(list(source.blocks()))
     np.testing.assert_array_equal(found[:, 0], np.arange(rows) % 7)

@@ -12,7 +12,7 @@ from tests.cases import CASES
 from tests.models import model_at
 from tests.reference import Parameters
 
-MCLUST = json.loads((Path(__file__).parent / "data" / "mclust.json").read_text())
+MCLUST = json.loads((Path(__file__).parent / "data" / "mclust.json").read_text(encoding="utf-8"))
 STARTS = [
     (dataset, start) for dataset in ("faithful", "iris") for start in MCLUST[dataset]["partitions"]
 ]

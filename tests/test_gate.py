@@ -274,8 +274,8 @@ SUITE = """
 
 @pytest.fixture
 def suite(tmp_path, monkeypatch):
-    (tmp_path / "some_suite.py").write_text(textwrap.dedent(SUITE))
-    (tmp_path / "no_suite.py").write_text("def measure(): ...\n")
+    (tmp_path / "some_suite.py").write_text(textwrap.dedent(SUITE), encoding="utf-8")
+    (tmp_path / "no_suite.py").write_text("def measure(): ...\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
@@ -348,8 +348,8 @@ def test_exact_numbers_of_two_builds(tmp_path):
 
 def test_what_ends_its_process_is_told_and_the_others_go_on(tmp_path):
     (tmp_path / "installed").mkdir()
-    (tmp_path / "ends.py").write_text(ENDS)
-    (tmp_path / "needs.py").write_text("import not_there\ndef time_it(): ...\n")
+    (tmp_path / "ends.py").write_text(ENDS, encoding="utf-8")
+    (tmp_path / "needs.py").write_text("import not_there\ndef time_it(): ...\n", encoding="utf-8")
     build = Build("here", tmp_path, tmp_path / "installed")
     names = [f"ends.time_{name}" for name in ("first", "ends", "raises", "last")]
     modules, asked = ["ends", "needs"], [*names, "needs.time_it"]
@@ -429,7 +429,7 @@ class Repository:
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(textwrap.dedent(text))
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
 
     def git(self, *words: str) -> None:
         identity = ["-c", "user.name=n", "-c", "user.email=n@example.org"]

@@ -26,7 +26,7 @@ from tests.hmms import chain, expected
 from tests.reference_hmm import smoothed
 from tests.traced import traced_peak
 
-DATA = json.loads((Path(__file__).parent / "data" / "hmm.json").read_text())
+DATA = json.loads((Path(__file__).parent / "data" / "hmm.json").read_text(encoding="utf-8"))
 QUAKES = np.array(DATA["earthquakes"]["counts"])[:, None]
 RT = np.array(DATA["speed"]["rt"])[:, None]
 RUNS = DATA["hmmlearn"]["runs"]

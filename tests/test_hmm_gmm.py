@@ -21,7 +21,9 @@ from tests.reference import Parameters
 from tests.reference_hmm import best_path
 from tests.reference_missing import expectation
 
-PEER = json.loads((Path(__file__).parent / "data" / "hmmlearn_gmm.json").read_text())
+PEER = json.loads(
+    (Path(__file__).parent / "data" / "hmmlearn_gmm.json").read_text(encoding="utf-8")
+)
 K, M, D = 2, 3, 2
 START, MOVES = np.array([0.4, 0.6]), np.array([[0.7, 0.3], [0.2, 0.8]])
 TYPES = ("diag", "full", "tied", "spherical")

@@ -12,11 +12,13 @@ from types import ModuleType
 import pytest
 
 import fusem
+from tests.lint_encodings import without_encoding
 from tests.lint_imports import wrong_imports
 from tests.lint_public import undocumented
 from tests.lint_readme import blocks, setup_commands, typed_measurements
 from tests.lint_sources import long_files, policy_elsewhere, raising_kernels
 from tests.lint_tests import toothless_tests
+from tests.oldest import pins
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "fusem"
@@ -31,7 +33,7 @@ def house(tmp_path):
         package = tmp_path / "fusem"
         target = package / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+        target.write_text(text, encoding="utf-8")
         return package
 
     return write
@@ -111,6 +113,50 @@ def test_a_long_file_is_seen(house):
     assert long_files(house("em/loop.py", reason + "x = 1\n" * 400)) == []
 
 
+@pytest.mark.parametrize("folder", ["src", "tests", "asv_benchmarks"])
+def test_text_files_are_opened_with_an_encoding(folder):
+    assert list((ROOT / folder).rglob("*.py"))
+    assert without_encoding(ROOT / folder) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "open(path)",
+        "open(path, 'w')",
+        "path.open()",
+        "path.open('w')",
+        "path.open(mode='a', newline='')",
+        "gzip.open(path, 'wt')",
+        "path.read_text()",
+        "path.write_text(text)",
+        "path.write_text(text, newline='')",
+    ],
+)
+def test_a_text_file_without_an_encoding_is_seen(house, call):
+    assert len(without_encoding(house("data/files.py", call))) == 1
+    named = f"{call[:-1]}, encoding='utf-8')".replace("(, ", "(")
+    assert without_encoding(house("data/files.py", named)) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "open(path, 'rb')",
+        "path.open('wb')",
+        "path.open(mode='rb')",
+        "gzip.open(path, 'w')",
+        "archive.open(member, 'w')",
+        "tarfile.open(fileobj=stream)",
+        "os.open(folder, flags)",
+        "path.read_text('utf-8')",
+        "path.write_text(text, 'utf-8')",
+    ],
+)
+def test_what_opens_no_text_needs_no_encoding(house, call):
+    assert without_encoding(house("data/files.py", call)) == []
+
+
 def test_public_names_are_documented():
     names = [name for name in fusem.__all__ if name != "__version__"]
     assert "GaussianMixture" in names
@@ -160,7 +206,7 @@ def test_every_test_can_fail():
 )
 def test_a_test_that_cannot_fail_is_seen(tmp_path, body, problems):
     path = tmp_path / "test_it.py"
-    path.write_text(f"def test_it():\n    {body}\n")
+    path.write_text(f"def test_it():\n    {body}\n", encoding="utf-8")
     assert len(toothless_tests(path)) == problems
 
 
@@ -218,7 +264,9 @@ def test_links_in_the_documents_lead_somewhere():
 
 def test_a_dead_link_is_seen(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("[here](page.md#part), [there](nowhere.md), [away](https://example.org)")
+    page.write_text(
+        "[here](page.md#part), [there](nowhere.md), [away](https://example.org)", encoding="utf-8"
+    )
     assert dead_links(page) == ["page.md: nowhere.md"]
 
 
@@ -234,3 +282,19 @@ def dead_links(page: Path) -> list[str]:
 def test_version_is_that_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert fusem.__version__ == project["version"]
+
+
+def test_the_oldest_versions_are_the_lower_bounds():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert {"numpy==2.0", "numba==0.61", "pyarrow==17", "pytest==8.2"} <= set(pins(project))
+
+
+@pytest.mark.parametrize("requirement", ["numpy", "numpy>=2,<3", "numpy~=2.0"])
+def test_a_requirement_without_a_lower_bound_alone_is_refused(requirement):
+    extras = "cli = []\nparquet = []\nplot = ['own[cli]']\ntest = ['polars>=1.0']"
+    text = (
+        "[project]\nname = 'own'\ndependencies = ['{}']\n[project.optional-dependencies]\n" + extras
+    )
+    assert pins(text.format("numpy>=2.0")) == ["numpy==2.0", "polars==1.0"]
+    with pytest.raises(ValueError, match="NAME>=VERSION"):
+        pins(text.format(requirement))

@@ -26,7 +26,9 @@ from tests.models import fit_quietly, model_at, stepped
 from tests.reference_missing import drawn, em_step, expectation, imputed
 from tests.sources import SOURCES, cut
 
-REFERENCE = json.loads((Path(__file__).parent / "data" / "missing.json").read_text())
+REFERENCE = json.loads(
+    (Path(__file__).parent / "data" / "missing.json").read_text(encoding="utf-8")
+)
 
 by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)

@@ -23,7 +23,7 @@ GRID = 2.0**-10  # rows are multiples of it, so that adding an offset up to 2^42
 OFFSETS = [1e4, -1e6, 1e8]
 SCALES = [2.0**-490, 2.0**-330, 2.0**-27, 2.0**10, 2.0**330, 2.0**490]
 
-NUMACC = json.loads((Path(__file__).parent / "data" / "numacc.json").read_text())
+NUMACC = json.loads((Path(__file__).parent / "data" / "numacc.json").read_text(encoding="utf-8"))
 
 
 def on_grid(values):

@@ -112,7 +112,7 @@ def test_truncated_file(case, tmp_path):
 def test_foreign_files(tmp_path):
     np.savez(tmp_path / "foreign.npz", means=np.zeros((2, 2)))
     np.save(tmp_path / "foreign.npy", np.zeros(3))
-    (tmp_path / "foreign.txt").write_text("weights")
+    (tmp_path / "foreign.txt").write_text("weights", encoding="utf-8")
     for name in ("foreign.npz", "foreign.npy", "foreign.txt"):
         with pytest.raises(fusem.FusemFileError, match=name):
             fusem.load(tmp_path / name)
