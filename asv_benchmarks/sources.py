@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from asv_benchmarks.cases import Array, Case, blobs, profile_name, start
 from asv_benchmarks.libraries import Fusem
@@ -67,7 +64,9 @@ def as_source(X: Array, source: str, folder: Path) -> Any:
     return made[source](X) if source in made else X
 
 
-def frame(X: Array) -> pd.DataFrame:
+def frame(X: Array) -> Any:
+    import pandas as pd
+
     return pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])])
 
 
@@ -77,6 +76,9 @@ def write(X: Array, source: str, folder: Path) -> None:
     if source == "npy":
         np.save(path, X)
     elif source == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         pq.write_table(pa.Table.from_pandas(frame(X), preserve_index=False), path)
     else:
         frame(X).to_csv(path, index=False)

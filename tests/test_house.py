@@ -17,6 +17,7 @@ from tests.lint_imports import wrong_imports
 from tests.lint_public import undocumented
 from tests.lint_readme import blocks, setup_commands, typed_measurements
 from tests.lint_sources import long_files, policy_elsewhere, raising_kernels
+from tests.lint_suites import installed_packages, missing_packages, required_packages
 from tests.lint_tests import toothless_tests
 from tests.oldest import pins
 
@@ -155,6 +156,33 @@ def test_a_text_file_without_an_encoding_is_seen(house, call):
 )
 def test_what_opens_no_text_needs_no_encoding(house, call):
     assert without_encoding(house("data/files.py", call)) == []
+
+
+def test_benchmarks_import_what_asv_installs():
+    required = required_packages((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {"numpy", "sklearn"} <= required
+    suites = ROOT / "asv_benchmarks"
+    installed = installed_packages((suites / "asv.conf.json").read_text(encoding="utf-8"))
+    assert missing_packages(suites, required, installed) == []
+    assert missing_packages(suites, required, set())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("import pandas as pd", "inside the function"),
+        ("from pyarrow import parquet", "inside the function"),
+        ("try:\n    import pandas\nexcept ImportError: ...", "inside the function"),
+        ("class Suite:\n    import pandas", "inside the function"),
+        ("def setup():\n    import polars", "matrix"),
+    ],
+)
+def test_a_benchmark_that_asv_could_not_run_is_seen(house, text, problem):
+    installed = installed_packages('{\n  // ours\n  "matrix": {"req": {"pandas": [""]}}\n}')
+    (found,) = missing_packages(house("suite.py", text), {"numpy"}, installed)
+    assert problem in found
+    fine = "import os\nimport numpy\nimport fusem\ndef setup():\n    import pandas"
+    assert missing_packages(house("suite.py", fine), {"numpy"}, installed) == []
 
 
 def test_public_names_are_documented():
