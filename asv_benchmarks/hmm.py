@@ -1,7 +1,7 @@
 """Hidden Markov models: one iteration of Baum–Welch and the best path, beside hmmlearn's.
 
-``python -m asv_benchmarks.hmm`` prints rows of RESULTS.md, timed alternately in one process (hmmlearn 0.3.3
-must be installed; some minutes, the machine to itself).
+``python -m asv_benchmarks.hmm`` prints rows of RESULTS.md, timed alternately in one process (``pip install
+'.[bench]'`` brings hmmlearn; some minutes, the machine to itself).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """fusem beside scikit-learn, oneDAL and hmmlearn: EM iterations, memory, chunks of a file, missing values.
 
-``python -m asv_benchmarks.peers`` writes `asv_benchmarks/RESULTS.md` (some twenty minutes, the machine to
-itself); ``--quick`` runs every step on a thousandth of the rows, to see that it works.
+``python -m asv_benchmarks.peers --onedal PYTHON`` writes `asv_benchmarks/RESULTS.md` (some twenty minutes,
+the machine to itself); ``--quick --output FILE`` runs every step on a thousandth of the rows, to see that it
+works. A run that would leave out one of the tables does not begin.
 """
 
 from __future__ import annotations
@@ -157,7 +158,29 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=0, help="pairs (5; 3 where rows > 2e6)")
     parser.add_argument("--onedal", help="a Python that has daal4py (see onedal.py)")
     parser.add_argument("--output", type=Path, default=report.PATH, help="file to write")
-    return parser.parse_args(words)
+    parser.add_argument(
+        "--partial", action="store_true", help="write RESULTS.md without all tables"
+    )
+    chosen = parser.parse_args(words)
+    lost = [] if chosen.partial else would_lose(chosen)
+    if lost:
+        parser.error(
+            f"{chosen.output} would lose {'; '.join(lost)}. Or choose another --output, or --partial."
+        )
+    return chosen
+
+
+def would_lose(chosen: argparse.Namespace) -> list[str]:
+    """Return what this run would take out of RESULTS.md, and what to do for each."""
+    if chosen.output.resolve() != report.PATH.resolve():
+        return []
+    reasons = {
+        "the whole measurement (leave out --quick)": chosen.quick,
+        "all cases but some (leave out --only)": chosen.only != "*",
+        "oneDAL (give --onedal; asv_benchmarks/onedal.py says how)": chosen.onedal is None,
+        "hmmlearn (pip install '.[bench]')": find_spec("hmmlearn") is None,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
 
 
 def against_onedal(chosen: argparse.Namespace) -> list[Rivals]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -22,6 +23,7 @@ from asv_benchmarks import (
     mixins,
     mixture,
     peak,
+    peers,
     process,
     report,
     sources,
@@ -215,6 +217,34 @@ def test_the_report_compares_sources_with_memory():
     table = report.throughput_table([Throughput(QUICK[0], taken)]).splitlines()
     assert table[0] == "| case | array | .npy file |"
     assert table[2] == f"| {QUICK[0].label} | 1,000 (100%) | 500 (50%) |"
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        ([], "give --onedal"),
+        (["--onedal", "python"], r"pip install '.\[bench\]'"),
+        (["--onedal", "python", "--quick"], "leave out --quick"),
+        (["--onedal", "python", "--only", "full-*"], "leave out --only"),
+        (
+            ["--output", str(report.PATH.parent / ".." / "asv_benchmarks" / "RESULTS.md")],
+            "--partial",
+        ),
+    ],
+)
+def test_results_do_not_lose_a_table_unnoticed(monkeypatch, capsys, words, remedy):
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        peers.arguments(words)
+    assert re.search(remedy, capsys.readouterr().err)
+    assert peers.arguments([*words, "--partial"]).partial
+
+
+def test_results_are_written_where_nothing_is_lost(monkeypatch, tmp_path):
+    monkeypatch.setattr(peers, "find_spec", lambda name: object())
+    assert peers.arguments(["--onedal", "python"]).output == report.PATH
+    elsewhere = tmp_path / "quick.md"
+    assert peers.arguments(["--quick", "--output", str(elsewhere)]).output == elsewhere
 
 
 @pytest.mark.slow
