@@ -16,6 +16,7 @@ from tests.lint_encodings import without_encoding
 from tests.lint_imports import wrong_imports
 from tests.lint_public import undocumented
 from tests.lint_readme import blocks, setup_commands, typed_measurements
+from tests.lint_release import wrong_tag
 from tests.lint_sources import long_files, policy_elsewhere, raising_kernels
 from tests.lint_suites import installed_packages, missing_packages, required_packages
 from tests.lint_tests import toothless_tests
@@ -326,3 +327,10 @@ def test_a_requirement_without_a_lower_bound_alone_is_refused(requirement):
     assert pins(text.format("numpy>=2.0")) == ["numpy==2.0", "polars==1.0"]
     with pytest.raises(ValueError, match="NAME>=VERSION"):
         pins(text.format(requirement))
+
+
+@pytest.mark.parametrize("tag", ["v1.2", "1.2.3", "v1.2.30", "v1.2.3rc1", ""])
+def test_a_tag_of_another_version_is_seen(tag):
+    project = "[project]\nversion = '1.2.3'"
+    assert wrong_tag("v1.2.3", project) is None
+    assert "correct one, tag as v1.2.3" in wrong_tag(tag, project)
