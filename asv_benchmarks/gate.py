@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from fusem.testing.gate import main
 
 if __name__ == "__main__":
+    os.environ.setdefault("FUSEM_BENCH", "quick")
     sys.exit(main())

@@ -210,14 +210,14 @@ def test_a_changelog_gets_what_changed():
 def test_entries_stand_under_what_is_not_released(group, later, tmp_path):
     path = tmp_path / "CHANGELOG.md"
     head = "# Changes\n\n## [Unreleased]\n\n### Added\n\n- That.\n\n"
-    path.write_text(head + group + later)
+    path.write_text(head + group + later, encoding="utf-8")
     once = with_entries(path, "- `x` is new.\n")
     block = "### Performance\n\n<!-- gate -->\n- `x` is new.\n<!-- /gate -->\n"
     assert block in once
     assert once.startswith(head)
     assert once.endswith(later)
     assert ("- By hand." in once) == bool(group)
-    path.write_text(once)
+    path.write_text(once, encoding="utf-8")
     again = with_entries(path, "- `y` is newer.\n")
     assert again == once.replace("- `x` is new.", "- `y` is newer.")
 
@@ -225,10 +225,10 @@ def test_entries_stand_under_what_is_not_released(group, later, tmp_path):
 def test_what_is_no_changelog_is_refused_before_all_is_timed(tmp_path, capsys):
     path = tmp_path / "notes.md"
     assert with_entries(path, "- `x`\n") == "- `x`\n"
-    path.write_text("# Notes\n")
+    path.write_text("# Notes\n", encoding="utf-8")
     assert gate.main(["a", "b", "--repository", str(tmp_path), "--changelog", str(path)]) == 2
     assert "no heading '## [Unreleased]'" in capsys.readouterr().err
-    assert path.read_text() == "# Notes\n"
+    assert path.read_text(encoding="utf-8") == "# Notes\n"
 
 
 @pytest.mark.parametrize(
@@ -329,9 +329,11 @@ def test_exact_numbers_of_two_builds(tmp_path):
     for commit, value in (("base", 10.0), ("head", 14.0)):
         folder = tmp_path / commit
         folder.mkdir()
-        (folder / "amount.py").write_text(f"VALUE = {value}\n")
+        (folder / "amount.py").write_text(f"VALUE = {value}\n", encoding="utf-8")
         builds.append(Build(commit, folder, folder))
-    (tmp_path / "tracks.py").write_text("import amount\n" + TRACKS.format(value="amount.VALUE"))
+    (tmp_path / "tracks.py").write_text(
+        "import amount\n" + TRACKS.format(value="amount.VALUE"), encoding="utf-8"
+    )
     found = tracked((builds[0], builds[1]), tmp_path, ["tracks"], "", 0.1)
     outcomes = {signal.name: (signal.head, signal.outcome) for signal in found.signals}
     assert outcomes == {
@@ -340,7 +342,7 @@ def test_exact_numbers_of_two_builds(tmp_path):
     }
     assert not found.new
     assert not found.broken
-    (tmp_path / "head" / "amount.py").write_text("")
+    (tmp_path / "head" / "amount.py").write_text("", encoding="utf-8")
     broken = tracked((builds[0], builds[1]), tmp_path, ["tracks"], "it(1)", 0.1).broken
     assert "AttributeError" in broken["tracks.Numbers.track_it(1)"]
     assert tracked((builds[0], builds[1]), tmp_path, ["tracks"], "no such", 0.1).signals == []
@@ -525,7 +527,9 @@ def test_what_cannot_be_compared_is_an_error_of_its_own(toy, words, said):
 def test_settings_are_checked(tmp_path):
     with pytest.raises(gate.Failed, match=r"\[tool.fusem.gate\]"):
         gate.settings_of(tmp_path)
-    (tmp_path / "pyproject.toml").write_text('[tool.fusem.gate]\nbenchmarks = ["a"]\nsecond = 3\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.fusem.gate]\nbenchmarks = ["a"]\nsecond = 3\n', encoding="utf-8"
+    )
     with pytest.raises(gate.Failed, match="second; known are benchmarks, seconds, total, limit"):
         gate.settings_of(tmp_path)
     assert verdict.LIMIT == 0.10

@@ -1,0 +1,56 @@
+"""``python -m fusem.testing.template``: benchmarks, their history and the gate for a project of one's own.
+
+Writes ``asv_benchmarks/`` and ``.github/workflows/speed.yml`` into the folder of the project and prints the
+lines that ``pyproject.toml`` needs. Nothing that is there is overwritten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+PLACES = {  # in the project, and the file here; None is an empty one
+    "asv_benchmarks/__init__.py": None,
+    "asv_benchmarks/fits.py": "fits.py.txt",
+    "asv_benchmarks/asv.conf.json": "asv.conf.json",
+    ".github/workflows/speed.yml": "speed.yml",
+}
+CONFIGURATION = """[tool.fusem.gate]
+benchmarks = ["asv_benchmarks.fits"]
+limit = 0.10"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write what is missing; exit code 2 where there is no project, or where something is there already."""
+    parser = argparse.ArgumentParser(prog="python -m fusem.testing.template", description=__doc__)
+    parser.add_argument("project", type=Path, nargs="?", default=Path(), help="[default: here]")
+    project: Path = parser.parse_args(arguments).project
+    configuration = project / "pyproject.toml"
+    if not configuration.exists():
+        print(f"{configuration} is not there: which project is to be timed?", file=sys.stderr)
+        return 2
+    there = [place for place in PLACES if (project / place).exists()]
+    if there:
+        print(f"{', '.join(there)}: there already, nothing is written.", file=sys.stderr)
+        return 2
+    document = tomllib.loads(configuration.read_text("utf-8"))
+    name = document.get("project", {}).get("name", project.resolve().name)
+    for place, source in PLACES.items():
+        text = "" if source is None else template(source).replace("PROJECT", name)
+        path = project / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    print(f"Written: {', '.join(PLACES)}. Put into pyproject.toml:\n\n{CONFIGURATION}")
+    return 0
+
+
+def template(name: str) -> str:
+    """The text of a file of the template."""
+    return files("fusem.testing").joinpath("template", name).read_text("utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
