@@ -159,7 +159,9 @@ class ChainEngine:
             with np.errstate(divide="ignore"):
                 for part in parts:
                     np.log(part, out=part)
-        return Chain(*parts)
+        numbers = np.arange(W + 1)
+        numbers[W] = (1 << (W - 1).bit_length()) - 1
+        return Chain(parts[0], parts[1], parts[2], numbers)
 
     @contextmanager
     def space(self, logarithms: bool, known: Ints = NOTHING_KNOWN) -> Iterator[ChainSpace]:

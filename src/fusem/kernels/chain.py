@@ -30,7 +30,7 @@ STEPS = (
     "resume", "resume_back", "retreat", "retreat_only",
 )  # fmt: skip
 READING = ("factors", "in_logarithms", "scale_of")
-PATH_STEPS = ("advance", "enter", "keep", "resume", "through")
+PATH_STEPS = ("advance", "enter", "keep", "lowered", "resume", "through")
 
 
 class ChainKernels(NamedTuple):

@@ -33,6 +33,12 @@ def advance(m, chain, state, t, origins, at, width):
 
 
 @helper
+def lowered(m, state, width):
+    """Nothing is gained: no digit is lost in a maximum."""
+    return state, 0.0
+
+
+@helper
 def keep(m, state, width):
     """Write down the state: the one before the next block."""
     store(m.alpha, 0, state)

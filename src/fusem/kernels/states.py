@@ -9,7 +9,8 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from fusem.kernels.simd import Vector, call, constant, pointer_to, shuffle
+from fusem.kernels.elements import element_at
+from fusem.kernels.simd import Vector, call, constant, pointer_to, shuffle, splat
 from fusem.kernels.tile import Workspace
 
 MANTISSA, BIAS = 52, 1023
@@ -22,6 +23,9 @@ class Chain(NamedTuple):
     start: NDArray[Any]  # (width)
     forth: NDArray[Any]  # (width · width) from state i to state j at [i · width + j]
     back: NDArray[Any]  # (width · width) the transpose
+    tags: NDArray[
+        Any
+    ]  # (width + 1) numbers of the states, and the bits that hold any of them; int64
 
 
 class ChainSpace(NamedTuple):
@@ -172,6 +176,42 @@ def store_whole(typing_context, array, index, vector):
         return context.get_dummy_value()
 
     return types.none(array, types.intp, vector), codegen
+
+
+def _bits(builder, vector):
+    """A vector of float64 as one of integers."""
+    return builder.bitcast(vector, ir.VectorType(ir.IntType(64), vector.type.count))
+
+
+@intrinsic
+def tagged(typing_context, x, numbers, index, mask):
+    """x with numbers[index] in place of the bits of the mask, the last ones of its mantissa."""
+
+    def codegen(context, builder, signature, arguments):
+        value, array, place, bits = arguments
+        number = element_at(context, builder, numbers, array, place)
+        kept = builder.and_(_bits(builder, value), splat(builder, builder.not_(bits), x.lanes))
+        return builder.bitcast(builder.or_(kept, splat(builder, number, x.lanes)), x.ir)
+
+    return x(x, numbers, types.intp, types.int64), codegen
+
+
+@intrinsic
+def store_tags(typing_context, array, index, vector, mask):
+    """Store what `tagged` put into the bits of the mask at element `index` of a flat array of integers."""
+
+    def codegen(context, builder, signature, arguments):
+        array_type, _, kind, _ = signature.args
+        array_value, offset, value, bits = arguments
+        data = context.make_array(array_type)(context, builder, array_value).data
+        numbers = builder.and_(_bits(builder, value), splat(builder, bits, kind.lanes))
+        small = ir.IntType(array_type.dtype.bitwidth)
+        numbers = builder.trunc(numbers, ir.VectorType(small, kind.lanes))
+        pointer = builder.bitcast(builder.gep(data, [offset]), numbers.type.as_pointer())
+        builder.store(numbers, pointer).align = 1
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, vector, types.int64), codegen
 
 
 @intrinsic

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import math
 
-from fusem.kernels.chain_best import advance, enter, keep, resume, through
+from fusem.kernels.chain_best import advance, enter, keep, lowered, resume, through
 from fusem.kernels.elements import element
 from fusem.kernels.forward_backward import block_factors
 from fusem.kernels.policy import Kernel, helper
 
+LOWERED = 64  # rows after which the values of all states are lowered
 FIRST_LOOK = 16  # rows of each of the two parts in whose middle paths may meet
 
 
@@ -102,7 +103,7 @@ def climb(
     origins,  # OUT (rows · width) the state before, of the best path to each state
 ):
     """The best way to every state at every row; returns the rows before the meeting, −1 if there was none."""
-    width, origin, met = chain.start.size, pieces[blocks[0]], 0
+    width, origin, met, off = chain.start.size, pieces[blocks[0]], 0, 0.0
     for j in range(before.size):
         m.alpha[j] = before[j]
     for block in range(blocks.size - 1):
@@ -114,7 +115,7 @@ def climb(
         for piece in range(begin, last):
             t, end = pieces[piece] - origin - row, pieces[piece + 1] - origin - row
             if opens[piece]:
-                state = enter(m, chain, t, width)
+                state, off = enter(m, chain, t, width), 0.0
                 t += 1
             else:
                 if block == 0 and before.size == 0:
@@ -123,14 +124,18 @@ def climb(
                         return -1
                 state = resume(m, t, width)
             while t < end:
-                state = advance(m, chain, state, t, origins, (row + t) * width, width)
-                t += 1
+                state, top = lowered(m, state, width)
+                off += top
+                until = min(end, t + LOWERED)
+                while t < until:
+                    state = advance(m, chain, state, t, origins, (row + t) * width, width)
+                    t += 1
             keep(m, state, width)
             if closes[piece]:
                 last_state[piece] = best_of(m.alpha, 0, width)
-                evidence[piece] = m.alpha[last_state[piece]]
+                evidence[piece] = off + m.alpha[last_state[piece]]
     for j in range(width):
-        ends[j] = m.alpha[j]
+        ends[j] = off + m.alpha[j]
     return met
 
 
