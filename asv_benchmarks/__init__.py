@@ -5,6 +5,11 @@ The folder is at once asv's benchmark directory and the package `asv_benchmarks`
 
 import os
 import sys
+from pathlib import Path
+
+# asv finds this package alone; what it runs over stands beside it, in `tests.cases`. First, because what is
+# installed may hold a package of that name too.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 # Before anything imports a BLAS: other libraries' threads change what fusem's take.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

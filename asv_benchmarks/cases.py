@@ -1,19 +1,23 @@
 """The one table of shapes, and the data and starting parameters that go with each.
 
-The profile is chosen by the environment variable FUSEM_BENCH: ``quick`` (milliseconds each, for every
-change), ``full`` (the default, every night) or ``large`` (by hand; as in RESULTS.md).
+Families are those of `tests.cases`. The profile is chosen by the environment variable FUSEM_BENCH: ``quick``
+(milliseconds each, for every change), ``full`` (the default, every night) or ``large`` (by hand; as in
+RESULTS.md).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
+from tests.cases import CASES, invert_matrices
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
-COVARIANCES = ("full", "tied", "diag", "spherical")
+COVARIANCES = tuple(case.covariance_type for case in CASES)
 DTYPES = ("float64", "float32")
 BLOCK = 1 << 16  # values made at a time, so that making the data hardly raises the memory peak
 
@@ -87,6 +91,11 @@ def profile() -> list[Case]:
     return PROFILES[profile_name()]
 
 
+def few(values: Sequence[str], number: int = 1) -> list[str]:
+    """The first of some parameters in the quick profile, else all."""
+    return list(values[:number] if profile_name() == "quick" else values)
+
+
 def by_label(label: str) -> Case:
     covariance, shape, components, *apart = label.split("-")
     rows, columns = shape.split("x")
@@ -117,12 +126,9 @@ def start(case: Case, X: Array) -> Start:
     Where components lie apart the means are the true ones: two rows of one component would overlap for ever.
     """
     K, d = case.components, case.columns
-    identity = {
-        "full": np.broadcast_to(np.eye(d), (K, d, d)).copy(),
-        "tied": np.eye(d),
-        "diag": np.ones((K, d)),
-        "spherical": np.ones(K),
-    }
+    family = next(one for one in CASES if one.covariance_type == case.covariance)
+    shape = family.draw_covariances(np.random.default_rng(0), K, d).shape
+    identity = np.eye(d) if family.invert is invert_matrices else np.float64(1.0)
     rows = np.random.default_rng(1).choice(len(X), size=K, replace=False)
     means = X[np.sort(rows)].astype(np.float64)
     if case.spread == APART:
@@ -130,5 +136,5 @@ def start(case: Case, X: Array) -> Start:
     return {
         "weights_init": np.full(K, 1 / K),
         "means_init": means,
-        "precisions_init": identity[case.covariance],
+        "precisions_init": np.broadcast_to(identity, shape).copy(),
     }

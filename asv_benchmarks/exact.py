@@ -9,17 +9,16 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-import warnings
 from functools import partial
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, ClassVar
 
 from numba.core.event import install_recorder
-from sklearn.exceptions import ConvergenceWarning
 
 import fusem
 from asv_benchmarks.cases import COVARIANCES, Case, blobs, profile_name, start
+from asv_benchmarks.quiet import fit_quietly
 
 CASE_ROWS = 20_000
 SWEEPS = 3
@@ -57,9 +56,7 @@ def fitted(covariance: str, **more: Any) -> tuple[Any, Any]:
     X = blobs(case)
     given = {"tol": 1e-5, "max_iter": 1000, **start(case, X), **more}
     model = fusem.GaussianMixture(case.components, covariance_type=covariance, **given)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X), X
+    return fit_quietly(model, X), X
 
 
 class Exact:
@@ -89,9 +86,7 @@ class Exact:
         model, X = fitted(covariance, max_iter=2, n_jobs=1)
         tracemalloc.start()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(X)
+            fit_quietly(model, X)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

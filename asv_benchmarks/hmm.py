@@ -13,6 +13,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -107,26 +108,36 @@ class Chain:
     param_names: ClassVar[list[str]] = ["case"]
     params: ClassVar[tuple[tuple[str, ...], ...]] = (tuple(LABELS),)
     repeat: ClassVar[tuple[int, int, float]] = REPEAT
+    estimators: ClassVar[tuple[str, ...]] = tuple({case.estimator for case in CASES})
 
-    def setup(self, label: str) -> None:
+    def setup_cache(self) -> Path:
+        """Draw the rows of all cases once."""
+        for number, case in enumerate(CASES):
+            X, lengths, start = rows(case, STEPS[profile_name()])
+            np.savez(f"{number}.npz", X=X, lengths=lengths, **start)
+        return Path.cwd()
+
+    def setup(self, folder: Path, label: str) -> None:
         case = LABELS[label]
-        self.X, self.lengths, start = rows(case, STEPS[profile_name()])
+        with np.load(folder / f"{CASES.index(case)}.npz") as file:
+            start = dict(file)
+        self.X, self.lengths = start.pop("X"), start.pop("lengths")
         self.model = model(fusem, case, start, ITERATIONS, tol=0.0, n_jobs=2)
         self.model.predict(self.X, self.lengths)
         self.model.predict_proba(self.X, self.lengths)
         self.fitted = model(fusem, case, start, ITERATIONS, tol=0.0, n_jobs=2)
-        self.time_fit(label)
+        self.time_fit(folder, label)
 
-    def time_fit(self, label: str) -> None:
+    def time_fit(self, folder: Path, label: str) -> None:
         seconds(lambda: self.fitted.fit(self.X, lengths=self.lengths))
 
-    def time_score(self, label: str) -> None:
+    def time_score(self, folder: Path, label: str) -> None:
         self.model.score(self.X, lengths=self.lengths)
 
-    def time_predict_proba(self, label: str) -> None:
+    def time_predict_proba(self, folder: Path, label: str) -> None:
         self.model.predict_proba(self.X, self.lengths)
 
-    def time_predict(self, label: str) -> None:
+    def time_predict(self, folder: Path, label: str) -> None:
         self.model.predict(self.X, self.lengths)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from sklearn.exceptions import ConvergenceWarning
-
 from asv_benchmarks.cases import Array, Case, Start
+from asv_benchmarks.quiet import fit_quietly
 
 PARAMETERS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
 THREADS = 2
@@ -31,9 +29,7 @@ class Fusem:
         )
 
     def fit(self, X: Any) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(X)
+        fit_quietly(self.model, X)
 
     def iterate(self, X: Any) -> None:
         self.model.update(self.model.statistics(X))

@@ -1,4 +1,4 @@
-"""Rows with missing values: one E-step and one imputation beside those of complete rows.
+"""Rows with missing values, and what they cost beside complete rows: one E-step, one imputation.
 
 ``python -m asv_benchmarks.missing`` prints rows of RESULTS.md: ratios at a million rows, and a whole
 imputation beside scikit-learn's `IterativeImputer` (some minutes, the machine to itself).
@@ -12,15 +12,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 import fusem
 from asv_benchmarks import report
-from asv_benchmarks.cases import COVARIANCES, DTYPES, Array, Case, blobs, profile_name, start
+from asv_benchmarks.cases import COVARIANCES, DTYPES, Array, Case, blobs, start
 from asv_benchmarks.libraries import Fusem
-from asv_benchmarks.mixins import REPEAT
 from asv_benchmarks.results import Holes, Imputers
 
 RATE = 0.1  # of values that are missing
@@ -37,32 +36,6 @@ def with_holes(X: Array, pattern: str) -> Array:
     if pattern == "recurring":
         holes = holes[rng.integers(RECURRING, size=len(X))]
     return np.where(holes, np.asarray(np.nan, dtype=X.dtype), X)
-
-
-class Missing:
-    """E-step and imputation of rows with missing values."""
-
-    param_names: ClassVar[list[str]] = ["covariance", "pattern", "dtype"]
-    params: ClassVar[tuple[tuple[str, ...], ...]] = (COVARIANCES, PATTERNS, DTYPES)
-    repeat: ClassVar[tuple[int, int, float]] = REPEAT
-
-    def setup(self, covariance: str, pattern: str, dtype: str) -> None:
-        case = Case(covariance, *SHAPES[profile_name()])
-        X = blobs(case, dtype)
-        subject = Fusem(case, start(case, X), 2)
-        subject.fit(X)
-        self.model, self.X = subject.model, with_holes(X, pattern)
-        self.model.statistics(self.X)
-        self.model.impute(self.X)
-
-    def time_statistics(self, covariance: str, pattern: str, dtype: str) -> None:
-        self.model.statistics(self.X)
-
-    def time_impute(self, covariance: str, pattern: str, dtype: str) -> None:
-        self.model.impute(self.X)
-
-    def time_score(self, covariance: str, pattern: str, dtype: str) -> None:
-        self.model.score(self.X)
 
 
 def alternately(calls: list[Callable[[], Any]]) -> Array:

@@ -2,33 +2,75 @@
 
 from __future__ import annotations
 
-from asv_benchmarks import mixins
-from asv_benchmarks.cases import Case, Start
-from asv_benchmarks.libraries import Fusem
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import fusem
+from asv_benchmarks import mixins, stored
+from asv_benchmarks.cases import DTYPES, Array, blobs, by_label, few, profile, start
+from asv_benchmarks.libraries import THREADS, Fusem
+
+LABELS = [case.label for case in profile()]
 
 
-class Gaussian(mixins.Estimator):
+class Gaussian(mixins.Cases):
     """Fill in the estimator; without a mix-in there is nothing here to time."""
 
+    estimators = ("GaussianMixture",)
     library = Fusem.name
+    params = (LABELS, list(DTYPES))
 
-    def make(self, case: Case, start: Start) -> Fusem:
-        return Fusem(case, start, self.iterations)
+    def make(self, label: str, X: Array) -> Fusem:
+        case = by_label(label)
+        return Fusem(case, start(case, X), self.iterations)
 
 
-class FitGaussianMixture(Gaussian, mixins.Fit):
+class GaussianRows(Gaussian):
+    """Rows of all cases: one array for all covariance types of a shape."""
+
+    def setup_cache(self) -> Path:
+        return stored.keep(
+            (self.stored_as(case.label, dtype), partial(blobs, case, dtype))
+            for case in profile()
+            for dtype in DTYPES
+        )
+
+    def stored_as(self, label: str, dtype: str) -> str:
+        return f"{label.partition('-')[2]}-{dtype}"
+
+
+class FitGaussianMixture(GaussianRows, mixins.Fit):
     """`GaussianMixture.fit`."""
 
 
-class SweepGaussianMixture(Gaussian, mixins.Sweep):
+class FitOtherwiseGaussianMixture(GaussianRows, mixins.FitOtherwise):
+    """`GaussianMixture.fit` with sample weights, and with labels."""
+
+    params = (LABELS, [DTYPES[0]])
+
+
+class StartsGaussianMixture(GaussianRows, mixins.Starts):
+    """`GaussianMixture.fit` without start parameters."""
+
+    params = (few(LABELS), list(mixins.Starts.ways))
+
+    def unstarted(self, label: str, **options: Any) -> Any:
+        case = by_label(label)
+        return fusem.GaussianMixture(
+            case.components, covariance_type=case.covariance, n_jobs=THREADS, **options
+        )
+
+
+class SweepGaussianMixture(GaussianRows, mixins.Sweep):
     """`GaussianMixture.statistics` and `update`."""
 
 
-class CeilingsGaussianMixture(Gaussian, mixins.Ceilings):
+class CeilingsGaussianMixture(GaussianRows, mixins.Ceilings):
     """`GaussianMixture.statistics` against the machine."""
 
 
-class PredictGaussianMixture(Gaussian, mixins.Predict):
+class PredictGaussianMixture(GaussianRows, mixins.PredictMore, mixins.Profile):
     """`GaussianMixture.predict` and its kin."""
 
 

@@ -5,16 +5,16 @@ What ``python -m asv_benchmarks.gate BASE HEAD`` compares; with asv alone: ``asv
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 import fusem
 from asv_benchmarks import hmm
 from asv_benchmarks.cases import APART, COVARIANCES, DTYPES, Case, blobs, start
 from asv_benchmarks.missing import with_holes
+from asv_benchmarks.mixins import REPEAT
+from asv_benchmarks.quiet import fit_quietly
 
 ROWS = 40_000
 CASES = {
@@ -35,9 +35,7 @@ def mixture(case: Case, X: Any, iterations: int = 2) -> Any:
         n_jobs=1,
         **start(case, X),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X)
+    return fit_quietly(model, X)
 
 
 class Sweep:
@@ -45,6 +43,7 @@ class Sweep:
 
     param_names: ClassVar[list[str]] = ["case", "dtype"]
     params: ClassVar[tuple[list[str], tuple[str, ...]]] = (list(CASES), DTYPES)
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, label: str, dtype: str) -> None:
         case = CASES[label]
@@ -57,6 +56,8 @@ class Sweep:
 
 class Use:
     """What a fitted model is asked, and a short fit."""
+
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self) -> None:
         case = CASES["full"]
@@ -85,6 +86,7 @@ class Missing:
 
     param_names: ClassVar[list[str]] = ["covariance"]
     params: ClassVar[list[str]] = ["full", "diag"]
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, covariance: str) -> None:
         case = CASES[covariance]
@@ -103,6 +105,7 @@ class Counts:
 
     param_names: ClassVar[list[str]] = ["family"]
     params: ClassVar[list[str]] = ["PoissonMixture", "CategoricalMixture"]
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, family: str) -> None:
         rng = np.random.default_rng(0)
@@ -110,9 +113,7 @@ class Counts:
         if self.X is None:
             self.X = rng.integers(5, size=(ROWS, 4)).astype(np.float64)
         self.model = getattr(fusem, family)(4, max_iter=2, tol=0.0, n_jobs=1, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(self.X)
+        fit_quietly(self.model, self.X)
 
     def time_score_samples(self, family: str) -> None:
         self.model.score_samples(self.X)
@@ -123,6 +124,7 @@ class Chain:
 
     param_names: ClassVar[list[str]] = ["case"]
     params: ClassVar[list[str]] = [c.label for c in hmm.CASES if c.estimator != "PoissonHMM"]
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, label: str) -> None:
         case = hmm.LABELS[label]
