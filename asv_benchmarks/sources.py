@@ -1,26 +1,32 @@
-"""One statistic of the same rows from every kind of source."""
+"""The same rows from every kind of source: opened, one statistic, a fit, what a fitted model is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+import fusem
 from asv_benchmarks.cases import Array, Case, blobs, profile_name, start
 from asv_benchmarks.libraries import Fusem
 from asv_benchmarks.mixins import REPEAT
+from asv_benchmarks.quiet import fit_quietly
 
 ROWS = {"quick": 2_000, "full": 100_000, "large": 5_000_000}
 CHUNK = 10_000
+# Packages that need not be installed, for the sources that are made by them.
+PACKAGES = {"frame": "pandas", "polars": "polars", "arrow": "pyarrow", "parquet": "pyarrow"}
 FILES = ("npy", "parquet", "csv")
-SOURCES = ("array", "columns", "chunks", "frame", *FILES)
+SOURCES = ("array", "columns", "chunks", "list", "frame", "polars", "arrow", *FILES)
 
 
 class Sources:
-    """`GaussianMixture.statistics` of 8 columns, K = 4."""
+    """`GaussianMixture` of 8 columns, K = 4."""
 
+    estimators: ClassVar[tuple[str, ...]] = ("GaussianMixture", "Rows")
     param_names: ClassVar[list[str]] = ["source"]
     params: ClassVar[tuple[str, ...]] = SOURCES
     repeat: ClassVar[tuple[int, int, float]] = REPEAT
@@ -29,10 +35,13 @@ class Sources:
         """Write the files, once for all sources, where asv keeps what benchmarks share."""
         folder = Path.cwd()
         for source in FILES:
-            write(blobs(case()), source, folder)
+            if installed(source):
+                write(blobs(case()), source, folder)
         return folder
 
     def setup(self, folder: Path, source: str) -> None:
+        if not installed(source):
+            raise NotImplementedError(f"{PACKAGES[source]} is not installed")  # asv leaves it out
         X = blobs(case())
         self.subject = Fusem(case(), start(case(), X), 1)
         self.source = as_source(X, source, folder)
@@ -42,9 +51,27 @@ class Sources:
     def time_statistics(self, folder: Path, source: str) -> None:
         self.subject.model.statistics(self.source)
 
+    def time_fit(self, folder: Path, source: str) -> None:
+        fit_quietly(self.subject.model, self.source)
+
+    def time_predict(self, folder: Path, source: str) -> None:
+        self.subject.model.predict(self.source)
+
+    def time_rows(self, folder: Path, source: str) -> None:
+        for _ in fusem.rows(self.source).blocks():
+            pass
+
+    def time_to_array(self, folder: Path, source: str) -> None:
+        fusem.rows(self.source).to_array()
+
 
 def case() -> Case:
     return Case("diag", ROWS[profile_name()], 8, 4)
+
+
+def installed(source: str) -> bool:
+    """Whether a source can be made here."""
+    return source not in PACKAGES or find_spec(PACKAGES[source]) is not None
 
 
 def as_source(X: Array, source: str, folder: Path) -> Any:
@@ -59,15 +86,35 @@ def as_source(X: Array, source: str, folder: Path) -> Any:
     made: dict[str, Callable[[Array], Any]] = {
         "columns": np.asfortranarray,
         "chunks": lambda _: chunks,
+        "list": lambda _: list(chunks()),
         "frame": frame,
+        "polars": polars_table,
+        "arrow": arrow_table,
     }
     return made[source](X) if source in made else X
+
+
+def columns(X: Array) -> dict[str, Array]:
+    """The columns by name."""
+    return {f"c{j}": np.ascontiguousarray(column) for j, column in enumerate(X.T)}
 
 
 def frame(X: Array) -> Any:
     import pandas as pd
 
-    return pd.DataFrame(X, columns=[f"c{j}" for j in range(X.shape[1])])
+    return pd.DataFrame(X, columns=list(columns(X)))
+
+
+def polars_table(X: Array) -> Any:
+    import polars as pl
+
+    return pl.DataFrame(columns(X))
+
+
+def arrow_table(X: Array) -> Any:
+    import pyarrow as pa
+
+    return pa.table(columns(X))
 
 
 def write(X: Array, source: str, folder: Path) -> None:
@@ -76,9 +123,9 @@ def write(X: Array, source: str, folder: Path) -> None:
     if source == "npy":
         np.save(path, X)
     elif source == "parquet":
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        pq.write_table(pa.Table.from_pandas(frame(X), preserve_index=False), path)
+        pq.write_table(arrow_table(X), path)
     else:
-        frame(X).to_csv(path, index=False)
+        header = ",".join(columns(X))
+        np.savetxt(path, X, delimiter=",", header=header, comments="", fmt="%.17g")
