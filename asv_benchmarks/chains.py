@@ -149,7 +149,7 @@ class Online(Chain):
         self.online.forecast(5)
 
 
-OPTIONS = ("float32", "missing", "states", "mask", "sequences", "starts")
+OPTIONS = ("float32", "missing", "states", "mask", "sequences", "list", "starts")
 
 
 class Options(Chain):
@@ -160,7 +160,8 @@ class Options(Chain):
 
     def setup(self, folder: Path, option: str) -> None:
         label = CLASSES["GaussianHMM"]
-        self.X, self.given = stored.kept(folder, MODELS[label][0]), {}
+        self.X: Any = stored.kept(folder, MODELS[label][0])
+        self.given: dict[str, Any] = {}
         rng, n = np.random.default_rng(0), len(self.X)
         options: dict[str, Any] = {}
         if option == "float32":
@@ -175,6 +176,8 @@ class Options(Chain):
             options = {"transmat_mask": ring | np.roll(ring, 1, axis=1)}
         elif option == "sequences":
             self.given = {"lengths": np.full(n // 10, 10)}
+        elif option == "list":
+            self.X = np.array_split(self.X, 5)
         else:
             options = {"n_init": 3}
         self.model = fit_quietly(model(label, **options), self.X, **self.given)
