@@ -31,8 +31,13 @@ def beyond_data(library: str, case: Case, dtype: str, iterations: int) -> int:
 
 
 def _run(library: str, case: Case, dtype: str, iterations: int) -> str:
+    return printed(__name__, library, case.label, dtype, str(iterations))
+
+
+def printed(module: str, *arguments: str) -> str:
+    """Run a module in a process of its own, and return what it prints."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", __name__, library, case.label, dtype, str(iterations)]
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(
         command,
         env={**os.environ, "PYTHONPATH": path},

@@ -17,7 +17,9 @@ import pytest
 from asv_benchmarks import (
     cases,
     ceilings,
+    convergence,
     exact,
+    footprint,
     memory,
     missing,
     mixins,
@@ -27,8 +29,10 @@ from asv_benchmarks import (
     process,
     report,
     sources,
+    stored,
 )
 from asv_benchmarks.onedal import OneDal
+from asv_benchmarks.quiet import fit_quietly
 from asv_benchmarks.results import Iteration, Rivals, Throughput
 from tests.processes import run
 
@@ -102,7 +106,6 @@ def test_what_is_counted_runs():
     ("suite", "case"),
     [
         (exact.Instructions, ("full",)),
-        (process.FirstFit, ("full", "float64")),
         (mixture.MemoryGaussianMixture, ("full", "float32")),
     ],
 )
@@ -127,6 +130,68 @@ def test_the_comparison_of_imputers_runs(monkeypatch, capsys):
     assert len(rows) == 2
     assert all(line.count(" × (") == 4 for line in rows)
     assert "scikit-learn's `IterativeImputer`" in printed
+
+
+def test_a_first_fit_that_was_not_made_is_left_out(monkeypatch):
+    monkeypatch.setenv("FUSEM_BENCH", "quick")
+    monkeypatch.setattr(process, "first", lambda covariance, dtype: process.First(9.0, 1.0, 5))
+    suite = process.FirstFit()
+    taken = suite.setup_cache()
+    assert suite.track_compiled_signatures(taken, "spherical", "float64") == 5
+    suite.setup(taken, "spherical", "float64")
+    with pytest.raises(NotImplementedError):
+        suite.setup(taken, "full", "float64")
+    monkeypatch.setenv("FUSEM_BENCH", "full")
+    assert len(suite.setup_cache()) == 8
+
+
+@pytest.mark.slow
+def test_a_first_fit_compiles_once():
+    taken = process.first("spherical", "float64")
+    assert taken.signatures > 0
+    assert taken.warm < taken.cold
+
+
+def test_arrays_that_benchmarks_share_are_made_once(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    made = []
+
+    def make():
+        made.append(1)
+        return np.arange(3.0)
+
+    folder = stored.keep([("a", make), ("a", make), ("b", make)])
+    assert len(made) == 2
+    assert stored.kept(folder, "a").tolist() == [0.0, 1.0, 2.0]
+
+
+def test_sources_of_packages_that_are_not_there_are_left_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("FUSEM_BENCH", "quick")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources, "find_spec", lambda package: None)
+    folder = sources.Sources().setup_cache()
+    assert sorted(path.suffix for path in folder.iterdir()) == [".csv", ".npy"]
+    with pytest.raises(NotImplementedError, match="polars is not installed"):
+        sources.Sources().setup(folder, "polars")
+
+
+@pytest.mark.parametrize("kind", footprint.KINDS)
+def test_every_kind_of_fit_whose_memory_is_measured_fits(kind):
+    model, X = footprint.prepared(kind, 12_000)
+    assert fit_quietly(model, X) is model
+    if kind == "chunks":
+        assert [len(chunk) for chunk in X()] == [10_000, 2_000]
+
+
+def test_fits_without_noise_are_the_same_twice(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    suite = convergence.Convergence()
+    folder = suite.setup_cache()
+    for kind in convergence.KINDS:
+        suite.setup(folder, kind)
+        numbers = {suite.track_log_likelihood(folder, kind) for _ in range(2)}
+        assert len(numbers) == 1
+        assert np.isfinite([*numbers]).all()
 
 
 def test_memory_sees_an_array_that_grows_with_the_rows():

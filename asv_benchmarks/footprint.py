@@ -1,0 +1,70 @@
+"""Peak memory beyond the data of other fits than those of Gaussian mixtures of complete rows in memory.
+
+``python -m asv_benchmarks.footprint KIND ROWS`` prints the bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+import fusem
+from asv_benchmarks import counts, hmm, memory
+from asv_benchmarks.cases import Array, Case, blobs, few, profile_name, start
+from asv_benchmarks.libraries import THREADS, Fusem
+from asv_benchmarks.missing import with_holes
+from asv_benchmarks.quiet import fit_quietly
+from tests.cases import COUNT_CASES
+
+ROWS = {"quick": 20_000, "full": 200_000, "large": 2_000_000}
+FEW = 2_000
+COLUMNS, COMPONENTS, CHUNK, ITERATIONS = 8, 4, 10_000, 3
+CHAIN = hmm.Case("GaussianHMM", COMPONENTS, COLUMNS, covariance="diag")
+KINDS = ("chunks", "missing", "counts", "hmm")
+
+
+def chunks(X: Array, rows: int) -> Iterator[Array]:
+    """The same rows again and again: all of them are never in memory together."""
+    for first in range(0, rows, CHUNK):
+        yield X[: rows - first].copy()
+
+
+def prepared(kind: str, rows: int) -> tuple[Any, Any]:
+    """A model before its fit, and its rows."""
+    if kind == "counts":
+        label = f"{COUNT_CASES[0].estimator}-{rows}x{COLUMNS}-k{COMPONENTS}"
+        return counts.CountFusem(label, ITERATIONS).model, counts.drawn(label, "float64")
+    if kind == "hmm":
+        X, _, begin = hmm.rows(CHAIN, rows)
+        return hmm.model(fusem, CHAIN, begin, ITERATIONS, tol=0.0, n_jobs=THREADS), X
+    case = Case("full", CHUNK if kind == "chunks" else rows, COLUMNS, COMPONENTS)
+    X = blobs(case)
+    model = Fusem(case, start(case, X), ITERATIONS).model
+    return model, partial(chunks, X, rows) if kind == "chunks" else with_holes(X, "random")
+
+
+class Footprint:
+    """Bytes that a fit needs beyond its data; of chunks, all that are in memory during the fit."""
+
+    param_names: ClassVar[list[str]] = ["kind"]
+    params: ClassVar[list[str]] = few(KINDS)  # each starts two processes
+    timeout: ClassVar[int] = 900
+
+    def track_memory_beyond_data(self, kind: str) -> int:
+        memory.printed(__name__, kind, str(FEW))  # compiles, which needs memory of its own
+        return int(memory.printed(__name__, kind, str(ROWS[profile_name()])))
+
+    track_memory_beyond_data.unit = "bytes"  # type: ignore[attr-defined]
+
+
+def main(kind: str, rows: str) -> None:
+    model, X = prepared(kind, int(rows))
+    before = memory.peak()
+    fit_quietly(model, X)
+    print(memory.peak() - before)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
