@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import fusem
 from asv_benchmarks import counts, hmm, stored
 from asv_benchmarks.cases import Array, Case, blobs, profile_name, start
+from asv_benchmarks.exact import TOLERANCE
 from asv_benchmarks.libraries import Fusem
 from asv_benchmarks.missing import with_holes
 from asv_benchmarks.quiet import fit_quietly
@@ -66,3 +67,6 @@ class Convergence:
         """Log-likelihood after a fixed number of iterations, per row."""
         score = float(fit_quietly(unfitted(kind, SWEEPS, 0.0), self.X).score(self.X))
         return score / len(self.X) if kind == CHAIN.estimator else score
+
+    track_log_likelihood.larger_is_better = True  # type: ignore[attr-defined]
+    track_log_likelihood.tolerance = TOLERANCE  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from asv_benchmarks import counts, hmm, memory
 from asv_benchmarks.cases import Array, Case, blobs, few, profile_name, start
 from asv_benchmarks.libraries import THREADS, Fusem
 from asv_benchmarks.missing import with_holes
+from asv_benchmarks.peak import peak
 from asv_benchmarks.quiet import fit_quietly
 from tests.cases import COUNT_CASES
 
@@ -61,9 +62,9 @@ class Footprint:
 
 def main(kind: str, rows: str) -> None:
     model, X = prepared(kind, int(rows))
-    before = memory.peak()
+    before = peak()
     fit_quietly(model, X)
-    print(memory.peak() - before)
+    print(peak() - before)
 
 
 if __name__ == "__main__":

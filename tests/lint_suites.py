@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-OWN = {"asv_benchmarks", "fusem"}
+OWN = {"asv_benchmarks", "fusem", "tests"}
 IMPORTED_AS = {"scikit-learn": "sklearn"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,9 +56,10 @@ def tracked(
 ) -> Tracked:
     """The numbers of both builds; `limit` is the tolerance of those that have none of their own."""
     names = [name for name in names_of(builds[1], source, modules, "tracked") if only in name]
-    (base, new), (head, broken) = (
-        answers(build, source, modules, names, "track") for build in builds
-    )
+    with ThreadPoolExecutor(len(builds)) as both:  # they take no notice of each other
+        (base, new), (head, broken) = both.map(
+            lambda build: answers(build, source, modules, names, "track"), builds
+        )
     broken = {name: why for name, why in broken.items() if name not in new}
     signals = []
     for name in names:
