@@ -6,13 +6,13 @@ what stops one stops all.
 
 from __future__ import annotations
 
+import _thread
 import os
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 QUEUE = 1  # items that wait, per thread
@@ -39,11 +39,10 @@ class Workers:
 
     def __init__(self, n_jobs: int | None) -> None:
         self.n_jobs = effective_jobs(n_jobs)
-        self._pool: ThreadPoolExecutor | None = None
+        self._turns: SimpleQueue[Turn | None] = SimpleQueue()
+        self._n_threads = 0
 
     def __enter__(self) -> Workers:
-        if self.n_jobs > 1:
-            self._pool = ThreadPoolExecutor(self.n_jobs - 1, thread_name_prefix="fusem")
         return self
 
     def __exit__(
@@ -52,9 +51,9 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        for _ in range(self._n_threads):
+            self._turns.put(None)
+        self._n_threads = 0
 
     def run(self, items: Iterator[Item], work: Callable[[Item], None]) -> None:
         """Call ``work(item)`` for every item; the error of the earliest item that failed is raised.
@@ -62,18 +61,14 @@ class Workers:
         The iterator runs in the caller's thread: a source may hold a database connection. An error of
         its own counts as that of the item it would have been.
         """
-        if self._pool is None:
+        if self.n_jobs == 1:
             for item in items:
                 work(item)
             return
-        line, pool = Line(work), self._pool
-        helpers: list[Future[None]] = []
-
-        def call_helpers() -> None:
-            helpers.extend(pool.submit(line.serve) for _ in range(self.n_jobs - 1))
-
+        line = Line(work)
+        turns = [Turn(line) for _ in range(self.n_jobs - 1)]
         try:
-            line.feed(items, QUEUE * self.n_jobs, call_helpers)
+            line.feed(items, QUEUE * self.n_jobs, lambda: self._call_helpers(turns))
             line.close(self.n_jobs)
             line.serve()
         except BaseException:  # also Ctrl-C: threads stop after the item in hand
@@ -81,14 +76,60 @@ class Workers:
             line.close(self.n_jobs)
             raise
         finally:
-            # what has not begun has nothing left to do, and may never begin where work uses these threads
-            helpers = [helper for helper in helpers if not helper.cancel()]
-            wait(helpers)
+            for turn in turns:
+                turn.end()
             if isinstance(items, Generator):
                 items.close()
         line.raise_earliest()
-        for helper in helpers:
-            helper.result()  # raises what was no `Exception`
+        for turn in turns:
+            turn.raise_error()
+
+    def _call_helpers(self, turns: list[Turn]) -> None:
+        for turn in turns:
+            self._turns.put(turn)
+        while self._n_threads < len(turns):
+            try:
+                # nobody waits for it to begin, as `threading` does: on an idle core that takes a millisecond
+                _thread.start_new_thread(_help, (self._turns,))
+            except RuntimeError:  # no more threads to be had: fewer will do
+                return
+            self._n_threads += 1
+
+
+def _help(turns: SimpleQueue[Turn | None]) -> None:
+    """Take one turn after the other."""
+    while (turn := turns.get()) is not None:
+        turn.take()
+
+
+class Turn:
+    """To serve a line in another thread, if that begins before all is done: the first has the ticket."""
+
+    def __init__(self, line: Line[Any]) -> None:
+        self._line = line
+        self._ticket, self._serving = _thread.allocate_lock(), _thread.allocate_lock()
+        self._error: BaseException | None = None
+
+    def take(self) -> None:
+        """Serve the line, unless all is done."""
+        with self._serving:
+            if not self._ticket.acquire(blocking=False):
+                return
+            try:
+                self._line.serve()
+            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+                self._error = error
+
+    def end(self) -> None:
+        """Wait for the thread; one that has not begun has nothing left to do, and may never begin."""
+        if not self._ticket.acquire(blocking=False):
+            with self._serving:
+                pass
+
+    def raise_error(self) -> None:
+        """Raise what the line did not catch: what was no `Exception`."""
+        if self._error is not None:
+            raise self._error
 
 
 ALONE = Workers(1)  # the caller's thread, for what is not worth another

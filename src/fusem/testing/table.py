@@ -66,17 +66,18 @@ def table(
     """The whole comment: what was found, every benchmark, those that could not be compared."""
     counts = {outcome: sum(v.outcome == outcome for v in verdicts) for outcome in ORDER}
     found = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    lines = [
-        f"### Speed of {head} against {base}",
-        "",
-        f"{len(verdicts)} benchmarks, timed alternately: {found or 'none'}. Slower is more than {limit:.0%} "
-        "and beyond doubt against the spread of BASE against itself.",
-        "",
-        HEAD + "\n".join(map(row, sorted(verdicts, key=lambda v: ORDER.index(v.outcome)))),
-        *exact(signals),
-    ]
+    lines = [f"### Speed of {head} against {base}"]
+    if verdicts:
+        lines += [
+            "",
+            f"{len(verdicts)} benchmarks, timed alternately: {found}. Slower is more than {limit:.0%} and "
+            "beyond doubt against the spread of BASE against itself.",
+            "",
+            HEAD + "\n".join(map(row, sorted(verdicts, key=lambda v: ORDER.index(v.outcome)))),
+        ]
+    lines += exact(signals)
     if broken:
-        lines[2:2] = [f"**{len(broken)} run in {base}, but not in {head}**: see below.", ""]
+        lines[1:1] = ["", f"**{len(broken)} run in {base}, but not in {head}**: see below."]
     for title, reasons in (
         (f"Not compared, since they do not run in {head} any more:", broken),
         (f"Not compared, since they do not run in {base}:", new),
