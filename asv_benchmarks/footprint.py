@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
 
 import fusem
 from asv_benchmarks import counts, hmm, memory
@@ -22,14 +28,29 @@ from tests.cases import COUNT_CASES
 ROWS = {"quick": 20_000, "full": 200_000, "large": 2_000_000}
 FEW = 2_000
 COLUMNS, COMPONENTS, CHUNK, ITERATIONS = 8, 4, 10_000, 3
+PART = 1 << 20  # codes drawn at a time
 CHAIN = hmm.Case("GaussianHMM", COMPONENTS, COLUMNS, covariance="diag")
-KINDS = ("chunks", "missing", "counts", "hmm")
+KINDS = ("chunks", "missing", "counts", "hmm", "codes")
+LONG = 50  # times as many steps of one sequence of codes, in a file: in the large profile 10⁸
 
 
 def chunks(X: Array, rows: int) -> Iterator[Array]:
     """The same rows again and again: all of them are never in memory together."""
     for first in range(0, rows, CHUNK):
         yield X[: rows - first].copy()
+
+
+def codes(rows: int) -> Path:
+    """A file of symbols, a byte each, which is there as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="footprint-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path, rng = folder / "codes.npy", np.random.default_rng(0)
+    file = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(rows, 1))
+    for first in range(0, rows, PART):
+        part = file[first : first + PART]
+        part[:] = rng.integers(COMPONENTS, size=part.shape)
+    file.flush()
+    return path
 
 
 def prepared(kind: str, rows: int) -> tuple[Any, Any]:
@@ -40,6 +61,16 @@ def prepared(kind: str, rows: int) -> tuple[Any, Any]:
     if kind == "hmm":
         X, _, begin = hmm.rows(CHAIN, rows)
         return hmm.model(fusem, CHAIN, begin, ITERATIONS, tol=0.0, n_jobs=THREADS), X
+    if kind == "codes":
+        made = fusem.CategoricalHMM(
+            COMPONENTS,
+            n_iter=ITERATIONS,
+            tol=0.0,
+            n_features=COMPONENTS,
+            n_jobs=THREADS,
+            random_state=0,
+        )
+        return made, codes(rows * LONG)
     case = Case("full", CHUNK if kind == "chunks" else rows, COLUMNS, COMPONENTS)
     X = blobs(case)
     model = Fusem(case, start(case, X), ITERATIONS).model

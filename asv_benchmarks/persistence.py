@@ -17,6 +17,7 @@ ROWS, COLUMNS = 500, 4
 MODELS: dict[str, Callable[[], Any]] = {
     "GaussianMixture": lambda: fusem.GaussianMixture(3, max_iter=2, random_state=0),
     "PoissonMixture": lambda: fusem.PoissonMixture(3, max_iter=2, random_state=0),
+    "HMM": lambda: fusem.HMM(4, "poisson", n_iter=2, random_state=0),
     "GaussianHMM": lambda: fusem.GaussianHMM(4, n_iter=2, random_state=0),
 }
 

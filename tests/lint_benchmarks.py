@@ -16,7 +16,6 @@ UNMEASURED = {
     "GaussianHMM.aic": "`bic` with another factor",
     "GaussianMixture.aic": "`score` and some additions",
     "GaussianMixture.bic": "`score` and some additions",
-    "HMM.save": "raises an error",
     "OnlineFilter.reset": "sets a few attributes; `online` does it too",
     "Rows.whole": "what `to_array` begins with",
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fusem.testing import gate, table, verdict
-from fusem.testing.builds import Build
+from fusem.testing.builds import Build, checked_out
 from fusem.testing.changelog import performance_entries, with_entries
 from fusem.testing.rounds import answers, names_of
 from fusem.testing.signals import Signal, Tracked, tracked
@@ -222,9 +223,22 @@ def test_entries_stand_under_what_is_not_released(group, later, tmp_path):
     assert again == once.replace("- `x` is new.", "- `y` is newer.")
 
 
+def test_links_stay_below_the_entries(tmp_path):
+    path = tmp_path / "CHANGELOG.md"
+    links = "[Unreleased]: https://example.org\n"
+    path.write_text(
+        "# Changes\n\n## [Unreleased]\n\nSee ### Performance.\n\n" + links, encoding="utf-8"
+    )
+    text = with_entries(path, "- `x`\n")
+    assert text.endswith("<!-- /gate -->\n\n" + links)
+    assert text.count("<!-- gate -->") == 1
+
+
 def test_what_is_no_changelog_is_refused_before_all_is_timed(tmp_path, capsys):
     path = tmp_path / "notes.md"
-    assert with_entries(path, "- `x`\n") == "- `x`\n"
+    new = with_entries(path, "- `x`\n")
+    path.write_text(new, encoding="utf-8")
+    assert with_entries(path, "- `y`\n") == new.replace("`x`", "`y`")
     path.write_text("# Notes\n", encoding="utf-8")
     assert gate.main(["a", "b", "--repository", str(tmp_path), "--changelog", str(path)]) == 2
     assert "no heading '## [Unreleased]'" in capsys.readouterr().err
@@ -345,6 +359,14 @@ def test_exact_numbers_of_two_builds(tmp_path):
     (tmp_path / "head" / "amount.py").write_text("", encoding="utf-8")
     broken = tracked((builds[0], builds[1]), tmp_path, ["tracks"], "it(1)", 0.1).broken
     assert "AttributeError" in broken["tracks.Numbers.track_it(1)"]
+    (tmp_path / "left_out.py").write_text(
+        "import amount\ndef track_it():\n    if amount.VALUE > 12:\n        raise NotImplementedError\n"
+        "    return amount.VALUE\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "head" / "amount.py").write_text("VALUE = 14.0\n", encoding="utf-8")
+    broken = tracked((builds[0], builds[1]), tmp_path, ["left_out"], "", 0.1).broken
+    assert broken == {"left_out.track_it": "it gives no number any more"}
     assert tracked((builds[0], builds[1]), tmp_path, ["tracks"], "no such", 0.1).signals == []
 
 
@@ -395,6 +417,46 @@ def test_a_package_from_elsewhere_is_noticed(tmp_path):
     assert found.startswith("numpy from ")
 
 
+def test_a_late_comparison_is_a_short_one(monkeypatch):
+    """Two generations are measured however late it is, and no more."""
+    shares = []
+
+    def generation(builds, source, modules, names, seconds, say):
+        shares.append(seconds)
+        return {name: np.ones((6, 3)) for name in names}
+
+    monkeypatch.setattr(gate, "names_of", lambda *_: ["a"])
+    monkeypatch.setattr(gate, "answers", lambda *_: ({}, {}))
+    monkeypatch.setattr(gate, "generation", generation)
+    build = Build("c", Path(), Path())
+    settings = gate.Settings(["m"], seconds=8.0)
+    gate.compared((build, build), settings, "", time.monotonic() - 1.0)
+    assert shares == [0.0, 0.0]
+    shares.clear()
+    gate.compared((build, build), settings, "", time.monotonic() + 1e6)
+    assert shares == [2.0] * 4
+
+
+def test_a_commit_of_a_shallow_repository_that_no_branch_knows(tmp_path):
+    first = Repository(tmp_path / "first")
+    for number in range(3):
+        first.commit(f"v{number}", package__module=f"N = {number}\n")
+    shallow = tmp_path / "shallow"
+    first.git("clone", "--quiet", "--depth", "1", f"file://{first.folder}", str(shallow))
+    (shallow / "package/module.py").write_text("N = 7\n", encoding="utf-8")
+    stash = ["git", "-c", "user.name=n", "-c", "user.email=n@example.org", "stash", "create"]
+    commit = subprocess.run(
+        stash, cwd=shallow, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    checked_out(shallow, commit, tmp_path / "out")
+    assert (tmp_path / "out/package/module.py").read_text(encoding="utf-8") == "N = 7\n"
+    described = ["git", "describe", "--tags", "HEAD~1"]
+    told = subprocess.run(
+        described, cwd=tmp_path / "out", check=True, capture_output=True, text=True
+    )
+    assert told.stdout.strip() == "v2"
+
+
 # ---- the whole command ----
 
 
@@ -424,6 +486,7 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.git("init", "--quiet")
         self.write("pyproject.toml", PROJECT)
         self.write("toy_benchmarks.py", "import toy_fits\ndef time_work():\n    toy_fits.work()\n")

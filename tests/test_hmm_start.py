@@ -70,10 +70,16 @@ def test_parts_of_a_start_are_in_the_unit_of_the_rows():
 @pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
 @pytest.mark.filterwarnings("ignore::fusem.exceptions.DegenerateComponentWarning")
 def test_a_prior_that_shapes_the_result_is_told(kind):
-    prior = 0.01 * np.eye(2) if kind in ("full", "tied") else 0.01
-    model = fusem.GaussianHMM(2, kind, random_state=0, n_iter=30, covars_prior=prior)
+    model = fusem.GaussianHMM(2, kind, random_state=0, n_iter=30)
     fit_quietly(model, ROWS)  # any warning is an error
-    with pytest.warns(RegularizationWarning, match="variance of column 0, column 1, and shapes"):
+    with pytest.warns(RegularizationWarning, match="variance of states in column 0, column 1: it"):
         fit_quietly(model, ROWS * 1e-3)
-    with pytest.warns(RegularizationWarning, match="variance of column 1, and"):
-        fit_quietly(model, ROWS * [1.0, 1e-3])
+    if kind != "spherical":  # whose variance is that of all columns
+        with pytest.warns(RegularizationWarning, match="states in column 1: it is added"):
+            fit_quietly(model, ROWS * [1.0, 1e-3])
+    chosen = fusem.GaussianHMM(
+        2, kind, random_state=0, n_iter=30, covars_prior=np.full((2, 2), 0.02)
+    )
+    fit_quietly(chosen if kind != "spherical" else model.set_params(covars_prior=0.02), ROWS * 0.01)
+    small = {"covars_prior": None, "min_covar": 1e-2}  # counts at the start alone
+    fit_quietly(fusem.GaussianHMM(2, kind, random_state=0, n_iter=30, **small), ROWS * 0.1)

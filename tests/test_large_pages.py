@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from fusem.kernels import large_pages
-from fusem.kernels.large_pages import LEAST, MOST, PAGE, room
+from fusem.kernels.large_pages import LEAST, LEAST_KEPT, MOST, PAGE, room
 
-SHAPES = [0, 5, (3, 4), LEAST // 8, (LEAST // 8, 3), PAGE // 8 + 1, MOST // 8 - 1, MOST // 8]
+SHAPES = [0, 5, np.int64(7), [2, 3], (3, 4), LEAST // 8, (LEAST // 8, 3), PAGE // 8 + 1, MOST // 8]
 
 
 def check(shape, dtype):
     array = room(shape, dtype)
-    assert array.shape == (shape if isinstance(shape, tuple) else (shape,))
+    assert array.shape == (tuple(shape) if isinstance(shape, tuple | list) else (shape,))
     assert array.dtype == dtype
     assert array.flags.c_contiguous
     assert array.flags.aligned
@@ -35,6 +35,8 @@ def test_room_is_zeros_that_can_be_written(shape, dtype):
 def test_room_begins_at_a_page():
     assert check(LEAST, np.uint8).ctypes.data % PAGE == 0
     assert check(LEAST - 1, np.uint8).base is None  # not worth one
+    assert room(LEAST_KEPT - 1, np.uint8, LEAST_KEPT).base is None
+    assert room(LEAST_KEPT, np.uint8, LEAST_KEPT).base is not None
     assert check(MOST, np.uint8).base is None  # NumPy asks for them
 
 
@@ -50,11 +52,11 @@ def test_a_system_without_large_pages(monkeypatch):
     assert check(LEAST, np.uint8).base is None
 
 
+@pytest.mark.skipif(large_pages.ADVICE is None, reason="only Linux is asked for large pages")
 def test_a_kernel_that_refuses(monkeypatch):
     class Refusing(mmap.mmap):
         def madvise(self, *arguments):
             raise OSError(22, "Invalid argument")
 
-    monkeypatch.setattr(large_pages, "ADVICE", 14)
     monkeypatch.setattr(large_pages.mmap, "mmap", Refusing)
     assert check(LEAST, np.uint8).base is None

@@ -1,7 +1,10 @@
 """Threads: who reads the source, whose error is raised, what is left behind."""
 
+import _thread
 import sqlite3
 import threading
+import time
+import weakref
 
 import numpy as np
 import pytest
@@ -74,6 +77,48 @@ def test_work_may_use_the_same_threads():
     with Workers(2) as workers:
         workers.run(iter(range(4)), lambda _: workers.run(iter(range(3)), done.append))
     assert sorted(done) == sorted([0, 1, 2] * 4)
+
+
+def test_what_work_refers_to_is_given_back():
+    class Anything:
+        pass
+
+    held = Anything()
+    gone = weakref.ref(held)
+    with Workers(3) as workers:
+        workers.run(iter(range(20)), lambda _item, _held=held: None)
+        del held
+        end = time.monotonic() + 10
+        while gone() is not None and time.monotonic() < end:
+            time.sleep(0.001)
+        assert gone() is None
+
+
+def test_threads_end_with_the_block():
+    identities, both = set(), threading.Barrier(2, timeout=10)
+
+    def work(item):
+        identities.add(threading.get_ident())
+        if item < 2:
+            both.wait()  # so that the other thread has begun
+
+    for _ in range(5):
+        with Workers(2) as workers:
+            workers.run(iter(range(4)), work)
+            helpers = list(workers._helpers)
+        assert all(not helper._running.locked() for helper in helpers)
+    assert len(identities) >= 2
+
+
+def test_where_no_thread_can_be_started_the_caller_does_all(monkeypatch):
+    def refused(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refused)
+    done = []
+    with Workers(3) as workers:
+        workers.run(iter(range(20)), done.append)
+    assert done == list(range(20))
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

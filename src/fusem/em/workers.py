@@ -40,7 +40,8 @@ class Workers:
     def __init__(self, n_jobs: int | None) -> None:
         self.n_jobs = effective_jobs(n_jobs)
         self._turns: SimpleQueue[Turn | None] = SimpleQueue()
-        self._n_threads = 0
+        self._helpers: list[Helper] = []
+        self._calling = _thread.allocate_lock()  # work may use these threads too
 
     def __enter__(self) -> Workers:
         return self
@@ -51,9 +52,11 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for _ in range(self._n_threads):
+        for _ in self._helpers:
             self._turns.put(None)
-        self._n_threads = 0
+        for helper in self._helpers:
+            helper.end()
+        self._helpers, self._turns = [], SimpleQueue()
 
     def run(self, items: Iterator[Item], work: Callable[[Item], None]) -> None:
         """Call ``work(item)`` for every item; the error of the earliest item that failed is raised.
@@ -73,9 +76,9 @@ class Workers:
             line.serve()
         except BaseException:  # also Ctrl-C: threads stop after the item in hand
             line.clear()
-            line.close(self.n_jobs)
             raise
         finally:
+            line.close(self.n_jobs)
             for turn in turns:
                 turn.end()
             if isinstance(items, Generator):
@@ -87,26 +90,16 @@ class Workers:
     def _call_helpers(self, turns: list[Turn]) -> None:
         for turn in turns:
             self._turns.put(turn)
-        while self._n_threads < len(turns):
-            try:
-                # nobody waits for it to begin, as `threading` does: on an idle core that takes a millisecond
-                _thread.start_new_thread(_help, (self._turns,))
-            except RuntimeError:  # no more threads to be had: fewer will do
-                return
-            self._n_threads += 1
-
-
-def _help(turns: SimpleQueue[Turn | None]) -> None:
-    """Take one turn after the other."""
-    while (turn := turns.get()) is not None:
-        turn.take()
+        with self._calling, suppress(RuntimeError):  # no more threads to be had: fewer will do
+            while len(self._helpers) < len(turns):
+                self._helpers.append(Helper(self._turns))
 
 
 class Turn:
-    """To serve a line in another thread, if that begins before all is done: the first has the ticket."""
+    """Work on a line in another thread, if that begins before all is done: the first has the ticket."""
 
     def __init__(self, line: Line[Any]) -> None:
-        self._line = line
+        self._line: Line[Any] | None = line
         self._ticket, self._serving = _thread.allocate_lock(), _thread.allocate_lock()
         self._error: BaseException | None = None
 
@@ -115,14 +108,18 @@ class Turn:
         with self._serving:
             if not self._ticket.acquire(blocking=False):
                 return
+            line, self._line = self._line, None
+            assert line is not None
             try:
-                self._line.serve()
+                line.serve()
             except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
                 self._error = error
 
     def end(self) -> None:
         """Wait for the thread; one that has not begun has nothing left to do, and may never begin."""
-        if not self._ticket.acquire(blocking=False):
+        if self._ticket.acquire(blocking=False):
+            self._line = None
+        else:
             with self._serving:
                 pass
 
@@ -130,6 +127,30 @@ class Turn:
         """Raise what the line did not catch: what was no `Exception`."""
         if self._error is not None:
             raise self._error
+
+
+class Helper:
+    """A thread that takes one turn after the other.
+
+    Nobody waits for it to begin, as `threading` does: where a core is idle that takes up to a millisecond.
+    """
+
+    def __init__(self, turns: SimpleQueue[Turn | None]) -> None:
+        self._begun, self._running = _thread.allocate_lock(), _thread.allocate_lock()
+        _thread.start_new_thread(self._help, (turns,))
+
+    def _help(self, turns: SimpleQueue[Turn | None]) -> None:
+        with self._running:
+            self._begun.acquire(blocking=False)
+            while (turn := turns.get()) is not None:
+                turn.take()
+                del turn  # and what its work refers to
+
+    def end(self) -> None:
+        """Wait for a thread that has begun; another one will find that there is nothing to do."""
+        if not self._begun.acquire(blocking=False):
+            with self._running:
+                pass
 
 
 ALONE = Workers(1)  # the caller's thread, for what is not worth another

@@ -39,6 +39,8 @@ STORED = {  # what the parameters of a family are made of
     "categorical": ("probabilities",),
     "multinomial": ("probabilities",),
 }
+# Whose states keep a covariance that would become singular: the others have one of their own.
+HOLDING = [FAMILIES[f"gaussian_{form}"] for form in ("full", "diag", "spherical")]
 REMEDY = "Increase reg_covar, use fewer states, or another family."
 NEEDED = ("NAME", "kernels", "statistic_size", "tile_columns", "operands", "maximize")
 BLOCK = 1024  # rows whose responsibilities are in memory at a time
@@ -223,15 +225,21 @@ class HMM(BaseHMM):
         if self.family not in STORED:  # never a module that a file names
             raise ValueError(f"its family is {self.family!r}, which this version does not know")
         given = [arrays[f"components/{name}"] for name in STORED[self.family]]
-        family = FAMILIES[self.family]
+        family, first = FAMILIES[self.family], given[0]
+        if first.ndim != (3 if family is categorical else 2) or len(first) != self.n_components:
+            raise ValueError(f"its states have parameters of shape {first.shape}")
         if hasattr(family, "from_covariances"):
+            if given[1].shape != family.covariance_shape(*first.shape):
+                raise ValueError(
+                    f"covariances of shape {given[1].shape} are not those of its means"
+                )
             check_assigned(given[1], self.family.removeprefix("gaussian_"))
             self.components_ = family.from_covariances(*given)
             return
         if family is poisson:
-            check_finite("components/rates", given[0], 0.0)
+            check_finite("components/rates", first, 0.0)
         else:
-            check_probabilities("components/probabilities", given[0], given[0].shape)
+            check_probabilities("components/probabilities", first, first.shape)
         self.components_ = family.Params(*given)
 
     def _set_emission(self, components: Any) -> None:
@@ -287,7 +295,7 @@ class HMM(BaseHMM):
         try:
             return family.maximize(components, sums, reg), []
         except SingularComponents as problem:
-            if family is FAMILIES["gaussian_tied"] or reg.any():
+            if family not in HOLDING or reg.any():
                 raise singular(problem, REMEDY) from problem
             means, covariances = renewed(family, components, sums, no_prior(components), True, True)
             return with_held(family, means, covariances, components.covariances)

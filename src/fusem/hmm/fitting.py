@@ -58,7 +58,7 @@ class Fit:
         self.unseen: Ints = np.empty(0, dtype=np.int64)
         self.by_prior: NDArray[np.bool_] = np.empty(0, dtype=bool)  # of these: whose rows it gives
         self.held: list[int] = []
-        self.summary = summary
+        self.sums: Array = np.empty(0)  # of the emissions, in the last step
         has_covariances = "covars_" in estimator._emissions.values()
         looked = has_covariances and observations.n_rows > 1
         self.constant: Ints = np.flatnonzero((summary.variances == 0.0) & looked)
@@ -93,6 +93,7 @@ class Fit:
         """The M-step."""
         view, chosen = self.engine.view(statistic), self.estimator.params
         start, moves, components = model
+        self.sums = view.sums
         if "s" in chosen:
             start = chain_prior.renewed(start, view.starts, self.estimator.startprob_prior)
         if "t" in chosen:
@@ -155,7 +156,7 @@ class Fit:
         if run.sweeps:
             rows = self.observations.rows
             names = [column_name(rows, j) for j in range(rows.n_columns)]
-            self.estimator._tell_of_prior(self.prior, self.summary, names)
+            self.estimator._tell_of_prior(self.prior, run.params.components, self.sums, names)
         if self.unseen.size and run.sweeps:
             warn(
                 EmptyComponentWarning,

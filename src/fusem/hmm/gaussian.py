@@ -14,7 +14,7 @@ from fusem.em.blas import one_thread
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
 from fusem.exceptions import DegenerateComponentWarning, RegularizationWarning, warn
-from fusem.families.gaussian import SingularComponents
+from fusem.families.gaussian import SingularComponents, known
 from fusem.families.registry import FAMILIES
 from fusem.hmm.assigned import check_assigned, wanted
 from fusem.hmm.base import BaseHMM
@@ -32,7 +32,8 @@ from fusem.hmm.prior_values import (
 from fusem.hmm.start_means import covariance_of, start_means
 
 Array = NDArray[np.float64]
-INFLUENTIAL = 0.1  # share of a column's variance from which a prior shapes the result
+COVARS_PRIOR = 1e-2  # that of hmmlearn
+INFLUENTIAL = 0.1  # share of a state's variance from which a prior shapes the result
 REMEDY = (
     "Set covars_prior (of matrices to 0.01 * np.eye(n_features), say: a number is added to every element), "
     "use fewer states, or another covariance_type."
@@ -140,7 +141,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
         transmat_prior: Any = 1.0,
         means_prior: Any = 0,
         means_weight: Any = 0,
-        covars_prior: Any = 1e-2,
+        covars_prior: Any = COVARS_PRIOR,
         covars_weight: Any = 1,
         algorithm: str = "viterbi",
         random_state: Any = None,
@@ -300,25 +301,25 @@ class GaussianHMM(ColumnCount, BaseHMM):
             return self._components(means, covariances), []
         return with_held(self._family, means, covariances, components.covariances)
 
-    def _tell_of_prior(self, prior: Prior, summary: Summary, names: list[str]) -> None:
-        if "c" not in self.params:
+    def _tell_of_prior(self, prior: Prior, components: Any, sums: Array, names: list[str]) -> None:
+        chosen = np.ndim(self.covars_prior) or self.covars_prior != COVARS_PRIOR
+        if "c" not in self.params or chosen:
             return
-        together = self.covariance_type == "tied"
-        rows = summary.n_used / (1 if together else self.n_components)
-        matrices = together or self.covariance_type == "full"
+        counts = self._family.stats_of(sums, *components.means.shape).counts
+        matrices = self.covariance_type in ("full", "tied")
         added = np.einsum("...ii->...i", prior.covariances) if matrices else prior.covariances
-        added = np.maximum(
-            np.atleast_2d(added).max(axis=0) / rows, self.min_covar * ("c" in self.init_params)
+        rows = counts.sum() if self.covariance_type == "tied" else known(counts)[:, None]
+        share = np.broadcast_to(added / rows, components.means.shape) / self._family.variances(
+            components
         )
-        heavy = np.flatnonzero(
-            (added >= INFLUENTIAL * summary.variances) & (summary.variances > 0.0)
-        )
+        heavy = np.flatnonzero((share >= INFLUENTIAL).any(axis=0))
         if heavy.size:
             listed = ", ".join(names[j] for j in heavy[:10]) + ", …" * (heavy.size > 10)
             warn(
                 RegularizationWarning,
-                f"covars_prior or min_covar is not small against the variance of {listed}, and shapes the "
-                "result: both are variances. Scale the columns, or set covars_prior=None and min_covar=0.",
+                f"covars_prior is up to {min(share.max(), 1.0):.0%} of the variance of states in {listed}: "
+                "it is added to the squares of their rows, whatever the unit of these. Scale the columns, or "
+                "set covars_prior=None.",
             )
 
     def _tell_of_states(self, components: Any) -> None:

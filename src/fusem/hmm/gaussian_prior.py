@@ -31,7 +31,10 @@ class Prior(NamedTuple):
 
 def no_prior(params: Any) -> Prior:
     """Of maximum likelihood."""
-    return Prior(0.0, np.zeros(len(params.means)), np.zeros_like(params.covariances), 0.0)
+    scatter = np.zeros(
+        params.covariances.shape if params.covariances.ndim == 3 else params.means.shape
+    )
+    return Prior(0.0, np.zeros(len(params.means)), scatter, 0.0)
 
 
 def moments(family: ModuleType, params: Any, sums: Array) -> tuple[Array, Array, Array]:

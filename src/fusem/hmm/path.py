@@ -17,6 +17,7 @@ from fusem.hmm.path_sequences import short_paths, side_by_side
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel
+from fusem.kernels.large_pages import LEAST_KEPT as LEAST_RESULT
 from fusem.kernels.large_pages import room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
@@ -95,7 +96,7 @@ class Paths(Traversal):
         rows = min(max(least, rows), most)
         self._evidence = np.zeros(len(layout.opens))
         self._last_state = np.zeros(len(layout.opens), dtype=np.int64)
-        self.states = room(n_rows, np.int64)
+        self.states = room(n_rows, np.int64, LEAST_RESULT)
 
         stretches = stretches_of(layout, observations.lengths, rows, least if lanes else None)
         n = stretches[-1].after

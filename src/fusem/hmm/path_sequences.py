@@ -12,7 +12,7 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.kernels.chain import sequences_kernel
-from fusem.kernels.large_pages import room
+from fusem.kernels.large_pages import LEAST_KEPT, room
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES
 from fusem.mixture.engine import location
 
@@ -61,7 +61,7 @@ def short_paths(
     """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
     lengths, n_rows = observations.lengths, observations.n_rows
     begins = np.cumsum(lengths) - lengths
-    evidence, states = np.empty(len(lengths)), room(n_rows, np.int64)
+    evidence, states = np.empty(len(lengths)), room(n_rows, np.int64, LEAST_KEPT)
     parameters = (
         np.zeros(engine.n_states), engine.operands(model.components), engine.chain(model, True),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 Every way carries the number of the state that it comes from in the last bits of its mantissa, so that the
 maximum itself says where it came from. That rounds to 52 bits less 4 with 16 states, less 8 with 256, which
 is why values are lowered again and again: they stay small, and lose no more than a sum over many rows does.
+Of equal ways one is taken, which depends on the sign of their value.
 Tried: the number beside the maximum, by comparison: a third longer with 16 states, more with 32.
 """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,17 +15,26 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 PAGE = 2 << 20
-# Bytes: less is not worth a page, for more NumPy asks for large ones itself.
-LEAST, MOST = PAGE // 8, 4 << 20
+# Bytes: less is not worth a page, for more NumPy asks for large ones itself. Results may be kept, and all of
+# their last page is taken; in calls that follow each other small pages are there, touched before.
+LEAST, LEAST_KEPT, MOST = PAGE // 8, PAGE // 4 * 3, 4 << 20
 ADVICE = getattr(mmap, "MADV_HUGEPAGE", None)  # Linux alone has it
 
 
-def room(shape: int | Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-    """An array of zeros, in large pages where it is worth it and the system has them."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+def room(shape: Any, dtype: DTypeLike, least: int = LEAST) -> NDArray[Any]:
+    """An array of zeros, in large pages where it has so many bytes and the system has them.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+    dtype : dtype
+    least : int
+        `LEAST_KEPT` for what is given to the user.
+    """
+    shape = tuple(shape) if isinstance(shape, Sequence) else (operator.index(shape),)
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape) * dtype.itemsize
-    if ADVICE is None or not LEAST <= n_bytes < MOST:
+    if ADVICE is None or not least <= n_bytes < MOST:
         return np.zeros(shape, dtype)
     try:
         # one page more than is used: it need not begin at a multiple of its size

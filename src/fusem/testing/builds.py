@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,14 +40,34 @@ def build(repository: Path, commit: str, into: Path) -> Build:
         No such commit, or its package cannot be built; what git or pip said.
     """
     source, folder = into / "source", into / "installed"
-    # a clone, not the files alone: versions may be made of tags
-    found = run(["git", "-C", str(repository), "rev-parse", "--verify", f"{commit}^{{commit}}"])
-    clone = ["git", "clone", "--quiet", "--shared", "--no-checkout", str(repository), str(source)]
-    run(clone)
-    run(["git", "-C", str(source), "checkout", "--quiet", "--detach", found.decode().strip()])
+    checked_out(repository, commit, source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     run([*pip, str(folder), str(source)])
     return Build(commit, source, folder)
+
+
+def checked_out(repository: Path, commit: str, into: Path) -> None:
+    """The files of a commit in a repository of their own, with all tags: versions may be made of them.
+
+    Objects are those of the given repository, of which no branch need lead to the commit, nor all of its
+    history be there.
+    """
+
+    def git(folder: Path, *words: str) -> str:
+        return run(["git", "-C", str(folder), *words]).decode().strip()
+
+    found = git(repository, "rev-parse", "--verify", f"{commit}^{{commit}}")
+    common = (repository / git(repository, "rev-parse", "--git-common-dir")).resolve()
+    run(["git", "init", "--quiet", str(into)])
+    (into / ".git/objects/info/alternates").write_text(f"{common / 'objects'}\n", encoding="utf-8")
+    if (common / "shallow").exists():
+        shutil.copy(common / "shallow", into / ".git/shallow")
+    for line in (
+        git(repository, "show-ref", "--tags").splitlines() if git(repository, "tag") else []
+    ):
+        object_, name = line.split()
+        git(into, "update-ref", name, object_)
+    git(into, "checkout", "--quiet", "--detach", found)
 
 
 def run(command: list[str]) -> bytes:
@@ -61,6 +83,7 @@ class Side:
     """A process with one build; used as a context manager.
 
     Benchmarks come from `benchmarks`, the files of one commit, whatever the build: both sides time the same.
+    They run in an empty folder, as asv has it.
     """
 
     def __init__(self, build: Build, benchmarks: Path, modules: list[str]) -> None:
@@ -73,12 +96,13 @@ class Side:
             str(build.folder),
         ]
         self.build = build
+        self._folder = tempfile.TemporaryDirectory(prefix="fusem-gate-")
         self._process = subprocess.Popen(
             [*command, *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            cwd=benchmarks,
+            cwd=self._folder.name,
             text=True,
         )
 
@@ -92,6 +116,7 @@ class Side:
             self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
+        self._folder.cleanup()
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """What the worker's method gives.

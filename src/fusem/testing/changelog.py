@@ -15,6 +15,7 @@ from fusem.testing.verdict import Verdict
 
 BEGIN, END = "<!-- gate -->", "<!-- /gate -->"
 UNRELEASED, GROUP = "## [Unreleased]", "### Performance"
+OTHER = re.compile(r"## |\[[^\]]+\]: ")  # what ends it: another release, or the links
 
 
 def performance_entries(
@@ -41,29 +42,31 @@ def performance_entries(
 
 
 def with_entries(path: Path, entries: str) -> str:
-    """The text of a changelog with these entries; of a file that is not there the entries alone.
+    """The text of a changelog with these entries, of a new one where there is none.
 
     Raises
     ------
     Failed
         The file is no changelog: it has no heading for what is not released.
     """
+    block = [BEGIN, *entries.splitlines(), END]
     if not path.exists():
-        return entries
-    text = path.read_text("utf-8")
-    heading = text.find(UNRELEASED)
-    if heading < 0:
+        return "\n".join([UNRELEASED, "", GROUP, "", *block]) + "\n"
+    lines = path.read_text("utf-8").splitlines()
+    if UNRELEASED not in lines:
         raise Failed(f"{path} has no heading {UNRELEASED!r} to put the entries under.")
-    next_release = re.compile(r"^## ", re.MULTILINE).search(text, heading + len(UNRELEASED))
-    end = next_release.start() if next_release else len(text)
-    section = text[heading:end]
-    block = f"{BEGIN}\n{entries}{END}\n"
-    if BEGIN in section and END in section:
-        before, rest = section.split(BEGIN, 1)
-        section = before + block + rest.split(END, 1)[1].removeprefix("\n")
+    first = lines.index(UNRELEASED) + 1
+    ends = (i for i, line in enumerate(lines[first:], first) if OTHER.match(line))
+    last = next(ends, len(lines))
+    section = lines[first:last]
+    if BEGIN in section and END in section[section.index(BEGIN) :]:
+        begin = section.index(BEGIN)
+        section[begin : section.index(END, begin) + 1] = block
     elif GROUP in section:
-        before, rest = section.split(GROUP, 1)
-        section = f"{before}{GROUP}\n\n{block}{rest.lstrip(chr(10))}"
+        place = section.index(GROUP) + 1
+        section[place:place] = ["", *block]
     else:
-        section = f"{section.rstrip()}\n\n{GROUP}\n\n{block}\n"
-    return text[:heading] + section + text[end:]
+        while section and not section[-1]:
+            section.pop()
+        section += ["", GROUP, "", *block, *[""] * (last < len(lines))]
+    return "\n".join([*lines[:first], *section, *lines[last:]]) + "\n"

@@ -37,6 +37,7 @@ from fusem.testing.signals import tracked
 from fusem.testing.verdict import LIMIT, Array, Verdict, judged
 
 GENERATIONS = 4  # that the time is shared by
+FEWEST = 2  # however late it is
 AGAIN = 4  # generations more of what is not clear by then
 
 
@@ -91,12 +92,13 @@ def compared(
     left_out = LeftOut(new, {name: why for name, why in broken.items() if name not in new})
     names = [name for name in names if name not in {**new, **broken}]
     recording: dict[str, list[Array]] = {name: [] for name in names}
+    around = 0.0  # seconds of a generation beside those that it measures for
     for number in range(GENERATIONS + AGAIN):
+        if number >= FEWEST and time.monotonic() > end:
+            break
         if number >= GENERATIONS:
             again = unclear(judged(recording, settings.limit), settings.limit)
             names = [name for name in names if name in again]
-            if time.monotonic() > end:
-                break
         if not names:
             break
 
@@ -105,10 +107,12 @@ def compared(
                 line = f"\rgeneration {number + 1}, {count} benchmarks, {what} "
                 print(line, end="", file=sys.stderr, flush=True)
 
-        left = (end - time.monotonic()) / max(1, GENERATIONS - number)
+        began = time.monotonic()
+        left = max(0.0, (end - began) / max(1, GENERATIONS - number) - around)
         share = min(settings.seconds / GENERATIONS, left) * len(names) / len(recording)
         for name, taken in generation(builds, source, modules, names, share, say).items():
             recording[name].append(taken)
+        around = time.monotonic() - began - share
     if sys.stderr.isatty():
         print(file=sys.stderr)
     return recording, left_out

@@ -64,9 +64,9 @@ def tracked(
     signals = []
     for name in names:
         before, after = base.get(name), head.get(name)
-        if before is None or after is None or math.isnan(before["value"]):
+        if before is None or math.isnan(before["value"]) or name in broken:
             continue  # left out, or not to be had on this machine
-        if math.isnan(after["value"]):
+        if after is None or math.isnan(after["value"]):
             broken[name] = "it gives no number any more"
             continue
         tolerance = limit if after["tolerance"] is None else after["tolerance"]

@@ -7,16 +7,13 @@ Benchmarks are written as for airspeed velocity (asv): functions and methods cal
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import inspect
 import itertools
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -47,7 +44,7 @@ class Benchmark(NamedTuple):
         given = self.parameters
         if hasattr(owner, "setup_cache"):
             if id(self.owner) not in caches:
-                caches[id(self.owner)] = made_in_a_folder(owner.setup_cache)
+                caches[id(self.owner)] = owner.setup_cache()
             made = caches[id(self.owner)]
             given = given if made is None else (made, *given)
         setup = getattr(owner, "setup", None)
@@ -55,17 +52,6 @@ class Benchmark(NamedTuple):
             setup(*given)
         function = getattr(owner, self.attribute)
         return lambda: function(*given)
-
-
-def made_in_a_folder(setup_cache: Callable[[], Any]) -> Any:
-    """What it returns, called in a folder of this process, where it may leave files, as asv has it."""
-    before, folder = Path.cwd(), tempfile.mkdtemp(prefix="gate-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.chdir(folder)
-    try:
-        return setup_cache()
-    finally:
-        os.chdir(before)
 
 
 def benchmarks_in(modules: list[str]) -> dict[str, Benchmark]:
