@@ -209,6 +209,55 @@ def test_info_score_and_decode_take_every_class(folder, tmp_path, name, succeed)
     np.testing.assert_array_equal(np.load(tmp_path / "states.npy"), model.predict(rows))
 
 
+OF_FAMILY = {
+    "gaussian_full": (
+        {"means": [[0.0, 1.0], [8.0, 9.0]], "covariances": [4.0 * np.eye(2)] * 2},
+        "sd 1",
+    ),
+    "gaussian_spherical": ({"means": [[0.0, 1.0], [8.0, 9.0]], "covariances": [1.0, 4.0]}, "sd 1"),
+    "poisson": ({"rates": [[1.0, 8.0], [2.0, 3.0]]}, "rate 1"),
+    "categorical": ({"probabilities": [[[0.5, 0.5], [1.0, 0.0]]] * 2}, "P(1 = 0)"),
+    "multinomial": ({"probabilities": [[0.5, 0.5], [0.2, 0.8]]}, "P(1)"),
+}
+
+
+@pytest.mark.parametrize("family", OF_FAMILY)
+def test_info_of_a_family_by_name(tmp_path, family, succeed):
+    parts, head = OF_FAMILY[family]
+    model = fusem.HMM(2, family)
+    model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.eye(2)
+    model._set_component_arrays(
+        {f"components/{name}": np.array(value) for name, value in parts.items()}
+    )
+    model.save(tmp_path / "m.npz")
+    said = succeed("info", tmp_path / "m.npz")
+    assert f"HMM, 2 states, {family}" in said
+    assert head in said
+    record = json.loads(succeed("info", tmp_path / "m.npz", "--json"))
+    for name, value in parts.items():
+        np.testing.assert_array_equal(record[name], value)
+
+
+def test_states_of_several_gaussians(folder, tmp_path, succeed):
+    words = (
+        "hmm",
+        "fit",
+        folder / "table.npy",
+        "-k",
+        2,
+        "--gaussians",
+        2,
+        "--max-iter",
+        2,
+        "--seed",
+        0,
+    )
+    said = succeed(*words, "--covariance", "spherical", "-o", tmp_path / "m.npz")
+    assert "GMMHMM, 2 states, spherical" in said
+    model = fusem.load(tmp_path / "m.npz")
+    assert model.weights_.shape == (2, 2)
+
+
 @pytest.mark.parametrize("kind", ["diag", "full", "tied", "spherical"])
 def test_info_has_a_line_per_gaussian_of_a_state(kind, tmp_path, succeed, monkeypatch):
     covariances = {
@@ -278,6 +327,7 @@ def test_a_sequence_that_comes_back_is_named(tmp_path, name):
         ("hmm fit {table.npy} -k 2 --lengths 100 --sequence 0", 2, "give one of them"),
         ("hmm fit {table.npy} -k 2 --family poisson", 1, "whole number from 0 on"),
         ("hmm fit {counts.npy} -k 2 --family poisson --covariance full", 2, "no covariances"),
+        ("hmm fit {counts.npy} -k 2 --family poisson --gaussians 2", 2, "poisson states have none"),
         ("hmm fit {table.npy} -k 2 -o {new.model}", 2, "must end in .npz"),
         ("hmm decode {table.npy} --model {model.npz} -o {table.npy}", 2, "another file"),
         ("hmm decode {table.npy} -o {new.npy}", 2, "give a model before it, as MODEL DATA"),

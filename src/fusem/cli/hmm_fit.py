@@ -36,6 +36,7 @@ FAMILIES = {
     examples=[
         "fusem hmm fit series.npy -k 3 -o model.npz",
         "fusem hmm fit series.npy -k 3 --covariance full --lengths 1000,800,1200",
+        "fusem hmm fit series.npy -k 3 --gaussians 2 --covariance full",
         "fusem hmm fit series.csv -k 2 --family poisson --columns visits --sequence patient",
         "fusem hmm fit series.parquet -k 4 --restarts 10 --seed 1 --json > result.json",
     ],
@@ -55,6 +56,13 @@ FAMILIES = {
     type=click.Choice(COVARIANCES),
     help="Form of the covariances of gaussian states.  [default: diag]",
 )
+@click.option(
+    "--gaussians",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Gaussians that each gaussian state is a mixture of.",
+)
 @sequence_options
 @columns_option
 @na_option
@@ -69,6 +77,7 @@ def fit(
     states: int,
     family: str,
     covariance: str | None,
+    gaussians: int,
     lengths: str | None,
     sequence: str | None,
     columns: list[str] | None,
@@ -90,19 +99,22 @@ def fit(
     """
     if covariance is not None and family != "gaussian":
         raise click.UsageError(f"--covariance {covariance}: {family} states have no covariances.")
+    if gaussians > 1 and family != "gaussian":
+        raise click.UsageError(f"--gaussians {gaussians}: {family} states have none.")
     settings: dict[str, Any] = {"n_iter": max_iter, "tol": tol, "n_jobs": jobs}
+    estimator = FAMILIES[family]
     if family == "gaussian":
         settings["covariance_type"] = covariance or "diag"
+    if gaussians > 1:
+        estimator, settings["n_mix"] = "GMMHMM", gaussians
     given = sequences_of(data, columns, na, None, lengths, sequence)
     import fusem
     from fusem.cli.progress import sweep_lines
 
-    value = "log-posterior" if family == "gaussian" else "log-likelihood"
+    value = "log-posterior" if estimator == "GaussianHMM" else "log-likelihood"
     began = time.perf_counter()
     with sweep_lines(n_starts=restarts, quiet=quiet, json=as_json, value=value) as report:
-        model = getattr(fusem, FAMILIES[family])(
-            states, n_init=restarts, random_state=seed, **settings
-        )
+        model = getattr(fusem, estimator)(states, n_init=restarts, random_state=seed, **settings)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             model._fit(given.rows, given.lengths, on_iteration=report)

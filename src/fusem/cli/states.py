@@ -31,21 +31,37 @@ def print_states(model: Any) -> None:
         _print_fitting(gaussians(model), 3, 2, "column")
         return
     per_column, columns = emissions(model)
-    what = "symbol" if _symbols(model) else "column"
+    shares = _probabilities(model)
+    what = "symbol" if shares is not None and (shares.ndim > 2 or width(model) == 1) else "column"
     _print_fitting([states, *columns], 1, per_column, what)
 
 
 def emissions(model: Any) -> tuple[int, list[list[str]]]:
     """How many columns of the table a column of the data has, and these."""
-    names = state_columns(model)
-    if hasattr(model, "emissionprob_"):
-        shares = np.asarray(model.emissionprob_)
+    names, shares, rates = state_columns(model), _probabilities(model), _rates(model)
+    if shares is not None:
+        shares = shares.reshape(len(shares), -1)
         table = [[f"P({name})", *map(_share, shares[:, j])] for j, name in enumerate(names)]
         return 1, table
-    if hasattr(model, "lambdas_"):
-        rates = np.asarray(model.lambdas_)
+    if rates is not None:
         return 1, [[f"rate {name}".rstrip(), *numbers(rates[:, j])] for j, name in enumerate(names)]
+    if hasattr(model, "components_"):
+        components = model.components_
+        return 2, _means_and_spreads(names, *model._family_of(components).moments(components))
     return 2, _means_and_spreads(names, np.asarray(model.means_), np.asarray(model.covars_))
+
+
+def _probabilities(model: Any) -> Any:
+    """Those of symbols (K, symbols), of several columns (K, columns, symbols); None of other states."""
+    found = getattr(getattr(model, "components_", None), "probabilities", None)
+    found = getattr(model, "emissionprob_", found)
+    return None if found is None else np.asarray(found)
+
+
+def _rates(model: Any) -> Any:
+    """Those of counts (K, columns); None of other states."""
+    found = getattr(model, "lambdas_", getattr(getattr(model, "components_", None), "rates", None))
+    return None if found is None else np.asarray(found)
 
 
 def gaussians(model: Any) -> list[list[str]]:
@@ -73,36 +89,38 @@ def _means_and_spreads(names: list[str], means: Any, covariances: Any) -> list[l
 
 def state_columns(model: Any) -> list[str]:
     """What the states' parameters are about: columns of the data, or its symbols."""
-    if _symbols(model):
-        return [str(code) for code in range(np.shape(model.emissionprob_)[1])]
-    names = column_names(model)
-    if names is not None:
-        return list(names)
-    n_columns = width(model)
-    return [""] if n_columns == 1 else [str(j) for j in range(n_columns)]
+    shares, n_columns = _probabilities(model), width(model)
+    codes = [] if shares is None else [str(code) for code in range(shares.shape[-1])]
+    if shares is not None and n_columns == 1:
+        return codes
+    names = list(column_names(model) or map(str, range(n_columns)))
+    if shares is not None and shares.ndim > 2:
+        return [f"{name} = {code}" for name in names for code in codes]
+    return [""] if n_columns == 1 and column_names(model) is None else names
 
 
 def states_record(model: Any) -> dict[str, Any]:
     """Everything that defines the model, as plain values for JSON."""
-    arrays = ("startprob_", "transmat_", *model._emissions.values())
+    names = [name for name in model._emissions.values() if name != "components_"]
+    arrays = {
+        name.rstrip("_"): getattr(model, name) for name in ("startprob_", "transmat_", *names)
+    }
+    parts = model._component_arrays().items()
+    arrays |= {name.removeprefix("components/"): value for name, value in parts}
     return {
         "states": model.n_components,
         "covariance_type": getattr(model, "covariance_type", None),
         "columns": column_names(model),
         "n_columns": width(model),
-        **{name.rstrip("_"): np.asarray(getattr(model, name)) for name in arrays},
+        **{name: np.asarray(value) for name, value in arrays.items()},
     }
 
 
 def kind(model: Any) -> str:
     """Such as "GaussianHMM, 3 states, diag"."""
-    form = getattr(model, "covariance_type", None)
+    form = getattr(model, "covariance_type", getattr(model, "family", None))
     size = how_many(model.n_components, "state")
     return ", ".join(filter(None, [type(model).__name__, size, form]))
-
-
-def _symbols(model: Any) -> bool:
-    return hasattr(model, "emissionprob_") and width(model) == 1
 
 
 def _mixtures(model: Any) -> bool:
