@@ -11,6 +11,7 @@ import pytest
 import fusem
 from fusem.cli.app import app
 from fusem.cli.report import run
+from fusem.families import registry
 from tests.command import fusem_command
 
 pd = pytest.importorskip("pandas")
@@ -226,9 +227,9 @@ def test_info_of_a_family_by_name(tmp_path, family, succeed):
     parts, head = OF_FAMILY[family]
     model = fusem.HMM(2, family)
     model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.eye(2)
-    model._set_component_arrays(
-        {f"components/{name}": np.array(value) for name, value in parts.items()}
-    )
+    made, values = registry.FAMILIES[family], [np.array(value) for value in parts.values()]
+    of_covariances = getattr(made, "from_covariances", made.Params)
+    model.components_ = of_covariances(*values)
     model.save(tmp_path / "m.npz")
     said = succeed("info", tmp_path / "m.npz")
     assert f"HMM, 2 states, {family}" in said
@@ -238,21 +239,25 @@ def test_info_of_a_family_by_name(tmp_path, family, succeed):
         np.testing.assert_array_equal(record[name], value)
 
 
-def test_states_of_several_gaussians(folder, tmp_path, succeed):
-    words = (
-        "hmm",
-        "fit",
-        folder / "table.npy",
-        "-k",
-        2,
-        "--gaussians",
-        2,
-        "--max-iter",
-        2,
-        "--seed",
-        0,
+def test_the_prior_of_small_numbers_is_told_and_can_be_chosen(
+    folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(logging.getLogger("fusem"), "disabled", True)
+    np.save(tmp_path / "small.npy", ROWS * 1e-9)
+    words = "hmm", "fit", tmp_path / "small.npy", "-k", 2, "--seed", 0, "--json"
+    done = fusem_command(*words)
+    (said,) = done.err
+    assert said.endswith("Scale the columns, or set --covars-prior 0.")
+    done = fusem_command(*words, "--covars-prior", 0)
+    assert (done.code, done.err) == (0, [])
+    np.testing.assert_allclose(
+        np.sort(np.array(json.loads(done.out)["means"])[:, 0]), [0, 8e-9], atol=1e-9
     )
-    said = succeed(*words, "--covariance", "spherical", "-o", tmp_path / "m.npz")
+
+
+def test_states_of_several_gaussians(folder, tmp_path, succeed):
+    words = "hmm", "fit", folder / "table.npy", "-k", 2, "--gaussians", 2, "--tol", 1e9
+    said = succeed(*words, "--seed", 0, "--covariance", "spherical", "-o", tmp_path / "m.npz")
     assert "GMMHMM, 2 states, spherical" in said
     model = fusem.load(tmp_path / "m.npz")
     assert model.weights_.shape == (2, 2)
@@ -327,6 +332,11 @@ def test_a_sequence_that_comes_back_is_named(tmp_path, name):
         ("hmm fit {table.npy} -k 2 --lengths 100 --sequence 0", 2, "give one of them"),
         ("hmm fit {table.npy} -k 2 --family poisson", 1, "whole number from 0 on"),
         ("hmm fit {counts.npy} -k 2 --family poisson --covariance full", 2, "no covariances"),
+        (
+            "hmm fit {counts.npy} -k 2 --family poisson --covars-prior 1",
+            2,
+            "gaussian states of one",
+        ),
         ("hmm fit {counts.npy} -k 2 --family poisson --gaussians 2", 2, "poisson states have none"),
         ("hmm fit {table.npy} -k 2 -o {new.model}", 2, "must end in .npz"),
         ("hmm decode {table.npy} --model {model.npz} -o {table.npy}", 2, "another file"),

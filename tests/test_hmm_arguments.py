@@ -118,3 +118,8 @@ def test_rows_of_another_total_than_the_trials_are_named():
         [[1.0, 3], [np.nan, np.nan], [2, 2]]
     )  # of a row that is missing no total is known
     fit_quietly(MultinomialHMM(2, n_trials=4, random_state=0), gaps)
+
+
+def test_an_empty_sequence_of_a_list_is_named():
+    with pytest.raises(ValueError, match="Sequence 1 of the list has no rows"):
+        PoissonHMM(2).fit([COUNTS, COUNTS[:0], COUNTS])

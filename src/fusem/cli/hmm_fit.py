@@ -29,6 +29,13 @@ FAMILIES = {
     "multinomial": "MultinomialHMM",
 }
 
+IN_OPTIONS = {  # what warnings call them
+    "n_iter=": "--max-iter ",
+    "tol=": "--tol ",
+    "covars_prior=None": "--covars-prior 0",
+    "(n_init, random_state, means_)": "(--restarts, --seed)",
+}
+
 
 @click.command(
     cls=ExampleCommand,
@@ -63,6 +70,12 @@ FAMILIES = {
     show_default=True,
     help="Gaussians that each gaussian state is a mixture of.",
 )
+@click.option(
+    "--covars-prior",
+    type=click.FloatRange(min=0),
+    help="Weak prior of the variances of gaussian states: added to the squares of each one's rows, in the "
+    "unit of the data, squared. 0 is maximum likelihood.  [default: 0.01, with --gaussians 0]",
+)
 @sequence_options
 @columns_option
 @na_option
@@ -78,6 +91,7 @@ def fit(
     family: str,
     covariance: str | None,
     gaussians: int,
+    covars_prior: float | None,
     lengths: str | None,
     sequence: str | None,
     columns: list[str] | None,
@@ -101,10 +115,15 @@ def fit(
         raise click.UsageError(f"--covariance {covariance}: {family} states have no covariances.")
     if gaussians > 1 and family != "gaussian":
         raise click.UsageError(f"--gaussians {gaussians}: {family} states have none.")
+    if covars_prior is not None and (gaussians > 1 or family != "gaussian"):
+        raise click.UsageError("--covars-prior is for gaussian states of one Gaussian.")
     settings: dict[str, Any] = {"n_iter": max_iter, "tol": tol, "n_jobs": jobs}
     estimator = FAMILIES[family]
     if family == "gaussian":
         settings["covariance_type"] = covariance or "diag"
+    if covars_prior is not None:
+        settings["covars_prior"] = covars_prior
+        settings["min_covar"] = min(covars_prior, 1e-3)
     if gaussians > 1:
         estimator, settings["n_mix"] = "GMMHMM", gaussians
     given = sequences_of(data, columns, na, None, lengths, sequence)
@@ -119,7 +138,9 @@ def fit(
             warnings.simplefilter("always")
             model._fit(given.rows, given.lengths, on_iteration=report)
     for warning in said:
-        text = str(warning.message).replace("n_iter=", "--max-iter ").replace("tol=", "--tol ")
+        text = str(warning.message)
+        for name, option in IN_OPTIONS.items():
+            text = text.replace(name, option)
         warnings.warn(text, warning.category, stacklevel=2)
     record = _result(model, data, given, time.perf_counter() - began)
     try:

@@ -32,7 +32,7 @@ from fusem.hmm.start_means import nearest_mean, start_means
 Array = NDArray[np.float64]
 STORED = {  # what the parameters of a family are made of
     **{
-        f"gaussian_{form}": ("means", "covariances")
+        f"gaussian_{form}": ("means", "covariances", "whitening")
         for form in ("full", "tied", "diag", "spherical")
     },
     "poisson": ("rates",),
@@ -234,7 +234,9 @@ class HMM(BaseHMM):
                     f"covariances of shape {given[1].shape} are not those of its means"
                 )
             check_assigned(given[1], self.family.removeprefix("gaussian_"))
-            self.components_ = family.from_covariances(*given)
+            self.components_ = same_to_the_bit(
+                family, family.from_covariances(*given[:2]), given[2]
+            )
             return
         if family is poisson:
             check_finite("components/rates", first, 0.0)
@@ -306,6 +308,23 @@ class HMM(BaseHMM):
     def _n_emission_parameters(self, components: Any) -> int:
         K, d = components[0].shape[:2]
         return int(self._family_of(components).n_parameters(K, d))
+
+
+def same_to_the_bit(family: Any, components: Any, whitening: Array) -> Any:
+    """The parameters of a file: factors of the precisions are those of its covariances, but for rounding.
+
+    Raises
+    ------
+    ValueError
+        They are not.
+    """
+    given = components._replace(whitening=whitening)
+    if whitening.shape == components.whitening.shape:
+        factors = family.whitening_matrices(given)
+        unit = factors @ family.moments(given)[1] @ np.swapaxes(factors, 1, 2)
+        if np.allclose(unit, np.eye(unit.shape[1]), rtol=0.0, atol=1e-3):
+            return given
+    raise ValueError("its factors of the precisions are not those of its covariances")
 
 
 class Blocks:

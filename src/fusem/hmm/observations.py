@@ -56,6 +56,11 @@ class Observations:
         self, X: Any, lengths: Any = None, open_as: Callable[[Any], Rows] = open_rows
     ) -> None:
         own = [len(sequence) for sequence in X] if is_list_of_sequences(X) else None
+        if own is not None and 0 in own:
+            raise ValueError(
+                f"Sequence {own.index(0)} of the list has no rows: every sequence must have at least one. "
+                "Drop empty sequences."
+            )
         if own is not None:
             X = list(X)
         self.rows = open_as(X)
