@@ -239,10 +239,7 @@ def test_info_of_a_family_by_name(tmp_path, family, succeed):
         np.testing.assert_array_equal(record[name], value)
 
 
-def test_the_prior_of_small_numbers_is_told_and_can_be_chosen(
-    folder, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setattr(logging.getLogger("fusem"), "disabled", True)
+def test_the_prior_of_small_numbers_is_told_and_can_be_chosen(tmp_path):
     np.save(tmp_path / "small.npy", ROWS * 1e-9)
     words = "hmm", "fit", tmp_path / "small.npy", "-k", 2, "--seed", 0, "--json"
     done = fusem_command(*words)
