@@ -120,8 +120,10 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         """Log-density of the emissions' prior, but for a constant."""
         return 0.0
 
-    def _tell_of_prior(self, prior: Any, components: Any, sums: Array, names: list[str]) -> None:
-        """Warn of a prior that is not small against the states: their last sums, columns of these names."""
+    def _tell_of_prior(
+        self, prior: Any, components: Any, sums: Array, names: dict[int, str]
+    ) -> None:
+        """Warn of a prior that is not small against states with these sums, in columns of these names."""
 
     def _tell_of_states(self, components: Any) -> None:
         """Warn of fitted states that should be looked at."""

@@ -155,8 +155,9 @@ class Fit:
             )
         if run.sweeps:
             rows = self.observations.rows
-            names = [column_name(rows, j) for j in range(rows.n_columns)]
-            self.estimator._tell_of_prior(self.prior, run.params.components, self.sums, names)
+            others = np.setdiff1d(np.arange(rows.n_columns), self.constant).tolist()
+            varying = {j: column_name(rows, j) for j in others}
+            self.estimator._tell_of_prior(self.prior, run.params.components, self.sums, varying)
         if self.unseen.size and run.sweeps:
             warn(
                 EmptyComponentWarning,

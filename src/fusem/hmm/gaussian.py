@@ -34,6 +34,8 @@ from fusem.hmm.start_means import covariance_of, start_means
 Array = NDArray[np.float64]
 COVARS_PRIOR = 1e-2  # that of hmmlearn
 INFLUENTIAL = 0.1  # share of a state's variance from which a prior shapes the result
+INFLUENTIAL_OF_ALL = 0.01  # and of the variance of all states together
+SOME = 10  # rows of a state
 REMEDY = (
     "Set covars_prior (of matrices to 0.01 * np.eye(n_features), say: a number is added to every element), "
     "use fewer states, or another covariance_type."
@@ -301,7 +303,9 @@ class GaussianHMM(ColumnCount, BaseHMM):
             return self._components(means, covariances), []
         return with_held(self._family, means, covariances, components.covariances)
 
-    def _tell_of_prior(self, prior: Prior, components: Any, sums: Array, names: list[str]) -> None:
+    def _tell_of_prior(
+        self, prior: Prior, components: Any, sums: Array, names: dict[int, str]
+    ) -> None:
         chosen = np.ndim(self.covars_prior) or self.covars_prior != COVARS_PRIOR
         if "c" not in self.params or chosen:
             return
@@ -309,15 +313,20 @@ class GaussianHMM(ColumnCount, BaseHMM):
         matrices = self.covariance_type in ("full", "tied")
         added = np.einsum("...ii->...i", prior.covariances) if matrices else prior.covariances
         rows = counts.sum() if self.covariance_type == "tied" else known(counts)[:, None]
-        share = np.broadcast_to(added / rows, components.means.shape) / self._family.variances(
-            components
-        )
-        heavy = np.flatnonzero((share >= INFLUENTIAL).any(axis=0))
-        if heavy.size:
-            listed = ", ".join(names[j] for j in heavy[:10]) + ", …" * (heavy.size > 10)
+        added, variances = added / rows, self._family.variances(components)
+        weights = counts[:, None] / counts.sum()
+        off = components.means - (weights * components.means).sum(axis=0)
+        of_all = (weights * (variances + off**2)).sum(axis=0)
+        # a state of few rows or of equal ones is what the prior is for
+        counted = (counts[:, None] >= SOME) & (added >= INFLUENTIAL_OF_ALL * of_all)
+        share = np.where(counted, added / variances, 0.0)
+        heavy = [name for j, name in names.items() if share[:, j].max() >= INFLUENTIAL]
+        if heavy:
+            listed = ", ".join(heavy[:10]) + ", …" * (len(heavy) > 10)
+            most = min(share[:, list(names)].max(), 1.0)
             warn(
                 RegularizationWarning,
-                f"covars_prior is up to {min(share.max(), 1.0):.0%} of the variance of states in {listed}: "
+                f"covars_prior is up to {most:.0%} of the variance of states in {listed}: "
                 "it is added to the squares of their rows, whatever the unit of these. Scale the columns, or "
                 "set covars_prior=None.",
             )
