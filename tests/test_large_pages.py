@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fusem.kernels import large_pages
-from fusem.kernels.large_pages import LEAST, LEAST_KEPT, MOST, PAGE, room
+from fusem.kernels.large_pages import LEAST, LEAST_RESULT, MOST, PAGE, room
 
 SHAPES = [0, 5, np.int64(7), [2, 3], (3, 4), LEAST // 8, (LEAST // 8, 3), PAGE // 8 + 1, MOST // 8]
 
@@ -35,8 +35,8 @@ def test_room_is_zeros_that_can_be_written(shape, dtype):
 def test_room_begins_at_a_page():
     assert check(LEAST, np.uint8).ctypes.data % PAGE == 0
     assert check(LEAST - 1, np.uint8).base is None  # not worth one
-    assert room(LEAST_KEPT - 1, np.uint8, LEAST_KEPT).base is None
-    assert room(LEAST_KEPT, np.uint8, LEAST_KEPT).base is not None
+    assert room(LEAST_RESULT - 1, np.uint8, LEAST_RESULT).base is None
+    assert room(LEAST_RESULT, np.uint8, LEAST_RESULT).base is not None
     assert check(MOST, np.uint8).base is None  # NumPy asks for them
 
 

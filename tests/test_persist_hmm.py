@@ -77,6 +77,20 @@ def test_an_assembled_model_comes_back(name, tmp_path):
         assert_bit_identical(given, found)
 
 
+def check_refused(model, part, value, message, path):
+    """A file of the model in which a part has another value, or with None is not there."""
+    model.save(path)
+    header, arrays = read_model(path)
+    changed = header if part in header else arrays
+    assert part in changed
+    changed[part] = value
+    if value is None:
+        del changed[part]
+    save_model(path, header, arrays)
+    with pytest.raises(fusem.FusemFileError, match=message):
+        fusem.load(path)
+
+
 FAMILIES = {
     "gaussian_full": {"means": [[0.0, 1], [2, 3]], "covariances": [[[2.0, 1], [1, 3]]] * 2},
     "gaussian_tied": {"means": [[0.0, 1], [2, 3]], "covariances": [[2.0, 1], [1, 3]]},
@@ -146,17 +160,7 @@ def test_a_model_of_a_family_by_name_comes_back(name, tmp_path):
     ],
 )  # fmt: skip
 def test_a_file_whose_family_does_not_fit(name, part, value, message, tmp_path):
-    path = tmp_path / "model.npz"
-    of_family(name).save(path)
-    header, arrays = read_model(path)
-    changed = header if part in header else arrays
-    assert part in changed
-    changed[part] = value
-    if value is None:
-        del changed[part]
-    save_model(path, header, arrays)
-    with pytest.raises(fusem.FusemFileError, match=message):
-        fusem.load(path)
+    check_refused(of_family(name), part, value, message, tmp_path / "model.npz")
 
 
 def test_names_come_back(tmp_path):
@@ -221,17 +225,7 @@ def test_a_truncated_file(tmp_path):
     ],
 )  # fmt: skip
 def test_a_file_whose_parts_do_not_fit(part, value, message, tmp_path):
-    path = tmp_path / "model.npz"
-    fitted().save(path)
-    header, arrays = read_model(path)
-    changed = header if part in header else arrays
-    assert part in changed
-    changed[part] = value
-    if value is None:
-        del changed[part]
-    save_model(path, header, arrays)
-    with pytest.raises(fusem.FusemFileError, match=message):
-        fusem.load(path)
+    check_refused(fitted(), part, value, message, tmp_path / "model.npz")
 
 
 def test_what_is_no_hidden_markov_model_is_refused_by_name(tmp_path):

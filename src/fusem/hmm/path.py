@@ -17,8 +17,7 @@ from fusem.hmm.path_sequences import short_paths, side_by_side
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel
-from fusem.kernels.large_pages import LEAST_KEPT as LEAST_RESULT
-from fusem.kernels.large_pages import room
+from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, join

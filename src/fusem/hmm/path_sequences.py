@@ -12,22 +12,17 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.kernels.chain import sequences_kernel
-from fusem.kernels.large_pages import LEAST_KEPT, room
+from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
 SEGMENT = 1 << 15  # rows of one call: some 0.2 ms, long against the Python around it
-LONGEST = (
-    1 << 12
-)  # rows of a sequence: what is kept of eight of them is to stay in the second cache
+LONGEST = 1 << 12  # rows of a sequence: what is kept of eight is to stay in the second cache
 # Steps of all groups over those that eight lanes would take at best: more and lanes stand empty too often.
 MOST_EMPTY = 1.5
-
-
-Plan = dict[
-    tuple[int, int], Ints
-]  # of every segment, by its first sequence and last + 1, the order
+# Of every segment, by its first sequence and last + 1, the order of its sequences.
+Plan = dict[tuple[int, int], Ints]
 
 
 def side_by_side(engine: ChainEngine, observations: Observations) -> Plan | None:
@@ -61,7 +56,7 @@ def short_paths(
     """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
     lengths, n_rows = observations.lengths, observations.n_rows
     begins = np.cumsum(lengths) - lengths
-    evidence, states = np.empty(len(lengths)), room(n_rows, np.int64, LEAST_KEPT)
+    evidence, states = np.empty(len(lengths)), room(n_rows, np.int64, LEAST_RESULT)
     parameters = (
         np.zeros(engine.n_states), engine.operands(model.components), engine.chain(model, True),
     )  # fmt: skip

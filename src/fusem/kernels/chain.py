@@ -182,9 +182,8 @@ def sequences_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best paths of few states, short sequences side by side."""
     best_to = bind(viterbi_lanes.best_to.py_func, STATES=width)
     load_steps = bind(viterbi_sequences.load_steps.py_func, log_density=emission.log_density)
-    best_state = bind(viterbi_sequences.best_state.py_func, STATES=width)
     trace = bind(viterbi_sequences.trace.py_func, STATES=width)
-    parts = {"best_to": best_to, "load_steps": load_steps, "best_state": best_state, "trace": trace}
+    parts = {"best_to": best_to, "load_steps": load_steps, "trace": trace}
     own = f"{emission.name}_best_sequences_{width}"
     return Kernel(viterbi_sequences.best_paths, own, STATES=width, **parts)
 

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 PAGE = 2 << 20
 # Bytes: less is not worth a page, for more NumPy asks for large ones itself. Results may be kept, and all of
 # their last page is taken; in calls that follow each other small pages are there, touched before.
-LEAST, LEAST_KEPT, MOST = PAGE // 8, PAGE // 4 * 3, 4 << 20
+LEAST, LEAST_RESULT, MOST = PAGE // 8, PAGE // 4 * 3, 4 << 20
 ADVICE = getattr(mmap, "MADV_HUGEPAGE", None)  # Linux alone has it
 
 
@@ -29,7 +29,7 @@ def room(shape: Any, dtype: DTypeLike, least: int = LEAST) -> NDArray[Any]:
     shape : int or sequence of int
     dtype : dtype
     least : int
-        `LEAST_KEPT` for what is given to the user.
+        `LEAST_RESULT` for what is given to the user.
     """
     shape = tuple(shape) if isinstance(shape, Sequence) else (operator.index(shape),)
     dtype = np.dtype(dtype)

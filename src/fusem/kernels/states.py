@@ -23,9 +23,7 @@ class Chain(NamedTuple):
     start: NDArray[Any]  # (width)
     forth: NDArray[Any]  # (width · width) from state i to state j at [i · width + j]
     back: NDArray[Any]  # (width · width) the transpose
-    tags: NDArray[
-        Any
-    ]  # (width + 1) numbers of the states, and the bits that hold any of them; int64
+    tags: NDArray[Any]  # (width + 1) int64 numbers of the states, then the bits that hold any
 
 
 class ChainSpace(NamedTuple):

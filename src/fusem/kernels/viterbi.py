@@ -24,11 +24,11 @@ FIRST_LOOK = 16  # rows of each of the two parts in whose middle paths may meet
 
 
 @helper
-def best_of(values, at, width):
-    """The first of the largest of a row."""
+def best_of(values, at, count, apart):
+    """The first of the largest of so many values."""
     best = 0
-    for j in range(1, width):
-        if values[at + j] > values[at + best]:
+    for j in range(1, count):
+        if values[at + j * apart] > values[at + best * apart]:
             best = j
     return best
 
@@ -132,7 +132,7 @@ def climb(
                     t += 1
             keep(m, state, width)
             if closes[piece]:
-                last_state[piece] = best_of(m.alpha, 0, width)
+                last_state[piece] = best_of(m.alpha, 0, width, 1)
                 evidence[piece] = off + m.alpha[last_state[piece]]
     for j in range(width):
         ends[j] = off + m.alpha[j]

@@ -12,6 +12,7 @@ from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, filled, lanes, load_as, store
 from fusem.kernels.states import states_8, store_whole
 from fusem.kernels.tile import PADDING, gather_rows, load_group
+from fusem.kernels.viterbi import best_of
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, best_to
 
 STATES = 8  # bound to 4 where all fit: loops of known length are written out
@@ -56,16 +57,6 @@ def trace(firsts, lasts, states, origins, path):
                 put(path, firsts[lane] + t, state)
                 if t > 0:
                     states[lane] = element(origins, (t * STATES + state) * LANES + lane)
-
-
-@helper
-def best_state(values, at, lane):
-    """The first of the states that are most probable in a lane."""
-    best = 0
-    for j in range(1, STATES):
-        if values[at + j * LANES + lane] > values[at + best * LANES + lane]:
-            best = j
-    return best
 
 
 def best_paths(
@@ -113,7 +104,7 @@ def best_paths(
                 store(m.alpha, then + j * LANES, add(best, factor))
             now, then = then, now
             while ended < LANES and lasts[ended] == t:
-                states[ended] = best_state(m.alpha, now, ended)
+                states[ended] = best_of(m.alpha, now + ended, STATES, LANES)
                 evidence[order[group + ended]] = m.alpha[now + states[ended] * LANES + ended]
                 ended += 1
         trace(firsts, lasts, states, origins, path)

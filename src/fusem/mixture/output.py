@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.data import Rows
 from fusem.data.arrays import mapped_file
 from fusem.data.files import reads_from
-from fusem.kernels.large_pages import LEAST_KEPT, room
+from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.persist import check_folder, naming
 
 
@@ -23,7 +23,7 @@ class Column:
 
     def __init__(self, dtype: DTypeLike, rows: Rows) -> None:
         self._dtype = np.dtype(dtype)
-        self._array = None if rows.n_rows is None else room(rows.n_rows, dtype, LEAST_KEPT)
+        self._array = None if rows.n_rows is None else room(rows.n_rows, dtype, LEAST_RESULT)
         self._parts: dict[int, NDArray[Any]] = {}
 
     def put(self, first: int, part: NDArray[Any]) -> None:
@@ -89,7 +89,7 @@ class Table:
         self._path: Path | None = None
         self._temporary: Path | None = None
         if out is None:
-            self._array: NDArray[Any] = room(shape, rows.dtype, LEAST_KEPT)
+            self._array: NDArray[Any] = room(shape, rows.dtype, LEAST_RESULT)
         elif isinstance(out, (str, os.PathLike)):
             self._path = Path(out)
             if self._path.suffix != ".npy":
