@@ -11,6 +11,7 @@ from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
+from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES
@@ -57,9 +58,7 @@ def short_paths(
     lengths, n_rows = observations.lengths, observations.n_rows
     begins = np.cumsum(lengths) - lengths
     evidence, states = np.empty(len(lengths)), room(n_rows, np.int64, LEAST_RESULT)
-    parameters = (
-        np.zeros(engine.n_states), engine.operands(model.components), engine.chain(model, True),
-    )  # fmt: skip
+    parameters = parameters_of(engine, model, True)
     kernel = sequences_kernel(engine.emission, engine.width)[engine.dtype]
 
     def work(segment: tuple[int, int], order: Ints | None = None) -> None:

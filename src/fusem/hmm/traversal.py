@@ -21,6 +21,12 @@ NOTHING: Array = np.empty(0)
 NO_FLAGS: NDArray[np.bool_] = np.zeros(1, dtype=bool)
 
 
+def parameters_of(engine: ChainEngine, model: ChainModel, logarithms: bool) -> tuple[Any, ...]:
+    """What every kernel reads of a model: zeros in place of the weights of a mixture, operands, the chain."""
+    chain = engine.chain(model, logarithms)
+    return np.zeros(engine.n_states), engine.operands(model.components), chain
+
+
 class Traversal:
     """Some sequences, the parameters of a model as kernels read them, and threads.
 
@@ -29,8 +35,7 @@ class Traversal:
     unit : int
         Blocks of one call.
     parameters : tuple
-        What every kernel reads of the model: zeros in place of the weights of a mixture, the family's
-        operands, the chain.
+        Those of `parameters_of`.
     """
 
     def __init__(
@@ -45,8 +50,7 @@ class Traversal:
         self.engine, self.observations, self.layout = engine, observations, layout
         self.workers, self.logarithms = workers, logarithms
         self.unit = engine.blocks_per_segment(layout.n_blocks)
-        operands, chain = engine.operands(model.components), engine.chain(model, logarithms)
-        self.parameters = np.zeros(engine.n_states), operands, chain
+        self.parameters = parameters_of(engine, model, logarithms)
 
     def compiled(self, kernel: Kernel, *arguments: Any) -> Any:
         """The kernel of the dtype, compiled in this thread, where Ctrl-C can interrupt it.
