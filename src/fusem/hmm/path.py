@@ -14,14 +14,14 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sequences import short_paths, side_by_side
+from fusem.hmm.path_whole import each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
-from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, join
-from fusem.kernels.viterbi_lanes import trace as trace_lanes
+from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, join_kernel, trace_kernel
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
@@ -50,6 +50,11 @@ def best_paths(
     if plan is not None:
         workers = workers_for(engine, observations, workers)
         return short_paths(plan, engine, model, observations, workers)
+    if each_whole(engine, observations) and comes_back(model.transitions):
+        workers = workers_for(engine, observations, workers)
+        whole = whole_paths(engine, model, observations, workers)
+        if whole is not None:
+            return whole
     found = Paths(engine, model, observations, workers)
     return found.evidence, found.states
 
@@ -132,13 +137,13 @@ class Paths(Traversal):
     def _compiled_lanes(self) -> Any:
         """The kernel of stretches side by side; what belongs to it is compiled in this thread too."""
         states = self.states[:0]
-        join[np.float64](0, 0, self._before, self._head, self._ends, self._entry)
-        trace_lanes[np.float64](0, self.engine.width, self._entry, self._origins, states)
+        self._join(0, 0)
+        trace_kernel[np.float64](0, self.engine.width, self._entry, self._origins, states)
         kernel = lanes_kernel(self.engine.emission, self.engine.width)[self.engine.dtype]
         if not kernel.overloads:
             with self.engine.space(True) as space:
                 kernel(
-                    0, 0, 0, self.engine.d, 0, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
+                    0, 0, 0, self.engine.d, 0, 0, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
                     self._origins,
                 )  # fmt: skip
         return kernel
@@ -212,7 +217,7 @@ class Paths(Traversal):
         length = n_rows // LANES
         with self.engine.space(True) as space:
             met: int = self._lanes_kernel(
-                address, row_stride, column_stride, self.engine.d, length,
+                address, row_stride, column_stride, self.engine.d, length * row_stride, length,
                 length if steps is None else steps, *self.parameters, space, before,
                 self._head[stretch.parts].ravel(), ends, self._origins_of(begin, end),
             )  # fmt: skip
@@ -248,9 +253,7 @@ class Paths(Traversal):
                 self._climb(alone, self._before[number])
                 continue
             if not stretch.in_one:
-                join[np.float64](
-                    number, stretch.after, self._before, self._head, self._ends, self._entry
-                )
+                self._join(number, stretch.after)
                 continue
             before = self._before[number]
             before[:] = self._ends[number - 1]
@@ -262,6 +265,11 @@ class Paths(Traversal):
                 self._evidence[first + closing[0]] += ways.max()
             else:
                 self._ends[number] += ways.max()
+
+    def _join(self, first: int, after: int) -> None:
+        """`_connect` of parts side by side."""
+        parts = (each.ravel() for each in (self._before, self._head, self._ends))
+        join_kernel[np.float64](first, after, *parts, self._entry, self.engine.width)
 
     def _trace(self, slab: list[Stretch]) -> None:
         """The states of all rows; stretches whose last states depend on each other from the last on."""
@@ -287,7 +295,7 @@ class Paths(Traversal):
             origins, states = self._origins_of(begin, end), self.states[begin:end]
             if not stretch.in_one:
                 entries = self._entry[number + 1 : stretch.after + 1].copy()
-                trace_lanes[np.float64](len(states) // LANES, W, entries, origins, states)
+                trace_kernel[np.float64](len(states) // LANES, W, entries, origins, states)
                 continue
             first, last = layout.blocks[[stretch.first, stretch.last]]
             state = self._trace_kernel(

@@ -21,6 +21,7 @@ from fusem.kernels import (
     viterbi,
     viterbi_lanes,
     viterbi_sequences,
+    viterbi_whole,
 )
 from fusem.kernels.policy import Kernel, bind, helper, once
 from fusem.kernels.states import states_4, states_8, states_16, states_64
@@ -166,6 +167,21 @@ def path_kernel(emission: Emission, arithmetic: str) -> Kernel:
 @cache
 def lanes_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best path of few states, stretches side by side."""
+    own, steps = f"{emission.name}_best_lanes_{width}", lane_steps(emission, width)
+    return Kernel(viterbi_lanes.climb, own, STATES=width, **steps)
+
+
+@cache
+def whole_kernel(emission: Emission, width: int) -> Kernel:
+    """The same of one whole sequence, forth and back."""
+    own, steps = f"{emission.name}_best_whole_{width}", lane_steps(emission, width)
+    climb = once(bind(viterbi_lanes.climb, STATES=width, **steps))
+    more = {"climb": climb, "place_of": steps["place_of"]}
+    return Kernel(viterbi_whole.best_path, own, STATES=width, **more)
+
+
+def lane_steps(emission: Emission, width: int) -> dict[str, Any]:
+    """What stretches side by side go through, for a family and so many states."""
     best_to = bind(viterbi_lanes.best_to.py_func, STATES=width)
     place_of = bind(viterbi_lanes.place_of.py_func, log_density=emission.log_density)
     parts = {
@@ -173,8 +189,7 @@ def lanes_kernel(emission: Emission, width: int) -> Kernel:
         for name in ("through", "stay", "joined", "common_states")
     }
     meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
-    own, more = f"{emission.name}_best_lanes_{width}", {"place_of": place_of, "meet": meet}
-    return Kernel(viterbi_lanes.climb, own, STATES=width, best_to=best_to, **more)
+    return {"best_to": best_to, "place_of": place_of, "meet": meet}
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from fusem.kernels.elements import element
+from fusem.kernels.elements import element, put
 from fusem.kernels.policy import Kernel, helper
 from fusem.kernels.simd import add, filled, larger, load_as, store, where_less
 from fusem.kernels.states import states_8, store_whole
@@ -33,6 +33,7 @@ def place_of(
     row_stride,
     column_stride,
     d,
+    apart,  # IN  bytes from a lane's first row to the next one's
     length,  # IN  rows of a lane
     t,
     log_weights,
@@ -43,7 +44,7 @@ def place_of(
 
     Where the tile begins with it, the log-densities are found.
     """
-    x, tile, apart = m.tile.x, m.tile.w.size, length * row_stride
+    x, tile = m.tile.x, m.tile.w.size
     place = t % (tile // LANES)
     if place == 0:
         begun = 0
@@ -131,7 +132,7 @@ def common_states(m, first, second, both, n_states):
 
 @helper
 def meet(
-    address, row_stride, column_stride, d, length, log_weights, operands, chain, m, head, n_states
+    address, row_stride, column_stride, d, apart, length, log_weights, operands, chain, m, head, n_states
 ):  # fmt: skip
     """Step before which the best paths have met in all lanes; −1 if not in half the steps.
 
@@ -149,7 +150,7 @@ def meet(
         stay(m, moves, n_states)
         while t < end:
             place = place_of(
-                address, row_stride, column_stride, d, length, t, log_weights, operands, m
+                address, row_stride, column_stride, d, apart, length, t, log_weights, operands, m
             )
             steps = min(per_tile - place, end - t)
             through(m, chain, place, steps, moves, n_states, stride)
@@ -176,7 +177,8 @@ def climb(
     row_stride,
     column_stride,
     d,
-    length,  # IN  rows of a lane: those of the next one follow
+    apart,  # IN  bytes from a lane's first row to the next one's
+    length,  # IN  rows of a lane
     steps,  # IN  how many of them are gone through
     log_weights,  # IN  (K) zeros
     operands,  # IN  the family's
@@ -197,13 +199,15 @@ def climb(
                 m.alpha[j * LANES + lane] = before[lane * STATES + j]
     else:
         met = meet(
-            address, row_stride, column_stride, d, length, log_weights, operands, chain, m, head,
-            n_states,
+            address, row_stride, column_stride, d, apart, length, log_weights, operands, chain, m,
+            head, n_states,
         )  # fmt: skip
         if met < 0:
             return -1
     for t in range(met, steps):
-        place = place_of(address, row_stride, column_stride, d, length, t, log_weights, operands, m)
+        place = place_of(
+            address, row_stride, column_stride, d, apart, length, t, log_weights, operands, m
+        )
         for j in range(STATES):
             best, origin = best_to(m.alpha, now, chain, j)
             store_whole(origins, (t * STATES + j) * LANES, origin)
@@ -216,42 +220,55 @@ def climb(
     return met
 
 
-def _join(
+@helper
+def join(
     first,  # of the parts side by side
     after,
-    before,  # OUT (parts, width) best log-probabilities of the row before each part
-    head,  # IN  (parts, width) from each state there to where all best paths meet
-    ends,  # INOUT (parts, width) those of the last row: up to what came before the meeting, then all
+    before,  # OUT (parts · width) best log-probabilities of the row before each part
+    head,  # IN  (parts · width) from each state there to where all best paths meet
+    ends,  # INOUT (parts · width) those of the last row: up to what came before the meeting, then all
     entry,  # OUT (parts) the state before, of the best path
+    width,
 ):
     """What came before each part: where paths have met that adds one number to all that follows."""
-    width = head.shape[1]
-    for part in range(first, after):
+    for part in range(first * width, after * width, width):
         best, state = -math.inf, 0
         for j in range(width):
-            before[part, j] = ends[part - 1, j]
-            way = before[part, j] + head[part, j]
+            before[part + j] = ends[part - width + j]
+            way = before[part + j] + head[part + j]
             if way > best:
                 best, state = way, j
-        entry[part] = state
+        entry[part // width] = state
         for j in range(width):
-            ends[part, j] += best
+            ends[part + j] += best
 
 
-def _trace(
+@helper
+def trace(
     length,  # rows of a lane
     width,
-    states,  # INOUT (LANES) the states of their last rows
+    states,  # INOUT (LANES) the states of their last rows, then of the rows before
     origins,  # IN  (length · width · LANES)
-    path,  # OUT (LANES · length) the states
+    path,  # OUT (LANES · length) the states, from an element on
+    at,
 ):
     """Write the states of the best path, all lanes at the same time: each waits for its own memory."""
     for t in range(length - 1, -1, -1):
         for lane in range(LANES):
             state = states[lane]
-            path[lane * length + t] = state
+            put(path, at + lane * length + t, state)
             states[lane] = element(origins, (t * width + state) * LANES + lane)
 
 
-join = Kernel(_join, "lanes_join")
-trace = Kernel(_trace, "lanes_trace")
+def _join(first, after, before, head, ends, entry, width):
+    """`join`, called from Python."""
+    join(first, after, before, head, ends, entry, width)
+
+
+def _trace(length, width, states, origins, path):
+    """`trace`, called from Python."""
+    trace(length, width, states, origins, path, 0)
+
+
+join_kernel = Kernel(_join, "lanes_join")
+trace_kernel = Kernel(_trace, "lanes_trace")
