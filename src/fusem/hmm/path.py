@@ -17,11 +17,11 @@ from fusem.hmm.path_sequences import short_paths, side_by_side
 from fusem.hmm.path_whole import each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
-from fusem.kernels.chain import lanes_kernel, path_kernel
+from fusem.kernels.chain import lanes_kernel, path_kernel, trace_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
-from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, join_kernel, trace_kernel
+from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, join_kernel, packed_in
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
@@ -138,13 +138,14 @@ class Paths(Traversal):
         """The kernel of stretches side by side; what belongs to it is compiled in this thread too."""
         states = self.states[:0]
         self._join(0, 0)
-        trace_kernel[np.float64](0, self.engine.width, self._entry, self._origins, states)
+        packed = self._origins.view(packed_in(self.engine.width))
+        trace_kernel(self.engine.width)[np.float64](0, self._entry, packed, states)
         kernel = lanes_kernel(self.engine.emission, self.engine.width)[self.engine.dtype]
         if not kernel.overloads:
             with self.engine.space(True) as space:
                 kernel(
                     0, 0, 0, self.engine.d, 0, 0, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
-                    self._origins,
+                    packed,
                 )  # fmt: skip
         return kernel
 
@@ -191,6 +192,10 @@ class Paths(Traversal):
         W = self.engine.width
         return self._origins[(begin - self._origin) * W : (end - self._origin) * W]
 
+    def _packed_of(self, begin: int, end: int) -> NDArray[Any]:
+        """The same of a stretch side by side, one number for all states."""
+        return self._origins_of(begin, end).view(packed_in(self.engine.width))[: end - begin]
+
     def _climb(self, stretch: Stretch, before: Array) -> None:
         """The best way to every state at every row; `before` is empty where it is not known."""
         if not stretch.in_one:
@@ -219,7 +224,7 @@ class Paths(Traversal):
             met: int = self._lanes_kernel(
                 address, row_stride, column_stride, self.engine.d, length * row_stride, length,
                 length if steps is None else steps, *self.parameters, space, before,
-                self._head[stretch.parts].ravel(), ends, self._origins_of(begin, end),
+                self._head[stretch.parts].ravel(), ends, self._packed_of(begin, end),
             )  # fmt: skip
         return met
 
@@ -292,15 +297,18 @@ class Paths(Traversal):
             if self._met[number] > 0:
                 self._until_met(stretch)
             begin, end = layout.rows(stretch.first, stretch.last)
-            origins, states = self._origins_of(begin, end), self.states[begin:end]
+            states = self.states[begin:end]
             if not stretch.in_one:
-                entries = self._entry[number + 1 : stretch.after + 1].copy()
-                trace_kernel[np.float64](len(states) // LANES, W, entries, origins, states)
+                entries, packed = (
+                    self._entry[number + 1 : stretch.after + 1].copy(),
+                    self._packed_of(begin, end),
+                )
+                trace_kernel(W)[np.float64](len(states) // LANES, entries, packed, states)
                 continue
             first, last = layout.blocks[[stretch.first, stretch.last]]
             state = self._trace_kernel(
                 first, last, layout.pieces, layout.opens, layout.closes, self._last_state,
-                self._entry[stretch.after], origins, W, states,
+                self._entry[stretch.after], self._origins_of(begin, end), W, states,
             )  # fmt: skip
             if self._entry[number] < 0:
                 self._entry[number] = state

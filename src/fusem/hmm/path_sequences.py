@@ -14,7 +14,7 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
-from fusem.kernels.viterbi_lanes import LANES, MOST_STATES
+from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, packed_in
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
@@ -68,7 +68,7 @@ def short_paths(
         begin, end = int(begins[first]), int(begins[first] + own.sum())
         X = observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, _ = location(X)
-        origins = np.empty(int(own.max()) * engine.width * LANES, dtype=np.uint8)
+        origins = np.empty(int(own.max()) * LANES, dtype=packed_in(engine.width))
         with engine.space(True) as space:
             chosen = np.empty(len(space.tile.w), dtype=np.int32)
             kernel(

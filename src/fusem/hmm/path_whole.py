@@ -12,7 +12,7 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import NOTHING, parameters_of
 from fusem.kernels.chain import whole_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
-from fusem.kernels.viterbi_lanes import LANES, MOST_STATES
+from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, packed_in
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
@@ -41,7 +41,7 @@ def whole_paths(
     ends = np.cumsum(lengths)
     evidence, states = np.empty(len(lengths)), room(observations.n_rows, np.int64, LEAST_RESULT)
     parameters = parameters_of(engine, model, True)
-    kernel = whole_kernel(engine.emission, W)[engine.dtype]
+    kernel, packed = whole_kernel(engine.emission, W)[engine.dtype], packed_in(W)
     met = np.ones(len(lengths), dtype=bool)
 
     def work(number: int) -> None:
@@ -50,12 +50,12 @@ def whole_paths(
         address, row_stride, column_stride, _ = location(X)
         before, head, last = np.empty((3, (1 + LANES) * W))
         entry, last_states = np.empty((2, 1 + LANES), dtype=np.int64)
-        origins = room(rows * W, np.uint8)
+        origins = room(rows, packed)
         with engine.space(True) as space:
             met[number] = kernel(
                 address, row_stride, column_stride, engine.d, rows, *parameters, space, NOTHING, before,
                 head, last, head[W:], last[W:], np.empty(LANES * W), entry, last_states,
-                np.empty(LANES * W * LANES, dtype=np.uint8), origins, evidence[number:],
+                np.empty(LANES * LANES, dtype=packed), origins, evidence[number:],
                 states[end - rows : end],
             )  # fmt: skip
 

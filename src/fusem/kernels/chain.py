@@ -168,39 +168,60 @@ def path_kernel(emission: Emission, arithmetic: str) -> Kernel:
 def lanes_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best path of few states, stretches side by side."""
     own, steps = f"{emission.name}_best_lanes_{width}", lane_steps(emission, width)
-    return Kernel(viterbi_lanes.climb, own, STATES=width, **steps)
+    return Kernel(viterbi_lanes.climb, own, **steps, STATES=width)
+
+
+@cache
+def trace_kernel(width: int) -> Kernel:
+    """The way back of stretches side by side."""
+    trace = steps_of_lanes(width)["trace"]
+    return Kernel(viterbi_lanes.trace_stretch, f"lanes_trace_{width}", trace=trace)
 
 
 @cache
 def whole_kernel(emission: Emission, width: int) -> Kernel:
-    """The same of one whole sequence, forth and back."""
-    own, steps = f"{emission.name}_best_whole_{width}", lane_steps(emission, width)
-    climb = once(bind(viterbi_lanes.climb, STATES=width, **steps))
-    more = {"climb": climb, "place_of": steps["place_of"]}
-    return Kernel(viterbi_whole.best_path, own, STATES=width, **more)
-
-
-def lane_steps(emission: Emission, width: int) -> dict[str, Any]:
-    """What stretches side by side go through, for a family and so many states."""
-    best_to = bind(viterbi_lanes.best_to.py_func, STATES=width)
-    place_of = bind(viterbi_lanes.place_of.py_func, log_density=emission.log_density)
-    parts = {
-        name: bind(getattr(viterbi_lanes, name).py_func, STATES=width, best_to=best_to)
-        for name in ("through", "stay", "joined", "common_states")
-    }
-    meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
-    return {"best_to": best_to, "place_of": place_of, "meet": meet}
+    """Bind the template of the best path of few states through a whole sequence."""
+    steps, own = lane_steps(emission, width), f"{emission.name}_best_whole_{width}"
+    steps["climb"] = once(bind(viterbi_lanes.climb, **steps, STATES=width))
+    return Kernel(viterbi_whole.best_path, own, **steps, STATES=width)
 
 
 @cache
 def sequences_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best paths of few states, short sequences side by side."""
-    best_to = bind(viterbi_lanes.best_to.py_func, STATES=width)
+    steps = steps_of_lanes(width)
     load_steps = bind(viterbi_sequences.load_steps.py_func, log_density=emission.log_density)
-    trace = bind(viterbi_sequences.trace.py_func, STATES=width)
-    parts = {"best_to": best_to, "load_steps": load_steps, "trace": trace}
+    enter = bind(viterbi_sequences.enter.py_func, STATES=width)
+    trace = bind(viterbi_sequences.trace.py_func, origin_of=steps["origin_of"])
     own = f"{emission.name}_best_sequences_{width}"
-    return Kernel(viterbi_sequences.best_paths, own, STATES=width, **parts)
+    own_steps = {"load_steps": load_steps, "enter": enter, "trace": trace}
+    return Kernel(viterbi_sequences.best_paths, own, **{**steps, **own_steps}, STATES=width)
+
+
+@cache
+def steps_of_lanes(width: int) -> dict[str, Any]:
+    """What a vector per state of eight lanes does, whatever the family."""
+    sizes = {"STATES": width, "BITS": (width - 1).bit_length()}
+    best_to = bind(viterbi_lanes.best_to.py_func, **sizes)
+    origin_of = bind(viterbi_lanes.origin_of.py_func, **sizes)
+    return {
+        "best_to": best_to,
+        "origin_of": origin_of,
+        "advance": bind(viterbi_lanes.advance.py_func, best_to=best_to, **sizes),
+        "trace": bind(viterbi_lanes.trace.py_func, origin_of=origin_of),
+    }
+
+
+def lane_steps(emission: Emission, width: int) -> dict[str, Any]:
+    """The same, and what stretches side by side do besides."""
+    steps = steps_of_lanes(width)
+    parts = {
+        name: bind(getattr(viterbi_lanes, name).py_func, STATES=width, best_to=steps["best_to"])
+        for name in ("through", "stay", "joined", "common_states")
+    }
+    place_of = bind(viterbi_lanes.place_of.py_func, log_density=emission.log_density)
+    meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
+    return {**steps, "place_of": place_of, "meet": meet}
 
 
 @cache

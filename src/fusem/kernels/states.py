@@ -160,7 +160,7 @@ def best_origin(typing_context, states, matrix, factor, best):
 
 @intrinsic
 def store_whole(typing_context, array, index, vector):
-    """Store whole numbers ≥ 0 at element `index` of a flat array of unsigned integers."""
+    """Store whole numbers from 0 to 2³¹ at element `index` of a flat array of unsigned integers."""
 
     def codegen(context, builder, signature, arguments):
         array_type, _, kind = signature.args
@@ -168,7 +168,8 @@ def store_whole(typing_context, array, index, vector):
         data = context.make_array(array_type)(context, builder, array_value).data
         small = ir.IntType(array_type.dtype.bitwidth)
         value = builder.fptosi(value, ir.VectorType(ir.IntType(32), kind.lanes))
-        value = builder.trunc(value, ir.VectorType(small, kind.lanes))
+        if small.width < 32:
+            value = builder.trunc(value, ir.VectorType(small, kind.lanes))
         pointer = builder.bitcast(builder.gep(data, [offset]), value.type.as_pointer())
         builder.store(value, pointer).align = 1
         return context.get_dummy_value()

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fusem.kernels.elements import element, put
 from fusem.kernels.policy import Kernel, helper
 from fusem.kernels.simd import add, filled, larger, load_as, store, where_less
@@ -20,7 +22,13 @@ from fusem.kernels.viterbi import FIRST_LOOK
 
 LANES = 8
 MOST_STATES = 8  # with more the maxima take all the time there is, and lanes can be states
-STATES = 8  # bound to 4 where all fit: loops of known length are written out
+# Bound to 4 and 2 where all fit: loops of known length are written out.
+STATES, BITS = 8, 3  # those of a state's number
+
+
+def packed_in(width: int) -> type:
+    """What holds the numbers of the states that the best paths to so many states come from."""
+    return np.uint8 if width == 4 else np.uint32
 
 
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
@@ -62,16 +70,35 @@ def place_of(
 
 
 @helper
-def best_to(states, at, chain, j):
-    """The largest of states_i + moves_ij over i in every lane, and its i."""
+def best_to(states, at, chain, j, unit):
+    """The largest of states_i + moves_ij over i in every lane, and unit · its i."""
     origin, before = states_8(), load_as(states, at, states_8())
     best = add(before, filled(element(chain.forth, j), before))
     for i in range(1, STATES):
         before = load_as(states, at + i * LANES, best)
         other = add(before, filled(element(chain.forth, i * STATES + j), best))
-        origin = where_less(best, other, filled(float(i), best), origin)
+        origin = where_less(best, other, filled(i * unit, best), origin)
         best = larger(other, best)
     return best, origin
+
+
+@helper
+def advance(m, now, then, chain, place, stride, origins, at):
+    """Take the states of every lane (in alpha) through a step; where they came from, as one number per lane."""
+    packed, unit = states_8(), 1.0
+    for j in range(STATES):
+        best, origin = best_to(m.alpha, now, chain, j, unit)
+        packed = add(packed, origin)
+        unit *= 1 << BITS
+        factor = load_as(m.tile.logp, j * stride + place * LANES, best)
+        store(m.alpha, then + j * LANES, add(best, factor))
+    store_whole(origins, at, packed)
+
+
+@helper
+def origin_of(origins, at, state):
+    """The state before, of the best path to a state."""
+    return (int(element(origins, at)) >> (BITS * state)) & (STATES - 1)
 
 
 @helper
@@ -81,7 +108,7 @@ def through(m, chain, place, steps, ways, n_states, stride):
         now = ways + i * STATES * LANES
         for step in range(place, place + steps):
             for j in range(STATES):
-                best, _ = best_to(m.gamma, now, chain, j)
+                best, _ = best_to(m.gamma, now, chain, j, 1.0)
                 factor = load_as(m.tile.logp, j * stride + step * LANES, best)
                 store(m.alpha, j * LANES, add(best, factor))
             for j in range(0, STATES * LANES, LANES):
@@ -187,7 +214,7 @@ def climb(
     before,  # IN  (LANES · STATES) best log-probabilities of the row before each lane, or empty: to be met
     head,  # OUT (LANES · STATES) from each state before a lane to where they meet
     ends,  # OUT (LANES · STATES) best log-probabilities of the last row, up to what came before the meeting
-    origins,  # OUT (length · STATES · LANES) the state before, of the best path to each state
+    origins,  # OUT (length · LANES) where the best paths to all states came from
 ):
     """The best way to every state at every row; returns the steps before the meeting, −1 without one."""
     n_states, tile = log_weights.size, m.tile.w.size
@@ -208,11 +235,7 @@ def climb(
         place = place_of(
             address, row_stride, column_stride, d, apart, length, t, log_weights, operands, m
         )
-        for j in range(STATES):
-            best, origin = best_to(m.alpha, now, chain, j)
-            store_whole(origins, (t * STATES + j) * LANES, origin)
-            factor = load_as(m.tile.logp, j * stride + place * LANES, best)
-            store(m.alpha, then + j * LANES, add(best, factor))
+        advance(m, now, then, chain, place, stride, origins, t * LANES)
         now, then = then, now
     for lane in range(LANES):
         for j in range(STATES):
@@ -246,9 +269,8 @@ def join(
 @helper
 def trace(
     length,  # rows of a lane
-    width,
     states,  # INOUT (LANES) the states of their last rows, then of the rows before
-    origins,  # IN  (length · width · LANES)
+    origins,  # IN  (length · LANES)
     path,  # OUT (LANES · length) the states, from an element on
     at,
 ):
@@ -257,18 +279,17 @@ def trace(
         for lane in range(LANES):
             state = states[lane]
             put(path, at + lane * length + t, state)
-            states[lane] = element(origins, (t * width + state) * LANES + lane)
+            states[lane] = origin_of(origins, t * LANES + lane, state)
 
 
-def _join(first, after, before, head, ends, entry, width):
+def join_parts(first, after, before, head, ends, entry, width):
     """`join`, called from Python."""
     join(first, after, before, head, ends, entry, width)
 
 
-def _trace(length, width, states, origins, path):
+def trace_stretch(length, states, origins, path):
     """`trace`, called from Python."""
-    trace(length, width, states, origins, path, 0)
+    trace(length, states, origins, path, 0)
 
 
-join_kernel = Kernel(_join, "lanes_join")
-trace_kernel = Kernel(_trace, "lanes_trace")
+join_kernel = Kernel(join_parts, "lanes_join")

@@ -10,10 +10,10 @@ from __future__ import annotations
 from fusem.kernels.elements import element, put
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, filled, lanes, load_as, store
-from fusem.kernels.states import states_8, store_whole
+from fusem.kernels.states import states_8
 from fusem.kernels.tile import PADDING, gather_rows, load_group
 from fusem.kernels.viterbi import best_of
-from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, best_to
+from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, advance, origin_of
 
 STATES = 8  # bound to 4 where all fit: loops of known length are written out
 
@@ -47,6 +47,14 @@ def load_steps(
 
 
 @helper
+def enter(m, then, chain, stride):
+    """The states of every lane after its first row, that of the tile."""
+    for j in range(STATES):
+        factor = load_as(m.tile.logp, j * stride, states_8())
+        store(m.alpha, then + j * LANES, add(filled(element(chain.start, j), factor), factor))
+
+
+@helper
 def trace(firsts, lasts, states, origins, path):
     """Write the states of a group's paths from their last rows on, of which they are given."""
     shortest = lasts[0] + 1
@@ -56,7 +64,7 @@ def trace(firsts, lasts, states, origins, path):
                 state = states[lane]
                 put(path, firsts[lane] + t, state)
                 if t > 0:
-                    states[lane] = element(origins, (t * STATES + state) * LANES + lane)
+                    states[lane] = origin_of(origins, t * LANES + lane, state)
 
 
 def best_paths(
@@ -75,7 +83,7 @@ def best_paths(
     firsts,  # SCRATCH (LANES) a group's first rows
     lasts,  # SCRATCH (LANES) its last steps
     states,  # SCRATCH (LANES)
-    origins,  # SCRATCH (longest · STATES · LANES) the state before, of the best path to each state
+    origins,  # SCRATCH (longest · LANES) where the best paths to all states came from
     evidence,  # OUT (sequences) log-density of the best path with its rows
     path,  # OUT (rows) its states
 ):
@@ -95,13 +103,10 @@ def best_paths(
                     address, row_stride, column_stride, d, firsts, lasts, t, min(per_tile, longest - t),
                     log_weights, operands, m, chosen,
                 )  # fmt: skip
-            for j in range(STATES):
-                factor = load_as(m.tile.logp, j * stride + place * LANES, states_8())
-                best = filled(element(chain.start, j), factor)
-                if t > 0:
-                    best, origin = best_to(m.alpha, now, chain, j)
-                    store_whole(origins, (t * STATES + j) * LANES, origin)
-                store(m.alpha, then + j * LANES, add(best, factor))
+            if t > 0:
+                advance(m, now, then, chain, place, stride, origins, t * LANES)
+            else:
+                enter(m, then, chain, stride)
             now, then = then, now
             while ended < LANES and lasts[ended] == t:
                 states[ended] = best_of(m.alpha, now + ended, STATES, LANES)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 
-from fusem.kernels.elements import element
 from fusem.kernels.policy import helper
 from fusem.kernels.tile import PADDING
 from fusem.kernels.viterbi import best_of
-from fusem.kernels.viterbi_lanes import LANES, join, place_of, trace
+from fusem.kernels.viterbi_lanes import LANES, join, origin_of, place_of, trace
 
 STATES = 8  # bound to 4 where all fit: loops of known length are written out
 
@@ -44,8 +43,8 @@ def best_path(
     alone,  # SCRATCH (LANES · STATES) best log-probabilities of one state before each lane
     entry,  # SCRATCH (1 + LANES) the state before each part
     last_states,  # SCRATCH (LANES) the last state of each lane
-    first_origins,  # SCRATCH (LANES · STATES · LANES) origins of the rows left over
-    origins,  # SCRATCH (rows · STATES) the state before, of the best path to each state
+    first_origins,  # SCRATCH (LANES · LANES) origins of the rows left over
+    origins,  # SCRATCH (rows) where the best paths to all states came from
     evidence,  # OUT (1) log-density of the best path with the rows
     path,  # OUT (rows) its states
 ):
@@ -80,10 +79,10 @@ def best_path(
         address, row_stride, column_stride, d, length * row_stride, length, met, log_weights, operands,
         chain, m, alone, lane_heads, alone, origins,
     )  # fmt: skip
-    trace(length, STATES, last_states, origins, path, 1 + left)
+    trace(length, last_states, origins, path, 1 + left)
     state = entry[1]
     for t in range(left, 0, -1):
         path[t] = state
-        state = element(first_origins, ((t - 1) * STATES + state) * LANES)
+        state = origin_of(first_origins, (t - 1) * LANES, state)
     path[0] = state
     return True
