@@ -13,7 +13,7 @@ from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
-from fusem.kernels.large_pages import LEAST_RESULT, room
+from fusem.kernels.large_pages import LEAST_RESULT, room, scratch
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, packed_in
 from fusem.mixture.engine import location
 
@@ -68,8 +68,8 @@ def short_paths(
         begin, end = int(begins[first]), int(begins[first] + own.sum())
         X = observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, _ = location(X)
-        origins = np.empty(int(own.max()) * LANES, dtype=packed_in(engine.width))
-        with engine.space(True) as space:
+        size, packed = int(own.max()) * LANES, packed_in(engine.width)
+        with engine.space(True) as space, scratch(size, packed) as origins:
             chosen = np.empty(len(space.tile.w), dtype=np.int32)
             kernel(
                 address, row_stride, column_stride, engine.d, order, at, own, *parameters, space,

@@ -11,7 +11,7 @@ from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import NOTHING, parameters_of
 from fusem.kernels.chain import whole_kernel
-from fusem.kernels.large_pages import LEAST_RESULT, room
+from fusem.kernels.large_pages import LEAST_RESULT, room, scratch
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, packed_in
 from fusem.mixture.engine import location
 
@@ -50,8 +50,7 @@ def whole_paths(
         address, row_stride, column_stride, _ = location(X)
         before, head, last = np.empty((3, (1 + LANES) * W))
         entry, last_states = np.empty((2, 1 + LANES), dtype=np.int64)
-        origins = room(rows, packed)
-        with engine.space(True) as space:
+        with engine.space(True) as space, scratch(rows, packed) as origins:
             met[number] = kernel(
                 address, row_stride, column_stride, engine.d, rows, *parameters, space, NOTHING, before,
                 head, last, head[W:], last[W:], np.empty(LANES * W), entry, last_states,

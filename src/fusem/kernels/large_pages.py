@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import mmap
 import operator
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -45,3 +47,28 @@ def room(shape: Any, dtype: DTypeLike, least: int = LEAST) -> NDArray[Any]:
         return np.zeros(shape, dtype)
     begin = -np.frombuffer(memory, np.uint8).ctypes.data % PAGE
     return np.frombuffer(memory, dtype, math.prod(shape), begin).reshape(shape)
+
+
+_KEPT: deque[NDArray[np.uint8]] = deque(
+    maxlen=2
+)  # pieces of memory below MOST that were given back
+
+
+@contextmanager
+def scratch(size: int, dtype: DTypeLike) -> Iterator[NDArray[Any]]:
+    """A flat array that may hold anything, in memory that the process keeps: what is new must be touched again.
+
+    At most two pieces are kept, for two threads.
+    """
+    n_bytes = size * np.dtype(dtype).itemsize
+    try:
+        memory = _KEPT.pop()
+    except IndexError:
+        memory = room(n_bytes, np.uint8)
+    if len(memory) < n_bytes:
+        memory = room(n_bytes, np.uint8)
+    try:
+        yield memory[:n_bytes].view(dtype)
+    finally:
+        if len(memory) < MOST:
+            _KEPT.append(memory)
