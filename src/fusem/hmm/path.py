@@ -13,7 +13,7 @@ from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
-from fusem.hmm.path_sequences import short_paths, side_by_side
+from fusem.hmm.path_sequences import few_states, short_paths, side_by_side
 from fusem.hmm.path_whole import each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
@@ -21,7 +21,8 @@ from fusem.kernels.chain import lanes_kernel, path_kernel, trace_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
-from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, join_kernel, packed_in
+from fusem.kernels.viterbi_lanes import LANES, join_kernel, packed_in
+from fusem.kernels.viterbi_whole import ALIKE
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
@@ -50,7 +51,8 @@ def best_paths(
     if plan is not None:
         workers = workers_for(engine, observations, workers)
         return short_paths(plan, engine, model, observations, workers)
-    if each_whole(engine, observations) and comes_back(model.transitions):
+    short = observations.lengths.max() <= ALIKE
+    if each_whole(engine, observations) and (short or comes_back(model.transitions)):
         workers = workers_for(engine, observations, workers)
         whole = whole_paths(engine, model, observations, workers)
         if whole is not None:
@@ -129,10 +131,8 @@ class Paths(Traversal):
 
     def _fits_lanes(self) -> bool:
         """Whether stretches may be gone through side by side."""
-        by_pattern, states = self.engine.emission.by_pattern, self.observations.states
-        if by_pattern is not None or states is not None or self.engine.n_states > MOST_STATES:
-            return False
-        return bool(self.observations.lengths.max() >= LEAST_OF_LANES)
+        few = few_states(self.engine, self.observations)
+        return bool(few and self.observations.lengths.max() >= LEAST_OF_LANES)
 
     def _compiled_lanes(self) -> Any:
         """The kernel of stretches side by side; what belongs to it is compiled in this thread too."""

@@ -26,20 +26,30 @@ MOST_EMPTY = 1.5
 Plan = dict[tuple[int, int], Ints]
 
 
+def few_states(engine: ChainEngine, observations: Observations) -> bool:
+    """Whether a step of eight lanes can be taken: with few states, of whose rows nothing is known."""
+    plain = engine.emission.by_pattern is None and observations.states is None
+    return plain and engine.n_states <= MOST_STATES
+
+
+def segments(lengths: Ints, begins: Ints) -> list[tuple[int, int]]:
+    """Runs of sequences that one call takes, the first of each and the last + 1: about `SEGMENT` rows."""
+    new = np.flatnonzero(np.diff(begins // SEGMENT)) + 1
+    return list(pairwise([0, *new.tolist(), len(lengths)]))
+
+
 def side_by_side(engine: ChainEngine, observations: Observations) -> Plan | None:
     """What goes together where there are few states and many short sequences, of whose rows nothing is known.
 
     Sequences of a segment are in the order of their lengths, in full groups: of the last one some once more.
     """
     lengths = observations.lengths
-    if engine.emission.by_pattern is not None or observations.states is not None:
+    if not few_states(engine, observations):
         return None
-    if engine.n_states > MOST_STATES or len(lengths) < 2 * LANES or lengths.max() > LONGEST:
+    if len(lengths) < 2 * LANES or lengths.max() > LONGEST:
         return None
-    begins = np.cumsum(lengths) - lengths
-    new = np.flatnonzero(np.diff(begins // SEGMENT)) + 1
     plan, steps = {}, 0
-    for first, last in pairwise([0, *new.tolist(), len(lengths)]):
+    for first, last in segments(lengths, np.cumsum(lengths) - lengths):
         order = np.argsort(lengths[first:last], kind="stable")
         order = np.append(order, np.repeat(order[-1], -len(order) % LANES))
         plan[first, last] = order

@@ -1,7 +1,7 @@
-"""The most probable path of few states through one sequence: eight parts side by side, forth and back in one call.
+"""The most probable paths of few states through whole sequences: eight parts side by side, forth and back.
 
-What `viterbi_lanes` says of a stretch, here of all rows but the first, and as many more as eight parts of equal
-length leave over. Those go through all eight lanes alike.
+What `viterbi_lanes` says of a stretch, here of all rows of a sequence but the first, and as many more as eight
+parts of equal length leave over. Those go through all eight lanes alike, as all rows of a short sequence do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from fusem.kernels.viterbi import best_of
 from fusem.kernels.viterbi_lanes import LANES, join, origin_of, place_of, trace
 
 STATES = 8  # bound to 4 where all fit: loops of known length are written out
+LEAST_LANE = 64  # rows: in half of them paths are to meet
+ALIKE = LANES * LEAST_LANE  # rows that go through all lanes alike, at most
 
 
 @helper
@@ -24,12 +26,43 @@ def climb(
     """That of `viterbi_lanes`."""
 
 
-def best_path(
-    address,  # IN  of the rows, any strides
+@helper
+def side_by_side(
+    address, row_stride, column_stride, d, length, log_weights, operands, chain, m, nothing, before, head,
+    ends, lane_heads, lane_ends, alone, entry, last_states, origins, path, at,
+):  # fmt: skip
+    """Go through eight parts, after rows of which the best log-probabilities are in `ends`, and back.
+
+    Returns the last state, −1 where paths have not met in all parts.
+    """
+    apart = length * row_stride
+    met = climb(
+        address, row_stride, column_stride, d, apart, length, length, log_weights, operands, chain, m,
+        nothing, lane_heads, lane_ends, origins,
+    )  # fmt: skip
+    if met < 0:
+        return -1
+    join(1, 1 + LANES, before, head, ends, entry, STATES)
+    best = best_of(lane_ends, (LANES - 1) * STATES, STATES, 1)
+    for lane in range(LANES):
+        for j in range(STATES):
+            alone[lane * STATES + j] = 0.0 if j == entry[1 + lane] else -math.inf
+        last_states[lane] = entry[2 + lane] if lane < LANES - 1 else best
+    climb(
+        address, row_stride, column_stride, d, apart, length, met, log_weights, operands, chain, m, alone,
+        lane_heads, alone, origins,
+    )  # fmt: skip
+    trace(length, last_states, origins, path, at)
+    return best
+
+
+def best_paths(
+    address,  # IN  of the first row, any strides
     row_stride,
     column_stride,
     d,
-    rows,
+    begins,  # IN  (sequences) first row of each
+    lengths,  # IN  (sequences)
     log_weights,  # IN  (K) zeros
     operands,  # IN  the family's
     chain,  # IN  logarithms
@@ -43,46 +76,43 @@ def best_path(
     alone,  # SCRATCH (LANES · STATES) best log-probabilities of one state before each lane
     entry,  # SCRATCH (1 + LANES) the state before each part
     last_states,  # SCRATCH (LANES) the last state of each lane
-    first_origins,  # SCRATCH (LANES · LANES) origins of the rows left over
-    origins,  # SCRATCH (rows) where the best paths to all states came from
-    evidence,  # OUT (1) log-density of the best path with the rows
+    first_origins,  # SCRATCH (ALIKE · LANES) origins of the rows left over
+    origins,  # SCRATCH (longest) the others': where the best paths to all states came from
+    evidence,  # OUT (sequences) log-density of the best path with its rows
     path,  # OUT (rows) its states
 ):
-    """Find the best path; returns whether paths have met in all parts, without which there is none."""
-    stride, (length, left) = m.tile.w.size + PADDING, divmod(rows - 1, LANES)
-    place_of(address, row_stride, column_stride, d, 0, 1, 0, log_weights, operands, m)
-    for lane in range(LANES):
+    """Find the best path of every sequence; returns in how many of them, the first ones, paths have met."""
+    stride = m.tile.w.size + PADDING
+    for number in range(lengths.size):
+        rows, at = lengths[number], begins[number]
+        length, left = divmod(rows - 1, LANES)
+        if length < LEAST_LANE:
+            length, left = 0, rows - 1
+        first = address + at * row_stride
+        place_of(first, row_stride, column_stride, d, 0, 1, 0, log_weights, operands, m)
+        for lane in range(LANES):
+            for j in range(STATES):
+                alone[lane * STATES + j] = chain.start[j] + m.tile.logp[j * stride + lane]
+        climb(
+            first + row_stride, row_stride, column_stride, d, 0, left, left, log_weights, operands, chain,
+            m, alone, lane_heads, alone, first_origins,
+        )  # fmt: skip
         for j in range(STATES):
-            alone[lane * STATES + j] = chain.start[j] + m.tile.logp[j * stride + lane]
-    address += row_stride
-    climb(
-        address, row_stride, column_stride, d, 0, left, left, log_weights, operands, chain, m, alone,
-        lane_heads, alone, first_origins,
-    )  # fmt: skip
-    for j in range(STATES):
-        ends[j] = alone[j]
-    address += left * row_stride
-    met = climb(
-        address, row_stride, column_stride, d, length * row_stride, length, length, log_weights, operands,
-        chain, m, nothing, lane_heads, lane_ends, origins,
-    )  # fmt: skip
-    if met < 0:
-        return False
-    join(1, 1 + LANES, before, head, ends, entry, STATES)
-    best = best_of(lane_ends, (LANES - 1) * STATES, STATES, 1)
-    evidence[0] = lane_ends[(LANES - 1) * STATES + best]
-    for lane in range(LANES):
-        for j in range(STATES):
-            alone[lane * STATES + j] = 0.0 if j == entry[1 + lane] else -math.inf
-        last_states[lane] = entry[2 + lane] if lane < LANES - 1 else best
-    climb(
-        address, row_stride, column_stride, d, length * row_stride, length, met, log_weights, operands,
-        chain, m, alone, lane_heads, alone, origins,
-    )  # fmt: skip
-    trace(length, last_states, origins, path, 1 + left)
-    state = entry[1]
-    for t in range(left, 0, -1):
-        path[t] = state
-        state = origin_of(first_origins, (t - 1) * LANES, state)
-    path[0] = state
-    return True
+            ends[j] = alone[j]
+        state = best_of(ends, 0, STATES, 1)
+        evidence[number] = ends[state]
+        if length > 0:
+            best = side_by_side(
+                first + (1 + left) * row_stride, row_stride, column_stride, d, length, log_weights,
+                operands, chain, m, nothing, before, head, ends, lane_heads, lane_ends, alone, entry,
+                last_states, origins, path, at + 1 + left,
+            )  # fmt: skip
+            if best < 0:
+                return number
+            evidence[number] = lane_ends[(LANES - 1) * STATES + best]
+            state = entry[1]
+        for t in range(left, 0, -1):
+            path[at + t] = state
+            state = origin_of(first_origins, (t - 1) * LANES, state)
+        path[at] = state
+    return lengths.size
