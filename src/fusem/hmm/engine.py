@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.em.blas import one_thread
 from fusem.em.sweep import SECONDS_PER_OPERATION
+from fusem.hmm import spaces
 from fusem.hmm.layout import Ints, Layout, layout_of, steps_per_block
 from fusem.hmm.observations import NOTHING_KNOWN
 from fusem.kernels.chain import Emission
@@ -31,10 +32,6 @@ SEGMENT_SECONDS = 2e-3
 SEGMENTS = 8
 BY_PATTERN = 5.0  # times as long a step takes whose missing values are sorted by pattern
 MOST_BLOCKS = 256
-KEPT_SPACES, KEPT_COLUMNS = 4, 128  # some hundred KB each; to make and touch one takes 0.15 ms
-
-
-_LANE_SPACES: dict[tuple[Any, ...], ChainSpace] = {}
 
 
 class ChainModel(NamedTuple):
@@ -111,6 +108,7 @@ class ChainEngine:
         self.steps = steps_per_block(self.width)
         self.size = HEADER + n_states * (1 + n_states) + family.statistic_size(n_states, d)
         self._parameters = 0
+        self._sizes = self.emission.name, n_states, d, self.dtype, self.size
         self._spaces: dict[bool, queue.SimpleQueue[ChainSpace]] = {
             logarithms: queue.SimpleQueue() for logarithms in (False, True)
         }
@@ -168,31 +166,34 @@ class ChainEngine:
         return Chain(parts[0], parts[1], parts[2], numbers)
 
     @contextmanager
-    def space(self, logarithms: bool, known: Ints = NOTHING_KNOWN) -> Iterator[ChainSpace]:
-        """Memory for the thread that asks, given back afterwards; `known` are states of the call's rows."""
-        spaces = self._spaces[logarithms]
+    def space(
+        self, logarithms: bool, known: Ints = NOTHING_KNOWN, kept_for: str | None = None
+    ) -> Iterator[ChainSpace]:
+        """Memory for the thread that asks, given back afterwards.
+
+        Parameters
+        ----------
+        known : array of int
+            States of the call's rows.
+        kept_for : str, optional
+            Where the process is to keep it: what for. Padding stays as it was made, but kernels for something
+            else may leave other things in it.
+        """
+        own, store = self._spaces[logarithms], None
+        if kept_for is not None and self.emission.by_pattern is None:
+            store = kept_for, logarithms, *self._sizes
         try:
-            space = spaces.get_nowait()
-        except queue.Empty:
+            space = own.get_nowait() if store is None else spaces.take(store)
+        except (queue.Empty, LookupError):
             space = self._space()
         space.alarm[0] = 0.0
         try:
             yield space._replace(known=known, number=self._parameters)
         finally:
-            spaces.put(space)
-
-    @contextmanager
-    def lane_space(self) -> Iterator[ChainSpace]:
-        """`space` in logarithms for eight lanes of few states, kept by the process for the next call."""
-        given = self.emission.name, self.n_states, self.d, self.dtype, self.size
-        space = _LANE_SPACES.pop(given, None) or self._space()
-        try:
-            yield space
-        finally:
-            if len(_LANE_SPACES) >= KEPT_SPACES:
-                _LANE_SPACES.clear()
-            if self.d <= KEPT_COLUMNS:
-                _LANE_SPACES[given] = space
+            if store is None:
+                own.put(space)
+            else:
+                spaces.give_back(store, space)
 
     def _space(self) -> ChainSpace:
         K, W, steps, missing = self.n_states, self.width, 2 * self.steps + GROUP, None

@@ -18,7 +18,7 @@ from fusem.hmm.path_whole import each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel, trace_kernel
-from fusem.kernels.large_pages import LEAST_RESULT, room
+from fusem.kernels.large_pages import LEAST_RESULT, room, scratch
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
 from fusem.kernels.viterbi_lanes import LANES, join_kernel, packed_in
@@ -126,7 +126,11 @@ class Paths(Traversal):
         self._trace_kernel(
             0, 0, layout.pieces, NO_FLAGS, NO_FLAGS, self._last_state, 0, self._origins, W, self.states,
         )  # fmt: skip
-        self._find(stretches)
+        slabs = list(self._slabs(stretches))
+        most = max(end - begin for begin, end in map(self._rows, slabs))
+        with scratch(most * W, self._kind) as self._origins:
+            self._find(slabs)
+        self._origins = self._origins[:0]
         self.evidence: Array = self._evidence[layout.closes]
 
     def _fits_lanes(self) -> bool:
@@ -138,22 +142,22 @@ class Paths(Traversal):
         """The kernel of stretches side by side; what belongs to it is compiled in this thread too."""
         states = self.states[:0]
         self._join(0, 0)
-        packed = self._origins.view(packed_in(self.engine.width))
+        packed: NDArray[Any] = self._origins.view(packed_in(self.engine.width))
         trace_kernel(self.engine.width)[np.float64](0, self._entry, packed, states)
         kernel = lanes_kernel(self.engine.emission, self.engine.width)[self.engine.dtype]
         if not kernel.overloads:
-            with self.engine.space(True) as space:
+            with self.engine.space(True, kept_for="paths") as space:
                 kernel(
                     0, 0, 0, self.engine.d, 0, 0, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
                     packed,
                 )  # fmt: skip
         return kernel
 
-    def _find(self, stretches: list[Stretch]) -> None:
+    def _find(self, slabs: list[list[Stretch]]) -> None:
         """Forth slab by slab; back as soon as no sequence runs on."""
         waiting: list[list[Stretch]] = []
-        for slab in self._slabs(stretches):
-            self._keep(slab)
+        for slab in slabs:
+            self._origin = self._rows(slab)[0]
             free = (s for s in slab if s.opens or self._can_meet)
             self.workers.run(free, lambda s: self._climb(s, NOTHING))
             self._connect(slab)
@@ -163,7 +167,7 @@ class Paths(Traversal):
             self._trace(slab)
             while waiting:
                 earlier = waiting.pop()
-                self._keep(earlier)
+                self._origin = self._rows(earlier)[0]
                 self.workers.run(iter(earlier), lambda s: self._climb(s, self._entrances(s)))
                 self._trace(earlier)
 
@@ -181,12 +185,9 @@ class Paths(Traversal):
             slab.append(stretch)
         yield slab
 
-    def _keep(self, slab: list[Stretch]) -> None:
-        """Make room for the origins of a slab."""
-        self._origin, end = self.layout.rows(slab[0].first, slab[-1].last)
-        n = (end - self._origin) * self.engine.width
-        if len(self._origins) < n:
-            self._origins = room(n, self._kind)
+    def _rows(self, slab: list[Stretch]) -> tuple[int, int]:
+        """Rows of a slab."""
+        return self.layout.rows(slab[0].first, slab[-1].last)
 
     def _origins_of(self, begin: int, end: int) -> NDArray[Any]:
         W = self.engine.width
@@ -205,7 +206,7 @@ class Paths(Traversal):
         number, layout = stretch.number, self.layout
         origins = self._origins_of(*layout.rows(stretch.first, stretch.last))
         _held, known, given = self.given(stretch.first, stretch.last)
-        with self.engine.space(True, known) as space:
+        with self.engine.space(True, known, kept_for="paths") as space:
             self._met[number] = self._kernel(
                 *given, layout.opens, layout.closes, *self.parameters, space, before,
                 self._head[number], self._ends[stretch.after - 1], self._evidence, self._last_state,
@@ -220,7 +221,7 @@ class Paths(Traversal):
         X = self.observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, n_rows = location(X)
         length = n_rows // LANES
-        with self.engine.space(True) as space:
+        with self.engine.space(True, kept_for="paths") as space:
             met: int = self._lanes_kernel(
                 address, row_stride, column_stride, self.engine.d, length * row_stride, length,
                 length if steps is None else steps, *self.parameters, space, before,
@@ -285,7 +286,7 @@ class Paths(Traversal):
             if not tasks or (free and len(tasks[-1]) >= each):
                 tasks.append([])
             tasks[-1].append(stretch)
-        begin, end = self.layout.rows(slab[0].first, slab[-1].last)
+        begin, end = self._rows(slab)
         again = np.maximum(self._met[slab[0].number : slab[-1].after], 0).sum()
         seconds = (end - begin) * SECONDS_BACK + again * self.engine.seconds_per_step
         (ALONE if seconds < WORTH_HELP else self.workers).run(iter(tasks), self._back)
@@ -327,7 +328,7 @@ class Paths(Traversal):
         before[self._entry[number]] = 0.0
         one, no = np.array([0, 1]), np.array([False])
         _held, known, given = self.rows_given(begin, end, one, np.array([0, end - begin]))
-        with engine.space(True, known) as space:
+        with engine.space(True, known, kept_for="paths") as space:
             self._kernel(
                 *given, no, no, *self.parameters, space, before, head, ends, self._evidence,
                 self._last_state, self._origins_of(begin, end),

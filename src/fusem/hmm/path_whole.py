@@ -55,7 +55,10 @@ def whole_paths(
         address, row_stride, column_stride, _ = location(X)
         before, head, last = np.empty((3, (1 + LANES) * W))
         entry, last_states = np.empty((2, 1 + LANES), dtype=np.int64)
-        with engine.lane_space() as space, scratch(int(rows.max(initial=0)), packed) as origins:
+        with (
+            engine.space(True, kept_for="lanes") as space,
+            scratch(int(rows.max(initial=0)), packed) as origins,
+        ):
             found = kernel(
                 address, row_stride, column_stride, engine.d, begins[own] - begin, rows, *parameters,
                 space, NOTHING, before, head, last, head[W:], last[W:], np.empty(LANES * W), entry,
