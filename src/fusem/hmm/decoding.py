@@ -36,6 +36,9 @@ class Decoding:
     random_state: Any
     n_features_in_: int
     _drawn: ClassVar[type] = np.float64  # what `sample` gives
+    # Whether no path has a finite density with a row that holds NaN or infinity: to look for them is then
+    # only necessary where there is none.
+    _shows_missing: ClassVar[bool] = False
 
     @abstractmethod
     def _family_of(self, components: Any) -> Any: ...
@@ -58,18 +61,26 @@ class Decoding:
     def _constraints(self) -> Constraints: ...
 
     def _ready(
-        self, X: Any, lengths: Any, states: Any = None, workers: Workers = ALONE
+        self,
+        X: Any,
+        lengths: Any,
+        states: Any = None,
+        workers: Workers = ALONE,
+        complete: bool = False,
     ) -> tuple[ChainModel, Observations, ChainEngine]:
+        """What every method needs; rows said to be `complete` are not looked at."""
         check_is_fitted(self)
         model = self._model()
         d = self._n_columns(model.components)
         observations = self._observe(X, lengths, d)
-        family = self._family_of(model.components)
-        missing = self._has_missing(observations, model, workers)
+        missing = not complete and self._has_missing(observations, model, workers)
         observations.states = check_states(states, observations.n_rows, self.n_components)
         check_possible(observations.states, observations, model)
-        given = family, self.n_components, d, observations.dtype, missing
-        return model, observations, ChainEngine(*given)
+        return model, observations, self._engine(model, observations, missing)
+
+    def _engine(self, model: ChainModel, observations: Observations, missing: bool) -> ChainEngine:
+        family, d = self._family_of(model.components), observations.n_columns
+        return ChainEngine(family, self.n_components, d, observations.dtype, missing)
 
     def _has_missing(self, observations: Observations, model: ChainModel, workers: Workers) -> bool:
         """Whether values are missing; an error for those that the emissions cannot have made."""
@@ -294,8 +305,13 @@ class Decoding:
             possible = not impossible(evidence).size
             return float(proba.max(axis=1).sum()) if possible else -np.inf, found
         with Workers(self.n_jobs) as workers:
-            model, observations, engine = self._ready(X, lengths, states, workers)
+            seen = self._shows_missing
+            model, observations, engine = self._ready(X, lengths, states, workers, complete=seen)
             evidence, path = best_paths(engine, model, observations, workers)
+            doubtful = seen and not np.isfinite(evidence).all()
+            if doubtful and self._has_missing(observations, model, workers):
+                engine = self._engine(model, observations, missing=True)
+                evidence, path = best_paths(engine, model, observations, workers)
         zero_impossible(path, "states", evidence, observations)
         return float(evidence.sum()), path
 

@@ -133,6 +133,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
     }
     _emissions: ClassVar[dict[str, str]] = {"m": "means_", "c": "covars_"}
     _remedy: ClassVar[str] = REMEDY
+    _shows_missing: ClassVar[bool] = True
 
     def __init__(
         self,
