@@ -168,13 +168,13 @@ def best_paths(_families, _runs):
     made = ChainEngine(FAMILIES[family], len(CASE[family].start(n_features=D).weights), D, float)
     model = ChainModel(np.ones(made.n_states), np.eye(made.n_states), parameters(family))
     kernel, none = lanes_kernel(made.emission, made.width)[float], np.empty(0)
-    with made.space(logarithms=True) as space:
+    with made.space("paths", logarithms=True) as space:
         given = (
             np.zeros(made.n_states),
             made.operands(model.components),
             made.chain(model, True),
         )
-        arguments = 0, 0, 0, D, 0, 0, *given, space, none, none, none, none.astype(np.uint8)
+        arguments = 0, 0, 0, D, 0, 0, 0, *given, space, none, none, none, none.astype(np.uint8)
         kernel.compile(tuple(map(numba.typeof, arguments)))
     return [{"family": family, "dtype": "float64"} | machine_code(kernel)]
 

@@ -224,3 +224,40 @@ def test_a_column_without_any_value_is_named():
     given.X[:, 1] = np.nan
     with pytest.raises(ValueError, match="column"):
         hmm.GaussianHMM(2).fit(given.X)
+
+
+WAYS = {"whole": [3000, 3], "short": [30] * 40, "uneven": [500, *[7] * 60], "known": [300]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("covariance_type", "n_states", "dtype"),
+    [
+        ("diag", 1, "f8"),
+        ("full", 3, "f4"),
+        ("full", 11, "f8"),
+        ("tied", 6, "f8"),
+        ("spherical", 3, "f8"),
+    ],
+)
+def test_paths_show_what_is_missing(covariance_type, n_states, dtype, way, monkeypatch):
+    """They are found as if all were there, and again where no path has a finite density."""
+    given = chain(f"gaussian_{covariance_type}", n_states, WAYS[way], 2)
+    model = hmm.GaussianHMM(n_states, covariance_type)
+    model.startprob_, model.transmat_ = given.model.start, given.model.transitions
+    model.means_ = given.model.components.means
+    model._covars_ = given.model.components.covariances
+    known = None if way != "known" else np.where(np.arange(len(given.X)) % 5, -1, 0)
+    for row in (0, 1, 700 % len(given.X), len(given.X) - 1):
+        X = given.X.astype(dtype)
+        X[row, row % 2] = np.nan
+        found = model.decode(X, WAYS[way], states=known)
+        monkeypatch.setattr(hmm.GaussianHMM, "_shows_missing", False)
+        expected = model.decode(X, WAYS[way], states=known)
+        monkeypatch.undo()
+        assert np.isfinite(expected[0])
+        assert found[0] == expected[0]
+        assert_bit_identical(found[1], expected[1])
+        X[row, row % 2] = np.inf
+        with pytest.raises(ValueError, match="infinity"):
+            model.decode(X, WAYS[way], states=known)

@@ -167,33 +167,28 @@ class ChainEngine:
 
     @contextmanager
     def space(
-        self, logarithms: bool, known: Ints = NOTHING_KNOWN, kept_for: str | None = None
+        self, purpose: str, logarithms: bool, known: Ints = NOTHING_KNOWN
     ) -> Iterator[ChainSpace]:
-        """Memory for the thread that asks, given back afterwards.
+        """Memory for the thread that asks, given back afterwards; the process keeps it for the next call.
 
         Parameters
         ----------
+        purpose : str
+            What for: kernels for something else may leave other things where padding stays as it was made.
         known : array of int
             States of the call's rows.
-        kept_for : str, optional
-            Where the process is to keep it: what for. Padding stays as it was made, but kernels for something
-            else may leave other things in it.
         """
-        own, store = self._spaces[logarithms], None
-        if kept_for is not None and self.emission.by_pattern is None:
-            store = kept_for, logarithms, *self._sizes
+        own, key = self._spaces[logarithms], (purpose, logarithms, *self._sizes)
         try:
-            space = own.get_nowait() if store is None else spaces.take(store)
-        except (queue.Empty, LookupError):
-            space = self._space()
+            space = own.get_nowait()
+        except queue.Empty:
+            space = spaces.take(key) or self._space()
         space.alarm[0] = 0.0
         try:
             yield space._replace(known=known, number=self._parameters)
         finally:
-            if store is None:
+            if not spaces.give_back(key, space):
                 own.put(space)
-            else:
-                spaces.give_back(store, space)
 
     def _space(self) -> ChainSpace:
         K, W, steps, missing = self.n_states, self.width, 2 * self.steps + GROUP, None

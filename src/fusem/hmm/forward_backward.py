@@ -35,6 +35,8 @@ class Pass(Traversal):
         Whether the messages between blocks lost what they should hold.
     """
 
+    purpose = "sums"
+
     def __init__(
         self,
         engine: ChainEngine,
@@ -75,7 +77,7 @@ class Pass(Traversal):
         backward = self.compiled(self.kernels.backward, *tail)
 
         def forth(first: int, last: int) -> None:
-            with self.engine.space(self.logarithms) as space:
+            with self.engine.space(self.purpose, self.logarithms) as space:
                 space.alpha[:W] = 0.0
                 for block in range(first, last - 1, CALL_BLOCKS):
                     end = min(block + CALL_BLOCKS, last - 1)
@@ -86,7 +88,7 @@ class Pass(Traversal):
                     forward(*given, self.layout.opens, *rest)
 
         def back(first: int, last: int) -> None:
-            with self.engine.space(self.logarithms) as space:
+            with self.engine.space(self.purpose, self.logarithms) as space:
                 space.beta[:W] = 0.0 if self.logarithms else 1.0
                 for end in range(last, first + 1, -CALL_BLOCKS):
                     block = max(end - CALL_BLOCKS, first + 1)
@@ -121,7 +123,7 @@ class Pass(Traversal):
                 out = tree.blank()
             elif consume is not None:
                 proba = np.empty((len(X), engine.n_states), dtype=engine.dtype)
-            with engine.space(self.logarithms, known) as space:
+            with engine.space(self.purpose, self.logarithms, known) as space:
                 kernel(
                     *given, layout.opens, layout.closes, self.weights,
                     self._before[first * W : last * W], self._after[first * W : last * W],

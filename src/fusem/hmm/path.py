@@ -54,9 +54,7 @@ def best_paths(
     short = observations.lengths.max() <= ALIKE
     if each_whole(engine, observations) and (short or comes_back(model.transitions)):
         workers = workers_for(engine, observations, workers)
-        whole = whole_paths(engine, model, observations, workers)
-        if whole is not None:
-            return whole
+        return whole_paths(engine, model, observations, workers)
     found = Paths(engine, model, observations, workers)
     return found.evidence, found.states
 
@@ -84,6 +82,8 @@ class Paths(Traversal):
         The paths.
     """
 
+    purpose = "paths"
+
     def __init__(
         self, engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
     ) -> None:
@@ -93,11 +93,9 @@ class Paths(Traversal):
         super().__init__(engine, model, observations, layout, workers, logarithms=True)
         least, most = LEAST_ROWS * W, min(MOST_ROWS, MOST_MOVES // W**2)
         self._can_meet = most >= least and comes_back(model.transitions)
-        lanes = self._can_meet and self._fits_lanes()
-        rows = max(LEAST_WORK // W, n_rows // STRETCHES)
-        if alone:  # lanes take two, and have them to themselves
-            rows = int(observations.lengths.max()) // 2 if lanes else n_rows
-        elif lanes:
+        lanes = self._can_meet and not alone and self._fits_lanes()
+        rows = n_rows if alone else max(LEAST_WORK // W, n_rows // STRETCHES)
+        if lanes:
             rows = min(n_rows // STRETCHES_OF_LANES, MOST_OF_LANES)
         rows = min(max(least, rows), most)
         self._evidence = np.zeros(len(layout.opens))
@@ -146,7 +144,7 @@ class Paths(Traversal):
         trace_kernel(self.engine.width)[np.float64](0, self._entry, packed, states)
         kernel = lanes_kernel(self.engine.emission, self.engine.width)[self.engine.dtype]
         if not kernel.overloads:
-            with self.engine.space(True, kept_for="paths") as space:
+            with self.engine.space(self.purpose, True) as space:
                 kernel(
                     0, 0, 0, self.engine.d, 0, 0, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
                     packed,
@@ -206,7 +204,7 @@ class Paths(Traversal):
         number, layout = stretch.number, self.layout
         origins = self._origins_of(*layout.rows(stretch.first, stretch.last))
         _held, known, given = self.given(stretch.first, stretch.last)
-        with self.engine.space(True, known, kept_for="paths") as space:
+        with self.engine.space(self.purpose, True, known) as space:
             self._met[number] = self._kernel(
                 *given, layout.opens, layout.closes, *self.parameters, space, before,
                 self._head[number], self._ends[stretch.after - 1], self._evidence, self._last_state,
@@ -221,7 +219,7 @@ class Paths(Traversal):
         X = self.observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, n_rows = location(X)
         length = n_rows // LANES
-        with self.engine.space(True, kept_for="paths") as space:
+        with self.engine.space(self.purpose, True) as space:
             met: int = self._lanes_kernel(
                 address, row_stride, column_stride, self.engine.d, length * row_stride, length,
                 length if steps is None else steps, *self.parameters, space, before,
@@ -328,7 +326,7 @@ class Paths(Traversal):
         before[self._entry[number]] = 0.0
         one, no = np.array([0, 1]), np.array([False])
         _held, known, given = self.rows_given(begin, end, one, np.array([0, end - begin]))
-        with engine.space(True, known, kept_for="paths") as space:
+        with engine.space(self.purpose, True, known) as space:
             self._kernel(
                 *given, no, no, *self.parameters, space, before, head, ends, self._evidence,
                 self._last_state, self._origins_of(begin, end),

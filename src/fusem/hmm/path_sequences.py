@@ -79,7 +79,7 @@ def short_paths(
         X = observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, _ = location(X)
         size, packed = int(own.max()) * LANES, packed_in(engine.width)
-        with engine.space(True, kept_for="lanes") as space, scratch(size, packed) as origins:
+        with engine.space("lanes", True) as space, scratch(size, packed) as origins:
             chosen = np.empty(len(space.tile.w), dtype=np.int32)
             kernel(
                 address, row_stride, column_stride, engine.d, order, at, own, *parameters, space,

@@ -1,4 +1,4 @@
-"""The most probable paths (Viterbi) of sequences that are neither many and short nor very long, a call for several."""
+"""The most probable paths (Viterbi) of sequences that are neither many and short nor very long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fusem.hmm.traversal import NOTHING, parameters_of
 from fusem.kernels.chain import whole_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room, scratch
 from fusem.kernels.viterbi_lanes import LANES, packed_in
-from fusem.kernels.viterbi_whole import ALIKE
+from fusem.kernels.viterbi_whole import ALIKE, LEAST_LANE
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
@@ -35,40 +35,44 @@ def each_whole(engine: ChainEngine, observations: Observations) -> bool:
 
 def whole_paths(
     engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
-) -> tuple[Array, Ints] | None:
-    """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,).
-
-    None where the paths of a sequence do not meet.
-    """
+) -> tuple[Array, Ints]:
+    """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
     lengths, W = observations.lengths, engine.width
     begins = np.cumsum(lengths) - lengths
     evidence, states = np.empty(len(lengths)), room(observations.n_rows, np.int64, LEAST_RESULT)
     parameters, packed = parameters_of(engine, model, True), packed_in(W)
-    kernel, met = whole_kernel(engine.emission, W)[engine.dtype], True
+    kernel = whole_kernel(engine.emission, W)[engine.dtype]
 
-    def work(segment: tuple[int, int]) -> None:
-        nonlocal met
-        own = slice(*segment)
-        rows, begin = lengths[own], int(begins[own.start])
-        end = begin + int(rows.sum())
+    def through(first: int, last: int, least_lane: int, alike: int) -> int:
+        """Take some sequences as far as paths meet; how many of them."""
+        begin, end = int(begins[first]), int(begins[last - 1] + lengths[last - 1])
         X = observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, _ = location(X)
-        before, head, last = np.empty((3, (1 + LANES) * W))
+        before, head, ends = np.empty((3, (1 + LANES) * W))
         entry, last_states = np.empty((2, 1 + LANES), dtype=np.int64)
+        rows = lengths[first:last]
         with (
-            engine.space(True, kept_for="lanes") as space,
-            scratch(int(rows.max(initial=0)), packed) as origins,
+            engine.space("lanes", True) as space,
+            scratch(alike * LANES, packed) as first_origins,
+            scratch(int(rows.max()), packed) as origins,
         ):
-            found = kernel(
-                address, row_stride, column_stride, engine.d, begins[own] - begin, rows, *parameters,
-                space, NOTHING, before, head, last, head[W:], last[W:], np.empty(LANES * W), entry,
-                last_states, np.empty(ALIKE * LANES, dtype=packed), origins, evidence[own],
-                states[begin:end],
+            met: int = kernel(
+                address, row_stride, column_stride, engine.d, begins[first:last] - begin, rows, least_lane,
+                *parameters, space, NOTHING, before, head, ends, head[W:], ends[W:], np.empty(LANES * W),
+                entry, last_states, first_origins, origins, evidence[first:last], states[begin:end],
             )  # fmt: skip
-        if found < len(rows):
-            met = False
+        return met
+
+    def work(segment: tuple[int, int]) -> None:
+        first, last = segment
+        while first < last:
+            first += through(first, last, LEAST_LANE, ALIKE)
+            if first < last:  # paths do not meet in parts of this one: it has none
+                rows = int(lengths[first])
+                through(first, first + 1, rows, rows)
+                first += 1
 
     if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
-        work((0, 0))
+        through(0, 1, 1 << 62, int(lengths[0]))
     workers.run(iter(segments(lengths, begins)), work)
-    return (evidence, states) if met else None
+    return evidence, states

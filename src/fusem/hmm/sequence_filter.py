@@ -57,7 +57,7 @@ class RowDensities:
         """Log-densities (n, K); −inf in other states where one is known."""
         engine, out = self._engine, np.empty((len(X), self._engine.n_states))
         address, row_stride, column_stride, rows = location(X)
-        with engine.space(True, known) as space:
+        with engine.space("rows", True, known) as space:
             self._kernel(
                 address, row_stride, column_stride, rows, engine.d, self._zeros, self._operands,
                 space, engine.width, out.reshape(-1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,11 @@ class Traversal:
         Blocks of one call.
     parameters : tuple
         Those of `parameters_of`.
+    purpose : str
+        What threads take memory for.
     """
+
+    purpose: ClassVar[str]
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class Traversal:
         chosen = kernel[self.engine.dtype]
         if not chosen.overloads:
             none = np.zeros(1, dtype=np.int64)
-            with self.engine.space(self.logarithms) as space:
+            with self.engine.space(self.purpose, self.logarithms) as space:
                 rest = [space if argument is ChainSpace else argument for argument in arguments]
                 chosen(0, 0, 0, self.engine.d, none, none, *rest)
         return chosen
@@ -89,7 +93,7 @@ class Traversal:
         def work(task: tuple[int, int]) -> None:
             first, last = task
             _held, known, given = self.given(first, last)
-            with self.engine.space(self.logarithms, known) as space:
+            with self.engine.space(self.purpose, self.logarithms, known) as space:
                 out = matrices[first * square : last * square]
                 chosen(*given, self.layout.opens, *self.parameters, space, out)
 

@@ -84,7 +84,7 @@ def best_to(states, at, chain, j, unit):
 
 @helper
 def advance(m, now, then, chain, place, stride, origins, at):
-    """Take the states of every lane (in alpha) through a step; where they came from, as one number per lane."""
+    """Take the states of all lanes (in alpha) through a step; where they came from, one number per lane."""
     packed, unit = states_8(), 1.0
     for j in range(STATES):
         best, origin = best_to(m.alpha, now, chain, j, unit)

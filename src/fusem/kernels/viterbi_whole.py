@@ -1,7 +1,7 @@
 """The most probable paths of few states through whole sequences: eight parts side by side, forth and back.
 
-What `viterbi_lanes` says of a stretch, here of all rows of a sequence but the first, and as many more as eight
-parts of equal length leave over. Those go through all eight lanes alike, as all rows of a short sequence do.
+What `viterbi_lanes` says of a stretch, here of all rows of a sequence but the first, and as many more as
+eight parts of equal length leave over. Those go through all lanes alike, as all rows of a short sequence do.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fusem.kernels.viterbi_lanes import LANES, join, origin_of, place_of, trace
 
 STATES = 8  # bound to 4 where all fit: loops of known length are written out
 LEAST_LANE = 64  # rows: in half of them paths are to meet
-ALIKE = LANES * LEAST_LANE  # rows that go through all lanes alike, at most
+ALIKE = LANES * LEAST_LANE  # rows of the longest sequence without parts
 
 
 @helper
@@ -63,6 +63,7 @@ def best_paths(
     d,
     begins,  # IN  (sequences) first row of each
     lengths,  # IN  (sequences)
+    least_lane,  # rows of a part; shorter sequences go through all lanes alike
     log_weights,  # IN  (K) zeros
     operands,  # IN  the family's
     chain,  # IN  logarithms
@@ -76,7 +77,7 @@ def best_paths(
     alone,  # SCRATCH (LANES · STATES) best log-probabilities of one state before each lane
     entry,  # SCRATCH (1 + LANES) the state before each part
     last_states,  # SCRATCH (LANES) the last state of each lane
-    first_origins,  # SCRATCH (ALIKE · LANES) origins of the rows left over
+    first_origins,  # SCRATCH (LANES · most rows that go alike) their origins
     origins,  # SCRATCH (longest) the others': where the best paths to all states came from
     evidence,  # OUT (sequences) log-density of the best path with its rows
     path,  # OUT (rows) its states
@@ -86,7 +87,7 @@ def best_paths(
     for number in range(lengths.size):
         rows, at = lengths[number], begins[number]
         length, left = divmod(rows - 1, LANES)
-        if length < LEAST_LANE:
+        if length < least_lane:
             length, left = 0, rows - 1
         first = address + at * row_stride
         place_of(first, row_stride, column_stride, d, 0, 1, 0, log_weights, operands, m)

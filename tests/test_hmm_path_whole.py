@@ -1,0 +1,147 @@
+"""The most probable paths of sequences gone through whole: those of the twin, whatever their lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fusem.em.workers import Workers
+from fusem.hmm import path, path_sequences
+from fusem.hmm.engine import ChainEngine
+from fusem.hmm.observations import Observations
+from fusem.hmm.path import best_paths
+from fusem.hmm.path_whole import FEW, each_whole, whole_paths
+from fusem.kernels.viterbi_whole import ALIKE
+from tests.comparison import assert_bit_identical
+from tests.hmms import chain
+from tests.test_hmm_path_sequences import check
+
+# Of a sequence one row stands alone, and lanes leave some over: none, one and seven.
+EDGES = [1, 2, ALIKE, ALIKE + 1, ALIKE + 2, ALIKE + 8]
+LENGTHS = {"long": [5000], "edges": EDGES, "some": [700, 3, 2000, 41, 900]}
+KINDS = [
+    ("gaussian_diag", 1, 1), ("gaussian_diag", 4, 3), ("gaussian_full", 3, 9), ("gaussian_tied", 6, 2),
+    ("gaussian_spherical", 5, 4), ("poisson", 8, 1),
+]  # fmt: skip
+
+
+def engine_of(given, X, missing=False):
+    return ChainEngine(given.family, len(given.model.start), X.shape[1], X.dtype, missing)
+
+
+def found(given, n_jobs=2, X=None):
+    """Log-densities and states; the sequences must be such as are taken whole."""
+    observations = Observations(given.X if X is None else X, given.lengths)
+    engine = engine_of(given, observations.part(0, 1))
+    assert each_whole(engine, observations)
+    with Workers(n_jobs) as workers:
+        return whole_paths(engine, given.model, observations, workers)
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+@pytest.mark.parametrize(("name", "n_states", "d"), KINDS)
+def test_whole_sequences(name, n_states, d, kind):
+    given = chain(name, n_states, LENGTHS[kind], d)
+    check(given, *found(given))
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_segments_and_threads_change_nothing(kind, monkeypatch):
+    given = chain("gaussian_diag", 4, LENGTHS[kind], 3)
+    once = found(given)
+    for segment in (1, 800):
+        monkeypatch.setattr(path_sequences, "SEGMENT", segment)
+        for n_jobs in (1, 2, 3):
+            for value, expected in zip(found(given, n_jobs), once, strict=True):
+                assert_bit_identical(value, expected)
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_rows_are_read_where_they_are(d):
+    given = chain("gaussian_diag", 3, LENGTHS["some"], d)
+    X = np.round(given.X * 8.0) / 8.0  # the same in float32
+    evidence, states = found(given, X=X)
+    strided = np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)[::2, ::3]
+    for other in (np.asfortranarray(X), strided, X.astype(">f8")):
+        for value, expected in zip(found(given, X=other), (evidence, states), strict=True):
+            assert_bit_identical(value, expected)
+    single, paths = found(given, X=X.astype(np.float32))
+    np.testing.assert_allclose(single, evidence, rtol=1e-5)
+    assert (paths != states).mean() < 1e-2
+
+
+def with_chain(given, start, moves):
+    return given._replace(
+        model=given.model._replace(start=np.array(start), transitions=np.array(moves))
+    )
+
+
+def test_what_cannot_be_is_minus_infinity():
+    given = chain("gaussian_diag", 3, LENGTHS["some"])
+    given = with_chain(given, [1.0, 0.0, 0.0], [[0.0, 1.0, 0], [0, 0, 1], [0.5, 0, 0.5]])
+    evidence, states = found(given)
+    check(given, evidence, states)
+    first = np.cumsum(given.lengths) - given.lengths
+    assert (states[first] == 0).all()
+    for at in (first[2], first[2] + 1999, first[3]):  # in lanes, at their end, and alike in all
+        far = np.where(np.arange(len(given.X)) == at, 1e300, given.X.T).T
+        evidence, _ = found(given, X=far)
+        assert np.flatnonzero(evidence == -np.inf).tolist() == [2 if at < first[3] else 3]
+
+
+def test_sequences_whose_paths_do_not_meet():
+    """The second one's rows say which way round, the others' say nothing."""
+    circle = 0.999999 * np.roll(np.eye(3), 1, axis=1) + 1e-6 / 3
+    given = with_chain(chain("gaussian_diag", 3, [3000, 900, 5000, 2000]), [0.5, 0.3, 0.2], circle)
+    X = np.where(np.repeat([True, False, True, True], given.lengths)[:, None], 0.0, given.X)
+    given = given._replace(X=X)
+    check(given, *found(given))
+
+
+def test_chains_that_do_not_come_back_go_step_by_step(monkeypatch):
+    given = chain("gaussian_diag", 3, [5000, 400])
+    given = with_chain(
+        given, [1.0, 0.0, 0.0], [[0.999, 0.001, 0.0], [0.0, 0.999, 0.001], [0.0, 0.0, 1.0]]
+    )
+    monkeypatch.setattr(path, "whole_paths", None)
+    observations = Observations(given.X, given.lengths)
+    with Workers(2) as workers:
+        found = best_paths(engine_of(given, given.X), given.model, observations, workers)
+    check(given, *found)
+
+
+def test_which_sequences_are_taken_whole():
+    given = chain("gaussian_full", 3, [5000, 400])
+
+    def taken(lengths=given.lengths, n_states=3, states=None, missing=False):
+        observations = Observations(np.zeros((np.sum(lengths), 2)), lengths)
+        observations.states = states
+        more = given._replace(model=given.model._replace(start=np.full(n_states, 1 / n_states)))
+        return each_whole(engine_of(more, given.X, missing), observations)
+
+    assert taken()
+    assert not taken(states=np.full(5400, -1))
+    assert not taken(missing=True)
+    assert not taken(n_states=9)
+    assert taken(lengths=[1] * FEW)
+    assert not taken(lengths=[1] * (FEW + 1))
+    assert taken(lengths=[ALIKE] * (FEW + 1))
+    assert not taken(lengths=[10_000_000])
+
+
+@pytest.mark.parametrize("n_states", [3, 8])
+def test_it_is_what_estimators_use(n_states, monkeypatch):
+    """As long as they are worth one thread; every sequence is the same alone."""
+    given = chain("gaussian_diag", n_states, [3000, 600, 9])
+    calls = []
+    monkeypatch.setattr(path, "whole_paths", lambda *all: calls.append(all) or whole_paths(*all))
+    observations = Observations(given.X, given.lengths)
+    with Workers(1) as workers:
+        evidence, states = best_paths(engine_of(given, given.X), given.model, observations, workers)
+        assert calls
+        for value, rows, own in zip(
+            evidence, np.split(given.X, [3000, 3600]), np.split(states, [3000, 3600]), strict=True
+        ):
+            alone = best_paths(engine_of(given, rows), given.model, Observations(rows), workers)
+            assert_bit_identical(alone[0], np.array([value]))
+            assert_bit_identical(alone[1], own)
