@@ -18,11 +18,13 @@ from fusem.families.gaussian import Array, Blocks, parts
 from fusem.kernels.counts import (
     FLOOR,
     IMPOSSIBLE,
-    common,
-    known_common,
+    beyond_one,
+    common_of_total,
+    known_common_of_total,
     known_linear_forms,
     known_linear_sums,
     log_factorials,
+    log_ratio,
     rule_out,
 )
 from fusem.kernels.linear import linear_forms, linear_sums
@@ -33,6 +35,7 @@ NAME = "multinomial"
 CENTRED = False
 MATRICES = False
 FACTORIALS = log_factorials()
+LEAST = 1e-300
 
 
 class Params(NamedTuple):
@@ -47,7 +50,8 @@ class MultinomialOperands(NamedTuple):
     slope: NDArray[Any]  # (K · d) log p − log c, c the mean of the probabilities of all components
     constant: Array  # (K) zeros
     centre_slope: Array  # (d) log c
-    centre: Array  # (d) zeros
+    centre: Array  # (d) c
+    excess: float  # Σ_j c_j − 1, rounding
     factorials: Array  # log x!
     origin: Array  # (K · d) zeros: sums are those of the counts themselves
     floor: float  # log-densities below are −∞; −∞ where no probability is 0
@@ -76,15 +80,17 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 
 def operands(params: Params, dtype: DTypeLike) -> MultinomialOperands:
     name, chances = np.dtype(dtype).name, params.probabilities
-    centre = chances.mean(axis=0)
-    logs = np.log(np.where(chances > 0.0, chances, 1.0))
-    centre_slope = np.log(np.where(centre > 0.0, centre, 1.0))
-    never = chances <= 0.0
+    never, centre = chances <= 0.0, chances.mean(axis=0)
+    excess = float(beyond_one(centre))
+    centre[centre <= 0.0] = LEAST  # of what never is counted
+    # of a large total what rounding made of the sum of probabilities would count
+    slope = log_ratio(chances, centre) - np.log1p(beyond_one(chances))[:, None]
     return MultinomialOperands(
-        slope=np.where(never, IMPOSSIBLE[name], logs - centre_slope).astype(dtype).ravel(),
+        slope=np.where(never, IMPOSSIBLE[name], slope).astype(dtype).ravel(),
         constant=np.zeros(len(chances)),
-        centre_slope=centre_slope,
-        centre=np.zeros(len(centre)),
+        centre_slope=np.log(centre),
+        centre=centre,
+        excess=excess,
         factorials=FACTORIALS,
         origin=np.zeros(chances.size),
         floor=FLOOR[name] if never.any() else -np.inf,
@@ -93,7 +99,9 @@ def operands(params: Params, dtype: DTypeLike) -> MultinomialOperands:
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    common(x, operands.centre_slope, operands.centre, operands.factorials, True, scratch, d, tile)
+    common_of_total(
+        x, operands.centre_slope, operands.centre, operands.excess, operands.factorials, scratch, d, tile
+    )  # fmt: skip
     linear_forms(
         x, scratch, 0, operands.slope, log_weights, operands.constant, logp, d, tile, stride
     )
@@ -109,9 +117,9 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 @helper
 def log_density_missing(x, operands, log_weights, logp, scratch, d, tile, stride):
-    known_common(
-        x, operands.centre_slope, operands.centre, operands.factorials, True, scratch, d, tile
-    )
+    known_common_of_total(
+        x, operands.centre_slope, operands.centre, operands.excess, operands.factorials, scratch, d, tile
+    )  # fmt: skip
     known_linear_forms(
         x, scratch, 0, operands.slope, log_weights, operands.constant, logp, d, tile, stride
     )

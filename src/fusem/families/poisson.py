@@ -25,6 +25,7 @@ from fusem.kernels.counts import (
     known_linear_forms,
     known_linear_sums,
     log_factorials,
+    log_ratio,
     rule_out,
 )
 from fusem.kernels.linear import linear_forms, linear_sums
@@ -51,7 +52,7 @@ class PoissonOperands(NamedTuple):
     constant: Array  # (K) Σ_j c_j − λ_j
     gain: NDArray[Any]  # (K · d) λ − c, which a missing value takes back
     centre_slope: Array  # (d) log c
-    centre: Array  # (d) −c
+    centre: Array  # (d) c
     factorials: Array  # log x!
     origin: Array  # (K · d) zeros: sums are those of the counts themselves
     floor: float  # log-densities below are −∞; −∞ where no rate is 0
@@ -82,16 +83,14 @@ def stats_of(flat: Array, n_components: int, d: int) -> Stats:
 
 def operands(params: Params, dtype: DTypeLike) -> PoissonOperands:
     name, rates = np.dtype(dtype).name, params.rates
-    centre = rates.mean(axis=0)
-    logs = np.log(np.where(rates > 0.0, rates, 1.0))
-    centre_slope = np.log(np.where(centre > 0.0, centre, 1.0))
-    never = rates <= 0.0
+    never, centre = rates <= 0.0, rates.mean(axis=0)
+    centre[centre <= 0.0] = 1.0
     return PoissonOperands(
-        slope=np.where(never, IMPOSSIBLE[name], logs - centre_slope).astype(dtype).ravel(),
+        slope=np.where(never, IMPOSSIBLE[name], log_ratio(rates, centre)).astype(dtype).ravel(),
         constant=(centre - rates).sum(axis=1),
         gain=(rates - centre).astype(dtype).ravel(),
-        centre_slope=centre_slope,
-        centre=-centre,
+        centre_slope=np.log(centre),
+        centre=centre,
         factorials=FACTORIALS,
         origin=np.zeros(rates.size),
         floor=FLOOR[name] if never.any() else -np.inf,
@@ -100,9 +99,7 @@ def operands(params: Params, dtype: DTypeLike) -> PoissonOperands:
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    common(
-        x, operands.centre_slope, operands.centre, operands.factorials, False, scratch, d, tile
-    )  # fmt: skip
+    common(x, operands.centre_slope, operands.centre, operands.factorials, scratch, d, tile)
     linear_forms(
         x, scratch, 0, operands.slope, log_weights, operands.constant, logp, d, tile, stride
     )
@@ -125,9 +122,7 @@ def accumulate(x, w, resp, logp, operands, scratch, stats, start, d, n_component
 
 @helper
 def log_density_missing(x, operands, log_weights, logp, scratch, d, tile, stride):
-    known_common(
-        x, operands.centre_slope, operands.centre, operands.factorials, False, scratch, d, tile
-    )
+    known_common(x, operands.centre_slope, operands.centre, operands.factorials, scratch, d, tile)
     known_linear_forms(
         x, scratch, 0, operands.slope, log_weights, operands.constant, logp, d, tile, stride
     )

@@ -122,3 +122,17 @@ def log(typing_context, x):
         return call(builder, "fmuladd", x.ir, (e, number(LN2_HIGH), builder.fadd(f, low)))
 
     return x(x), codegen
+
+
+@intrinsic
+def log_defect(typing_context, f):
+    """f − log(1 + f) for |f| ≤ ¼, to rounding of the result (about f² / 2)."""
+
+    def codegen(context, builder, signature, arguments):
+        value = arguments[0]
+        s = builder.fdiv(value, builder.fadd(value, constant(f.ir, 2.0)))
+        z = builder.fmul(s, s)
+        tail = builder.fmul(z, _horner(builder, z, LOG_SERIES))
+        return builder.fmul(s, builder.fsub(value, tail))
+
+    return f(f), codegen
