@@ -17,10 +17,11 @@ from numba.core.runtime import _nrt_python, rtsys
 from fusem.families.registry import FAMILIES
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.kernels import covariances
-from fusem.kernels.chain import lanes_kernel
+from fusem.kernels.chain import whole_kernel
 from fusem.kernels.mixture_sweep import HEADER
 from fusem.kernels.simd import LANES
 from fusem.kernels.tile import LEAF, workspace
+from fusem.kernels.viterbi_lanes import packed_in
 from fusem.mixture.engine import Engine
 from tests import test_m_step
 from tests.cases import CASES, DTYPES
@@ -42,7 +43,7 @@ COLUMN = 256 * 8  # bytes of a tile's column, the least that a kernel could want
 M_STEP = f"({'f8[::1], ' * 7} f8, i8, i8, {'f8[::1], ' * 4} b1[::1])"  # its arguments
 LOOPS = {"memset", "memcpy", "memmove"}  # calls that the compiler makes of plain loops
 OWN = "make_basis|densities_apart|sums_apart|observed_apart|expected_apart"
-OWN += "|begin_leaf|tile_density|put_factors|accumulate"
+OWN += "|begin_leaf|tile_density|put_factors|accumulate|climb"
 SELDOM = re.compile(
     rf"_+ZN5fusem(?:7kernels|8families)\d+[a-z_]+\d+(?:{OWN})B\w+"
 )  # helpers that stand once in a kernel
@@ -113,6 +114,11 @@ def sweep_arguments(family, X):
     return *place, np.empty(0), np.log(weights), operands, operands, space, np.empty(size)
 
 
+def dtypes_of(family):
+    """Both, but of forms that are made of the same parts as others."""
+    return DTYPES if family.removesuffix(NEAR) in MATRIX_AND_AXES else DTYPES[:1]
+
+
 def machine_code(dispatcher):
     """Assembly and LLVM code of a function with one signature, and its label in both."""
     (compiled,) = dispatcher.overloads.values()
@@ -121,10 +127,10 @@ def machine_code(dispatcher):
 
 
 def sweeps(families, runs):
-    """Names, machine code and, where it runs here, the statistic of each family's sweep in both dtypes."""
+    """Names, machine code and, where it runs here, the statistic of each family's sweep."""
     made = []
     for family in families:
-        for dtype in DTYPES:
+        for dtype in dtypes_of(family):
             X = CASE[family.removesuffix(NEAR)].data(ROWS, n_features=D, dtype=dtype)
             kernel, arguments = sweep_of(family)[dtype], sweep_arguments(family, X)
             kernel.compile(tuple(map(numba.typeof, arguments)))
@@ -163,19 +169,21 @@ def m_steps(_families, runs):
 
 
 def best_paths(_families, _runs):
-    """The best path through stretches side by side, in float64; it is not run."""
+    """The best path through whole sequences, in float64; it is not run."""
     family = "gaussian_full"
     made = ChainEngine(FAMILIES[family], len(CASE[family].start(n_features=D).weights), D, float)
     model = ChainModel(np.ones(made.n_states), np.eye(made.n_states), parameters(family))
-    kernel, none = lanes_kernel(made.emission, made.width)[float], np.empty(0)
-    with made.space("paths", logarithms=True) as space:
+    kernel, none = whole_kernel(made.emission, made.width)[float], np.empty(0)
+    numbers, packed = np.empty(0, dtype=np.int64), np.empty(0, dtype=packed_in(made.width))
+    with made.space("lanes", logarithms=True) as space:
         given = (
             np.zeros(made.n_states),
             made.operands(model.components),
             made.chain(model, True),
         )
-        arguments = 0, 0, 0, D, 0, 0, 0, *given, space, none, none, none, none.astype(np.uint8)
-        kernel.compile(tuple(map(numba.typeof, arguments)))
+        place, scratch = (0, 0, 0, D, numbers, numbers, 0), (none,) * 7
+        rest = numbers, numbers, packed, packed, none, numbers
+        kernel.compile(tuple(map(numba.typeof, (*place, *given, space, *scratch, *rest))))
     return [{"family": family, "dtype": "float64"} | machine_code(kernel)]
 
 
@@ -387,7 +395,8 @@ def test_other_registers_are_seen():
 def check_processor(processor, code):
     assert code["lanes"] == processor.lanes
     assert set(code) == {"lanes", *processor.kinds}
-    assert len(code["sweeps"]) == len(processor.families) * len(DTYPES)
+    expected = [dtype for family in processor.families for dtype in dtypes_of(family)]
+    assert [made["dtype"] for made in code["sweeps"]] == [np.dtype(each).name for each in expected]
     for kind in processor.kinds:
         assert code[kind]
         for made in code[kind]:

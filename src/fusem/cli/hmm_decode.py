@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -68,13 +70,14 @@ def decode(
     fitted = load_hmm(model)
     fitted.set_params(n_jobs=jobs)
     given = sequences_of(data, columns, na, fitted, lengths, sequence)
-    if proba:
-        found = fitted.predict_proba(given.rows, given.lengths)
-        names = [f"state_{k}" for k in range(found.shape[1])]
-    else:
-        found = fitted.decode(given.rows, given.lengths, algorithm)[1]
-        names = ["state"]
-    with TableWriter(output, names) as writer:
+    names = [f"state_{k}" for k in range(fitted.n_components)] if proba else ["state"]
+    with TableWriter(output, names) as writer, ExitStack() as stack:
+        if proba:  # many numbers per row: in a file, which is read again in pieces
+            folder = stack.enter_context(TemporaryDirectory(prefix=".fusem-", dir=output.parent))
+            found = fitted.predict_proba(given.rows, given.lengths, out=Path(folder, "proba.npy"))
+            stack.callback(found._mmap.close)  # or Windows would not remove it
+        else:
+            found = fitted.decode(given.rows, given.lengths, algorithm)[1]
         for first in range(0, len(found), WRITTEN_ROWS):
             writer.write(found[first : first + WRITTEN_ROWS])
     click.echo(f"{writer.rows:,} rows written to {output}")

@@ -27,13 +27,14 @@ from fusem.exceptions import (
 )
 from fusem.hmm import chain_prior
 from fusem.hmm.criteria import Criteria
-from fusem.hmm.decoding import positional, refuse_missing
+from fusem.hmm.decoding import positional
 from fusem.hmm.engine import ChainModel
 from fusem.hmm.filtering import Filtering
 from fusem.hmm.fitting import Fit
 from fusem.hmm.forecast import Forecasting
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.margin import Margins
+from fusem.hmm.missing import check_missing
 from fusem.hmm.monitor import is_own
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sampling import PathSampling
@@ -198,8 +199,8 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         self._check_letters()
         observations = Observations(X, lengths)
         weights = check_sequence_weights(sequence_weight, observations)
-        observations.states = check_states(states, observations.n_rows, self.n_components)
         names = column_names(X, observations.rows)
+        observations.states = check_states(states, observations.n_rows, self.n_components)
         with Workers(self.n_jobs) as workers:
             summary = summarise(observations.rows, None, workers)
             self._tell_overwritten()
@@ -210,8 +211,7 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
                 prior = self._prior(start.components)
                 check_possible(observations.states, observations, start)
                 family = self._family_of(start.components)
-                if summary.missing is not None:
-                    refuse_missing(family)
+                check_missing(summary.missing is not None, family)
                 self._check_values(observations, start.components, workers)
                 fit = Fit(self, family, prior, observations, weights, summary, workers)
                 return fit, fit.run(start, report)

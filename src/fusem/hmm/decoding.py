@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fusem.em.values import not_finite, what_is_in
 from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
 from fusem.hmm.impossible import impossible, zero_impossible
 from fusem.hmm.known_states import check_possible, check_states
+from fusem.hmm.missing import check_missing, has_missing
 from fusem.hmm.observations import Observations, n_rows_of
 from fusem.hmm.path import best_paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
-from fusem.kernels.scan_finite import INFINITE, MISSING
 from fusem.mixture.output import Table, check_output
 
 Array = NDArray[np.float64]
@@ -87,8 +86,7 @@ class Decoding:
         missing = self._check_values(observations, model.components, workers)
         if missing is None:
             missing = has_missing(observations, workers)
-        if missing:
-            refuse_missing(self._family_of(model.components))
+        check_missing(missing, self._family_of(model.components))
         return missing
 
     def _smoothed(
@@ -381,27 +379,3 @@ def positional(y: Any, lengths: Any, X: Any) -> Any:
         return given
     ones = given.ndim == 1 and np.issubdtype(given.dtype, np.integer) and (given == 1).all()
     return given if given.size and ones else None
-
-
-def has_missing(observations: Observations, workers: Workers) -> bool:
-    """Whether any value is NaN; an error for infinity."""
-    what_is_in(observations.part(0, 0))  # compiles in this thread
-    found = []
-
-    def work(_first: int, part: NDArray[Any]) -> None:
-        kind = what_is_in(part)
-        if kind == INFINITE:
-            raise not_finite(observations.rows)
-        found.append(kind)
-
-    observations.look_at(work, workers)
-    return MISSING in found
-
-
-def refuse_missing(family: Any) -> None:
-    """Raise where a family cannot leave single values out."""
-    if family.kernels.tile.log_density_missing is None:
-        raise ValueError(
-            f"X has missing values (NaN), which {family.NAME} emissions do not take. Drop the rows, or fill "
-            "them in."
-        )
