@@ -163,6 +163,18 @@ def test_decode(folder, tmp_path, succeed):
     np.testing.assert_array_equal(shares, model.predict_proba(table, LENGTHS))
 
 
+def test_probabilities_of_one_state_are_written_before_their_file_is_gone(tmp_path, succeed):
+    fusem.hmm.GaussianHMM(1).fit(ROWS).save(tmp_path / "one.npz")
+    np.save(tmp_path / "rows.npy", ROWS)
+    words = ["hmm", "decode", tmp_path / "one.npz", tmp_path / "rows.npy", "--proba", "-o"]
+    for name in ("one.parquet", "one.csv", "one.npy"):
+        succeed(*words, tmp_path / name)
+    for found in (pd.read_parquet(tmp_path / "one.parquet"), pd.read_csv(tmp_path / "one.csv")):
+        assert (found["state_0"] == 1.0).all()
+        assert len(found) == len(ROWS)
+    assert not list(tmp_path.glob(".fusem-*"))
+
+
 def test_info(folder, succeed):
     model = fusem.load(folder / "model.npz")
     out = succeed("info", folder / "model.npz")

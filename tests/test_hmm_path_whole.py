@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from fusem.em.workers import Workers
-from fusem.hmm import path, path_sequences
+from fusem.hmm import path, path_sequences, path_whole
 from fusem.hmm.engine import ChainEngine
 from fusem.hmm.observations import Observations
-from fusem.hmm.path import best_paths
+from fusem.hmm.path import Paths, best_paths
 from fusem.hmm.path_whole import FEW, each_whole, whole_paths
 from fusem.kernels.viterbi_whole import ALIKE
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain
 from tests.test_hmm_path_sequences import check
+from tests.test_hmm_paths import cut_short
 
 # Of a sequence one row stands alone, and lanes leave some over: none, one and seven.
 EDGES = [1, 2, ALIKE, ALIKE + 1, ALIKE + 2, ALIKE + 8]
@@ -89,13 +90,30 @@ def test_what_cannot_be_is_minus_infinity():
         assert np.flatnonzero(evidence == -np.inf).tolist() == [2 if at < first[3] else 3]
 
 
-def test_sequences_whose_paths_do_not_meet():
-    """The second one's rows say which way round, the others' say nothing."""
-    circle = 0.999999 * np.roll(np.eye(3), 1, axis=1) + 1e-6 / 3
-    given = with_chain(chain("gaussian_diag", 3, [3000, 900, 5000, 2000]), [0.5, 0.3, 0.2], circle)
+def circling(n_states):
+    """States follow each other but for once in a million; only the second sequence's rows say anything."""
+    circle = 0.999999 * np.roll(np.eye(n_states), 1, axis=1) + 1e-6 / n_states
+    start = np.arange(n_states, 0.0, -1.0) / np.arange(n_states + 1).sum()
+    given = with_chain(chain("gaussian_diag", n_states, [3000, 900, 5000, 2000]), start, circle)
     X = np.where(np.repeat([True, False, True, True], given.lengths)[:, None], 0.0, given.X)
-    given = given._replace(X=X)
+    return given._replace(X=X)
+
+
+@pytest.mark.parametrize("n_states", [3, 8])
+def test_sequences_whose_paths_do_not_meet(n_states):
+    given = circling(n_states)
     check(given, *found(given))
+
+
+def test_dear_densities_are_not_worked_out_eight_times(monkeypatch):
+    monkeypatch.setattr(path_whole, "CHEAP", 0.0)
+    given = circling(3)
+    engine, observations = engine_of(given, given.X), Observations(given.X, given.lengths)
+    assert not each_whole(engine, observations)
+    monkeypatch.setattr(path_whole, "LONG", 900)
+    assert found(given) is None
+    with Workers(2) as workers:
+        check(given, *best_paths(engine, given.model, observations, workers))
 
 
 def test_chains_that_do_not_come_back_go_step_by_step(monkeypatch):
@@ -108,6 +126,29 @@ def test_chains_that_do_not_come_back_go_step_by_step(monkeypatch):
     with Workers(2) as workers:
         found = best_paths(engine_of(given, given.X), given.model, observations, workers)
     check(given, *found)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("name", "d", "dtype"),
+    [("gaussian_diag", 1, "f8"), ("gaussian_spherical", 3, "f8"), ("gaussian_full", 2, "f8"),
+     ("gaussian_full", 6, "f4"), ("gaussian_tied", 2, "f8"), ("gaussian_tied", 6, "f4")],
+)  # fmt: skip
+def test_no_path_has_a_density_with_what_is_no_number(name, d, dtype, bad, monkeypatch):
+    """In every kernel: `GaussianHMM` looks for missing values only where this is so."""
+    cut_short(monkeypatch)
+    for lengths in ([3000, 700], [30] * 40):
+        given = chain(name, 3, lengths, d)
+        for row in (0, 1, 40, len(given.X) - 1):
+            X = given.X.astype(dtype)
+            X[row, d // 2] = bad
+            engine, observations = engine_of(given, X), Observations(X, given.lengths)
+            with Workers(1) as workers, np.errstate(invalid="ignore"):
+                ways = [best_paths(engine, given.model, observations, workers)[0]]
+                ways.append(Paths(engine, given.model, observations, workers).evidence)
+            sequence = np.searchsorted(np.cumsum(lengths), row, side="right")
+            for evidence in ways:
+                assert np.flatnonzero(~np.isfinite(evidence)).tolist() == [sequence]
 
 
 def test_which_sequences_are_taken_whole():

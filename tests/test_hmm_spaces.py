@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from fusem.hmm import GaussianHMM, PoissonHMM, spaces
 from fusem.hmm.engine import ChainEngine
+from fusem.kernels import large_pages
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain
 
@@ -51,6 +54,9 @@ def results(model, given, keep):
             model.startprob_, model.transmat_ = given.model.start, given.model.transitions
             if not keep:
                 spaces._kept.clear()
+                large_pages._KEPT.clear()
+            for memory in large_pages._KEPT:  # it may hold anything
+                memory[:] = 255
             value = method()
             found.setdefault(name, []).append(value if isinstance(value, tuple) else (value,))
     return found
@@ -90,10 +96,12 @@ def test_a_space_in_use_is_given_to_nobody_else():
 
 def test_few_and_small_ones_are_kept():
     spaces._kept.clear()
-    for d in range(1, spaces.KEPT + 5):
-        with engine(d=d).space("sums", True):
+    for number in range(spaces.KEPT + 5):
+        with engine().space(f"purpose {number}", True):
             pass
-    assert len(spaces._kept) == spaces.KEPT
+    assert [key[0] for key, _ in spaces._kept] == [
+        f"purpose {n}" for n in range(5, spaces.KEPT + 5)
+    ]
     spaces._kept.clear()
     large, sorting = engine(n_states=100, d=50), engine(missing=True)
     for made in (large, sorting):
@@ -102,3 +110,42 @@ def test_few_and_small_ones_are_kept():
         with made.space("sums", True) as again:
             assert again.alpha is first.alpha  # the engine has it
     assert not spaces._kept
+
+
+def test_a_family_of_the_same_name_with_more_scratch_gets_its_own():
+    spaces._kept.clear()
+    given = chain("gaussian_full", 3, [9], 3).family
+
+    class More:
+        """The same, but with wider tiles."""
+
+        def __getattr__(self, name):
+            return getattr(given, name)
+
+        def tile_columns(self, n_components, d):
+            return given.tile_columns(n_components, d) + 5
+
+    with ChainEngine(given, 3, 3, np.float64).space("sums", True) as first:
+        pass
+    with ChainEngine(More(), 3, 3, np.float64).space("sums", True) as other:
+        assert len(other.tile.scratch) > len(first.tile.scratch)
+
+
+def test_what_gave_an_alarm_is_kept_for_no_other_fit():
+    spaces._kept.clear()
+    with engine().space("sums", False) as space:
+        space.alarm[0] = 1.0
+    assert not spaces._kept
+
+
+def test_threads_take_spaces_of_their_own():
+    model, given = gaussian(4)
+    model.startprob_, model.transmat_ = given.model.start, given.model.transitions
+    calls = [
+        lambda: model.decode(given.X, LENGTHS)[1],
+        lambda: model.predict_proba(given.X, LENGTHS),
+    ]
+    expected = [call() for call in calls]
+    with ThreadPoolExecutor(4) as pool:
+        for number, found in enumerate(pool.map(lambda n: calls[n % 2](), range(80))):
+            assert_bit_identical(found, expected[number % 2])

@@ -73,7 +73,7 @@ def test_scratch_memory_is_kept_for_the_next_call():
         assert again.dtype == np.float64
     with scratch(100_000, np.float64) as more:
         more[:] = 1.0
-    assert len(large_pages._KEPT) == 2
+    assert len(large_pages._KEPT) == 2  # a larger one in place of a small one
 
 
 def test_large_scratch_memory_is_not_kept():
@@ -82,5 +82,5 @@ def test_large_scratch_memory_is_not_kept():
         assert len(large) == MOST_KEPT + 1
     assert not large_pages._KEPT
     with pytest.raises(KeyError), scratch(10, np.uint8):
-        raise KeyError
-    assert len(large_pages._KEPT) == 1
+        raise KeyError  # another thread may still write
+    assert not large_pages._KEPT

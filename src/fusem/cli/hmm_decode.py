@@ -71,7 +71,8 @@ def decode(
     fitted.set_params(n_jobs=jobs)
     given = sequences_of(data, columns, na, fitted, lengths, sequence)
     names = [f"state_{k}" for k in range(fitted.n_components)] if proba else ["state"]
-    with TableWriter(output, names) as writer, ExitStack() as stack:
+    # the writer ends first: it may still hold views of what it was given
+    with ExitStack() as stack, TableWriter(output, names) as writer:
         if proba:  # many numbers per row: in a file, which is read again in pieces
             folder = stack.enter_context(TemporaryDirectory(prefix=".fusem-", dir=output.parent))
             found = fitted.predict_proba(given.rows, given.lengths, out=Path(folder, "proba.npy"))

@@ -1,6 +1,7 @@
 """Components that distribute the total of a row over its columns: each has a probability per column.
 
 Density      log p(x) = log n! − Σ_j log x_j! + Σ_j x_j log p_j, n = Σ_j x_j given. A probability may be 0.
+             What rounding made of Σ_j p_j is divided out.
 Statistics   N = Σ r, S = Σ r x.
 Update       p ← S / Σ_j S_j. A row without any value says nothing; one with some has no known total.
 Per row and component: about 4 d operations; per row d logarithms, looked up; 8 d bytes of the row.
@@ -35,7 +36,7 @@ NAME = "multinomial"
 CENTRED = False
 MATRICES = False
 FACTORIALS = log_factorials()
-LEAST = 1e-300
+LEAST = 1e-300  # in place of a mean probability of 0: has a logarithm, and adds nothing
 
 
 class Params(NamedTuple):
@@ -82,7 +83,7 @@ def operands(params: Params, dtype: DTypeLike) -> MultinomialOperands:
     name, chances = np.dtype(dtype).name, params.probabilities
     never, centre = chances <= 0.0, chances.mean(axis=0)
     excess = float(beyond_one(centre))
-    centre[centre <= 0.0] = LEAST  # of what never is counted
+    centre[centre <= 0.0] = LEAST
     # of a large total what rounding made of the sum of probabilities would count
     slope = log_ratio(chances, centre) - np.log1p(beyond_one(chances))[:, None]
     return MultinomialOperands(

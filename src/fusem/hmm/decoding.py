@@ -15,11 +15,12 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
 from fusem.hmm.impossible import impossible, zero_impossible
 from fusem.hmm.known_states import check_possible, check_states
-from fusem.hmm.missing import check_missing, has_missing
+from fusem.hmm.missing import begins_complete, check_missing, has_missing
 from fusem.hmm.observations import Observations, n_rows_of
 from fusem.hmm.path import best_paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
+from fusem.kernels.viterbi_lanes import MOST_STATES
 from fusem.mixture.output import Table, check_output
 
 Array = NDArray[np.float64]
@@ -35,8 +36,8 @@ class Decoding:
     random_state: Any
     n_features_in_: int
     _drawn: ClassVar[type] = np.float64  # what `sample` gives
-    # Whether no path has a finite density with a row that holds NaN or infinity: to look for them is then
-    # only necessary where there is none.
+    # Whether no path has a finite density with a row that holds NaN or infinity. To look for them is then
+    # only necessary where there is none; of many states it is nothing against the paths.
     _shows_missing: ClassVar[bool] = False
 
     @abstractmethod
@@ -67,11 +68,12 @@ class Decoding:
         workers: Workers = ALONE,
         complete: bool = False,
     ) -> tuple[ChainModel, Observations, ChainEngine]:
-        """What every method needs; rows said to be `complete` are not looked at."""
+        """What every method needs; of rows that are taken to be `complete` only the first are looked at."""
         check_is_fitted(self)
         model = self._model()
         d = self._n_columns(model.components)
         observations = self._observe(X, lengths, d)
+        complete &= begins_complete(observations)
         missing = not complete and self._has_missing(observations, model, workers)
         observations.states = check_states(states, observations.n_rows, self.n_components)
         check_possible(observations.states, observations, model)
@@ -303,11 +305,12 @@ class Decoding:
             possible = not impossible(evidence).size
             return float(proba.max(axis=1).sum()) if possible else -np.inf, found
         with Workers(self.n_jobs) as workers:
-            seen = self._shows_missing
+            seen = self._shows_missing and self.n_components <= MOST_STATES
             model, observations, engine = self._ready(X, lengths, states, workers, complete=seen)
             evidence, path = best_paths(engine, model, observations, workers)
             doubtful = seen and not np.isfinite(evidence).all()
             if doubtful and self._has_missing(observations, model, workers):
+                del path
                 engine = self._engine(model, observations, missing=True)
                 evidence, path = best_paths(engine, model, observations, workers)
         zero_impossible(path, "states", evidence, observations)

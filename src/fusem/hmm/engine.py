@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import queue
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -108,10 +108,9 @@ class ChainEngine:
         self.steps = steps_per_block(self.width)
         self.size = HEADER + n_states * (1 + n_states) + family.statistic_size(n_states, d)
         self._parameters = 0
-        self._sizes = self.emission.name, n_states, d, self.dtype, self.size
-        self._spaces: dict[bool, queue.SimpleQueue[ChainSpace]] = {
-            logarithms: queue.SimpleQueue() for logarithms in (False, True)
-        }
+        columns = family.tile_columns(n_states, d)
+        self._sizes = self.emission.name, n_states, d, self.dtype, self.size, columns
+        self._spaces: dict[Hashable, queue.SimpleQueue[ChainSpace]] = {}
 
     @property
     def arithmetic(self) -> str:
@@ -178,7 +177,8 @@ class ChainEngine:
         known : array of int
             States of the call's rows.
         """
-        own, key = self._spaces[logarithms], (purpose, logarithms, *self._sizes)
+        key = purpose, logarithms, *self._sizes
+        own = self._spaces.setdefault(key, queue.SimpleQueue())
         try:
             space = own.get_nowait()
         except queue.Empty:
@@ -187,7 +187,8 @@ class ChainEngine:
         try:
             yield space._replace(known=known, number=self._parameters)
         finally:
-            if not spaces.give_back(key, space):
+            # what gave an alarm may hold infinities, which padding of other rows would be taken for
+            if space.alarm[0] != 0.0 or not spaces.give_back(key, space):
                 own.put(space)
 
     def _space(self) -> ChainSpace:

@@ -11,6 +11,13 @@ from fusem.em.workers import Workers
 from fusem.hmm.observations import Observations
 from fusem.kernels.scan_finite import INFINITE, MISSING
 
+FIRST_ROWS = 8192
+
+
+def begins_complete(observations: Observations) -> bool:
+    """Whether the first rows have all values, and no infinity."""
+    return what_is_in(observations.part(0, FIRST_ROWS)) not in (MISSING, INFINITE)
+
 
 def has_missing(observations: Observations, workers: Workers) -> bool:
     """Whether any value is NaN; an error for infinity."""

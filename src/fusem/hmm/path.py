@@ -14,7 +14,7 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sequences import few_states, short_paths, side_by_side
-from fusem.hmm.path_whole import each_whole, whole_paths
+from fusem.hmm.path_whole import WORTH_HELP, each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel, trace_kernel
@@ -31,11 +31,9 @@ STRETCHES = 8  # that a long source is at least cut into
 LEAST_ROWS = 128
 # Rows of a stretch times lanes of its states: about 0.2 ms, long against the 50 µs of Python a stretch takes.
 LEAST_WORK = 1 << 16
-# Side by side they take a quarter of the time: fewer are enough, and about 1 ms each. Shorter sequences are
-# gone through sooner in one piece: with 30 000 rows lanes would take a sixth more, with 60 000 a sixth less.
+# Side by side they take a quarter of the time: fewer are enough, and about 1 ms each. Sequences of fewer rows
+# beside a longer one are gone through sooner in one piece (30 000 by a sixth; with 60 000 lanes are sooner).
 STRETCHES_OF_LANES, MOST_OF_LANES, LEAST_OF_LANES = 4, 1 << 18, 48_000
-# Seconds of a single thread: of less a second one takes more than it gives (at 2 ms 1.5 times as long).
-WORTH_HELP = 5e-3
 SECONDS_BACK = 4e-9  # per row, of the way back
 TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
@@ -54,7 +52,9 @@ def best_paths(
     short = observations.lengths.max() <= ALIKE
     if each_whole(engine, observations) and (short or comes_back(model.transitions)):
         workers = workers_for(engine, observations, workers)
-        return whole_paths(engine, model, observations, workers)
+        whole = whole_paths(engine, model, observations, workers)
+        if whole is not None:
+            return whole
     found = Paths(engine, model, observations, workers)
     return found.evidence, found.states
 

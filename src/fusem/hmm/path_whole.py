@@ -18,8 +18,12 @@ from fusem.kernels.viterbi_whole import ALIKE, LEAST_LANE
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
-SECONDS = 5e-3  # of a sequence, at most: more is worth several threads
+# Seconds of a single thread: of less a second one takes more than it gives (at 2 ms 1.5 times as long).
+WORTH_HELP = 5e-3
 FEW = 32  # sequences that may be short: such steps take eight times as long
+# Operations of a step's densities and rows of a sequence: dear ones are not to be worked out eight times, as
+# they are of some hundred rows of each sequence.
+CHEAP, LONG = 1000.0, 8192
 
 
 def each_whole(engine: ChainEngine, observations: Observations) -> bool:
@@ -29,14 +33,23 @@ def each_whole(engine: ChainEngine, observations: Observations) -> bool:
     return bool(
         few_states(engine, observations)
         and long_enough
-        and lengths.max() * engine.seconds_per_step < SECONDS
+        and (is_cheap(engine) or lengths.min() >= LONG)
+        and lengths.max() * engine.seconds_per_step < WORTH_HELP
     )
+
+
+def is_cheap(engine: ChainEngine) -> bool:
+    """Whether densities may be worked out for eight lanes that hold the same rows."""
+    return engine.operations <= CHEAP
 
 
 def whole_paths(
     engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
-) -> tuple[Array, Ints]:
-    """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
+) -> tuple[Array, Ints] | None:
+    """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,).
+
+    None where paths do not meet in a sequence whose densities are too dear to go through all lanes alike.
+    """
     lengths, W = observations.lengths, engine.width
     begins = np.cumsum(lengths) - lengths
     evidence, states = np.empty(len(lengths)), room(observations.n_rows, np.int64, LEAST_RESULT)
@@ -45,16 +58,16 @@ def whole_paths(
 
     def through(first: int, last: int, least_lane: int, alike: int) -> int:
         """Take some sequences as far as paths meet; how many of them."""
-        begin, end = int(begins[first]), int(begins[last - 1] + lengths[last - 1])
+        rows, begin = lengths[first:last], int(begins[first])
+        end = begin + int(rows.sum())
         X = observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, _ = location(X)
         before, head, ends = np.empty((3, (1 + LANES) * W))
         entry, last_states = np.empty((2, 1 + LANES), dtype=np.int64)
-        rows = lengths[first:last]
         with (
             engine.space("lanes", True) as space,
             scratch(alike * LANES, packed) as first_origins,
-            scratch(int(rows.max()), packed) as origins,
+            scratch(int(rows.max(initial=0)), packed) as origins,
         ):
             met: int = kernel(
                 address, row_stride, column_stride, engine.d, begins[first:last] - begin, rows, least_lane,
@@ -63,16 +76,20 @@ def whole_paths(
             )  # fmt: skip
         return met
 
+    failed: list[int] = []
+
     def work(segment: tuple[int, int]) -> None:
         first, last = segment
-        while first < last:
+        while first < last and not failed:
             first += through(first, last, LEAST_LANE, ALIKE)
-            if first < last:  # paths do not meet in parts of this one: it has none
+            if first < last and not is_cheap(engine):
+                failed.append(first)
+            elif first < last:  # paths do not meet in parts of this one: it has none
                 rows = int(lengths[first])
                 through(first, first + 1, rows, rows)
                 first += 1
 
     if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
-        through(0, 1, 1 << 62, int(lengths[0]))
+        through(0, 0, LEAST_LANE, ALIKE)
     workers.run(iter(segments(lengths, begins)), work)
-    return evidence, states
+    return None if failed else (evidence, states)

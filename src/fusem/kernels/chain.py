@@ -183,8 +183,8 @@ def whole_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best paths of few states through whole sequences."""
     steps, own = lane_steps(emission, width), f"{emission.name}_best_whole_{width}"
     steps["climb"] = once(bind(viterbi_lanes.climb, **steps, STATES=width))
-    together = bind(viterbi_whole.side_by_side.py_func, **steps, STATES=width)
-    return Kernel(viterbi_whole.best_paths, own, **steps, STATES=width, side_by_side=together)
+    in_parts = bind(viterbi_whole.in_parts.py_func, **steps, STATES=width)
+    return Kernel(viterbi_whole.best_paths, own, **steps, STATES=width, in_parts=in_parts)
 
 
 @cache

@@ -38,7 +38,7 @@ from fusem.kernels.simd import (
 
 TABLE = 1024  # counts whose factorials are in the table: 8 KB, of which small counts touch little
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
-NEAR = 0.5
+NEAR = 0.5  # logarithms below are those of 1 and the difference, which has all digits
 # The slope of a symbol that cannot be: times 0 it is 0, which −∞ is not. Log-densities below FLOOR are −∞.
 IMPOSSIBLE = {"float64": -1e300, "float32": -1e37}
 FLOOR = {"float64": -1e299, "float32": -1e36}
@@ -51,12 +51,13 @@ def log_factorials() -> np.ndarray:
 
 def log_ratio(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """log(values / centre), to rounding of the result where they are nearly equal too; 0 of a value 0."""
-    some = values > 0.0
-    far = np.log(np.where(some, values / centre, 1.0))
-    near = some & (np.abs(far) < NEAR)
-    return np.asarray(
-        np.where(near, np.log1p(np.where(near, (values - centre) / centre, 0.0)), far)
-    )
+    own = np.where(values > 0.0, values, centre)
+    with np.errstate(over="ignore", under="ignore"):
+        ratio, apart = own / centre, (own - centre) / centre
+    whole = (ratio >= np.finfo(np.float64).tiny) & (ratio < np.inf)  # else digits are lost, or all
+    far = np.where(whole, np.log(np.where(whole, ratio, 1.0)), np.log(own) - np.log(centre))
+    near = np.abs(far) < NEAR
+    return np.asarray(np.where(near, np.log1p(np.where(near, apart, 0.0)), far))
 
 
 def beyond_one(probabilities: np.ndarray) -> np.ndarray:
@@ -102,10 +103,8 @@ def from_table(x, table):
 def term(row, slope, centre, table):
     """What a column adds to what components have in common: x · slope − c − log x!, slope = log c."""
     x = double(row)
-    value, last = (
-        sub(fma(x, slope, sub(filled(0.0, x), centre)), from_table(x, table)),
-        filled(TABLE - 1.0, x),
-    )
+    last = filled(TABLE - 1.0, x)
+    value = sub(fma(x, slope, sub(filled(0.0, x), centre)), from_table(x, table))
     if any_above(x, last):
         large = larger(x, last)
         inverse = div(filled(1.0, x), large)
@@ -149,7 +148,8 @@ def common(
     for r in range(0, tile, strip):
         value = double(zeros_wide(x))
         for j in range(d):
-            row, slope = load_wide(x, r * d + j * strip), filled(element(slopes, j), value)
+            row = load_wide(x, r * d + j * strip)
+            slope = filled(element(slopes, j), value)
             value = add(value, term(row, slope, filled(element(centres, j), value), table))
         store(out, r, value)
 
@@ -165,27 +165,27 @@ def common_of_total(
     d,
     tile,
 ):
-    """The same of columns that share a total: of a large one that of n c, less what it says of n itself."""
+    """The same of columns that share a total: of a large one that of n c, less what it says of n itself.
+
+    A row has all values or none: else the columns that it has would not sum to 1.
+    """
     strip = 4 * lanes(x)
     for r in range(0, tile, strip):
         total = scale = more = double(zeros_wide(x))
         for j in range(d):
             total = add(total, count(load_wide(x, r * d + j * strip)))
-        value, last = from_table(total, table), filled(TABLE - 1.0, total)
+        value = from_table(total, table)
+        last = filled(TABLE - 1.0, total)
         if any_above(total, last):
             large = larger(total, last)
-            scale, more = (
-                where_less(last, total, large, scale),
-                where_less(last, total, log(large), more),
-            )
+            scale = where_less(last, total, large, scale)
+            more = where_less(last, total, log(large), more)
             inverse = div(filled(1.0, large), large)
             closing = fma(large, filled(excess, large), beyond_stirling(large, inverse))
             value = where_less(last, total, closing, value)
         for j in range(d):
-            row, slope = (
-                load_wide(x, r * d + j * strip),
-                add(more, filled(element(slopes, j), more)),
-            )
+            row = load_wide(x, r * d + j * strip)
+            slope = add(more, filled(element(slopes, j), more))
             centre = mul(scale, filled(element(centres, j), scale))
             value = add(value, term(row, slope, centre, table))
         store(out, r, value)

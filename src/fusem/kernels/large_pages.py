@@ -49,7 +49,7 @@ def room(shape: Any, dtype: DTypeLike, least: int = LEAST) -> NDArray[Any]:
     return np.frombuffer(memory, dtype, math.prod(shape), begin).reshape(shape)
 
 
-_KEPT: deque[NDArray[np.uint8]] = deque(maxlen=2)  # pieces of memory that were given back
+_KEPT: deque[NDArray[np.uint8]] = deque(maxlen=4)  # pieces of memory that were given back
 MOST_KEPT = 8 << 20  # bytes
 
 
@@ -58,7 +58,7 @@ def scratch(size: int, dtype: DTypeLike) -> Iterator[NDArray[Any]]:
     """A flat array that may hold anything, in memory that the process keeps, where it is not too large.
 
     Memory that is new must be touched, and where the machine is a virtual one its host may have to find the
-    pages first: up to 5 ms were measured for 2 MB. Two pieces are kept, for two threads.
+    pages first: up to 5 ms were measured for 2 MB. Four pieces are kept: a thread takes one or two.
     """
     n_bytes = size * np.dtype(dtype).itemsize
     try:
@@ -67,8 +67,6 @@ def scratch(size: int, dtype: DTypeLike) -> Iterator[NDArray[Any]]:
         memory = room(n_bytes, np.uint8)
     if len(memory) < n_bytes:
         memory = room(n_bytes, np.uint8)
-    try:
-        yield memory[:n_bytes].view(dtype)
-    finally:
-        if len(memory) <= MOST_KEPT:
-            _KEPT.append(memory)
+    yield memory[:n_bytes].view(dtype)
+    if len(memory) <= MOST_KEPT:  # not after an error: another thread may still write
+        _KEPT.append(memory)

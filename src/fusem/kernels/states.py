@@ -160,7 +160,7 @@ def best_origin(typing_context, states, matrix, factor, best):
 
 @intrinsic
 def store_whole(typing_context, array, index, vector):
-    """Store whole numbers from 0 to 2³¹ at element `index` of a flat array of unsigned integers."""
+    """Store whole numbers ≥ 0 below 2³¹ at element `index` of a flat array of unsigned integers."""
 
     def codegen(context, builder, signature, arguments):
         array_type, _, kind = signature.args

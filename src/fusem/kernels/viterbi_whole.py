@@ -27,7 +27,7 @@ def climb(
 
 
 @helper
-def side_by_side(
+def in_parts(
     address, row_stride, column_stride, d, length, log_weights, operands, chain, m, nothing, before, head,
     ends, lane_heads, lane_ends, alone, entry, last_states, origins, path, at,
 ):  # fmt: skip
@@ -72,8 +72,8 @@ def best_paths(
     before,  # SCRATCH ((1 + LANES) · STATES) best log-probabilities of the row before each part
     head,  # SCRATCH (same) from each state before a part to where its paths meet
     ends,  # SCRATCH (same) best log-probabilities of its last row; the first part are the rows left over
-    lane_heads,  # those of the lanes
-    lane_ends,
+    lane_heads,  # `head` after its first part: the same memory
+    lane_ends,  # likewise `ends`
     alone,  # SCRATCH (LANES · STATES) best log-probabilities of one state before each lane
     entry,  # SCRATCH (1 + LANES) the state before each part
     last_states,  # SCRATCH (LANES) the last state of each lane
@@ -103,7 +103,7 @@ def best_paths(
         state = best_of(ends, 0, STATES, 1)
         evidence[number] = ends[state]
         if length > 0:
-            best = side_by_side(
+            best = in_parts(
                 first + (1 + left) * row_stride, row_stride, column_stride, d, length, log_weights,
                 operands, chain, m, nothing, before, head, ends, lane_heads, lane_ends, alone, entry,
                 last_states, origins, path, at + 1 + left,
