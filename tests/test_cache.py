@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import sys
 import threading
 import time
 from collections import namedtuple
@@ -325,6 +326,25 @@ def test_records_alike_are_seen(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no size of files")
+def test_a_full_disk_costs_the_cache_alone(tmp_path):
+    code = """
+import resource, warnings
+import numpy as np
+import fusem
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    model = fusem.GaussianMixture(1, covariance_type="spherical").fit(np.arange(40.0))
+    model.predict(np.arange(4.0))
+print(*(w.filename for w in caught if "File too large" in str(w.message)))
+print(float(model.means_[0, 0]))
+"""
+    where, mean = run(code, FUSEM_CACHE_DIR=str(tmp_path)).splitlines()
+    assert where == "<string>", "one warning, about the user's line"
+    assert float(mean) == 19.5
+
+
 def test_damaged_entries_are_made_anew(tmp_path):
     cache = {"FUSEM_CACHE_DIR": str(tmp_path)}
     first = look(**cache)

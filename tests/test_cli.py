@@ -543,6 +543,25 @@ def test_a_table_is_complete_or_not_there(tmp_path, ending):
     np.testing.assert_array_equal(fusem.rows(path).to_array(), np.concatenate(blocks))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no size of files")
+@pytest.mark.parametrize("ending", [".npy", ".parquet", ".csv"])
+def test_a_full_disk_is_told_with_the_file(tmp_path, ending):
+    code = f"""
+import resource
+from pathlib import Path
+import numpy as np
+from fusem.cli.output import TableWriter
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    with TableWriter(Path({str(tmp_path / "table")!r} + {ending!r}), ["x", "y"]) as writer:
+        writer.write(np.random.default_rng(0).normal(size=(9000, 2)))
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+    assert processes.run(code).split() == ["27", str(tmp_path / f"table{ending}")]
+    assert not list(tmp_path.iterdir())
+
+
 def test_blocks_are_handed_on_in_order():
     seen = []
     in_order = InOrder(seen.extend)

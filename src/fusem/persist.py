@@ -132,7 +132,7 @@ def check_folder(path: str | os.PathLike[str], target: Path) -> None:
 
 
 @contextmanager
-def naming(target: Path, temporary: Path) -> Iterator[None]:
+def naming(target: Path, temporary: Path | None) -> Iterator[None]:
     """Let errors about a temporary file name the file that it was to become, which is what a user knows.
 
     Parameters
@@ -140,7 +140,7 @@ def naming(target: Path, temporary: Path) -> Iterator[None]:
     target : Path
         The file that was asked for.
     temporary : Path
-        The file that is written first.
+        The file that is written first; None for errors that name no file, of one that is open.
 
     Raises
     ------

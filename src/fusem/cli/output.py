@@ -123,15 +123,21 @@ class TableWriter:
         return self
 
     def __exit__(self, *error: Any) -> bool | None:
-        return self._stack.__exit__(*error)
+        from fusem.persist import naming
+
+        with naming(self.path, None):  # a full disk may show at the end
+            return self._stack.__exit__(*error)
 
     def write(self, block: Any) -> None:
         """Append a block, an array of shape (m,) or (m, n_columns), or a pyarrow table (not to .npy)."""
+        from fusem.persist import naming
+
         if self._append is None:
             opener = {".npy": _open_npy, ".parquet": _open_parquet, ".csv": _open_csv}
             opened = opener[self.path.suffix.lower()](self._part, self.names)
             self._append = self._stack.enter_context(opened)
-        self._append(block)
+        with naming(self.path, None):
+            self._append(block)
         self.rows += len(block)
 
 

@@ -224,4 +224,5 @@ def in_words(record: dict[str, Any]) -> str:
     """How many sequences, and how long: "12 (3 to 40 rows)"."""
     shortest, longest = record["shortest_sequence"], record["longest_sequence"]
     span = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
-    return f"{record['sequences']:,} ({span} {'row' if longest == 1 else 'rows'})"
+    each = " each" if shortest == longest and record["sequences"] > 1 else ""
+    return f"{record['sequences']:,} ({span} {'row' if longest == 1 else 'rows'}{each})"

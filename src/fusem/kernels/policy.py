@@ -160,7 +160,11 @@ class _KernelCache(FunctionCache):
             super().save_overload(sig, data)
         except Exception:  # noqa: BLE001 - as above: the index is read before it is written
             self._discard()
-            super().save_overload(sig, data)
+            try:
+                super().save_overload(sig, data)
+            except OSError as problem:  # a full disk: the kernel is there all the same
+                self._discard()
+                _say_not_kept(str(problem))
 
     def _discard(self) -> None:
         Path(self._cache_file._index_path).unlink(missing_ok=True)
@@ -227,17 +231,23 @@ def _kept_in(directory: Path) -> bool:
         if not os.access(directory, os.W_OK):
             raise PermissionError(f"no permission to write {directory}")
     except OSError as problem:
-        frame, level = sys._getframe(), 1
-        while frame.f_back and frame.f_globals.get("__name__", "").startswith("fusem."):
-            frame, level = frame.f_back, level + 1
-        warnings.warn(
-            f"Compiled kernels cannot be kept ({problem}); every process compiles them again. "
-            "Set FUSEM_CACHE_DIR to a folder that can be written.",
-            RuntimeWarning,
-            stacklevel=level,
-        )
+        _say_not_kept(str(problem))
         return False
     return True
+
+
+@cache
+def _say_not_kept(problem: str) -> None:
+    """Warn, of each problem once."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("fusem.", "numba.")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(
+        f"Compiled kernels cannot be kept ({problem}); every process compiles them again. "
+        "Set FUSEM_CACHE_DIR to a folder that can be written.",
+        RuntimeWarning,
+        stacklevel=level,
+    )
 
 
 def _announced(compile_kernel: Callable[..., Any], name: str) -> Callable[..., Any]:
