@@ -43,7 +43,7 @@ COLUMN = 256 * 8  # bytes of a tile's column, the least that a kernel could want
 M_STEP = f"({'f8[::1], ' * 7} f8, i8, i8, {'f8[::1], ' * 4} b1[::1])"  # its arguments
 LOOPS = {"memset", "memcpy", "memmove"}  # calls that the compiler makes of plain loops
 OWN = "make_basis|densities_apart|sums_apart|observed_apart|expected_apart"
-OWN += "|begin_leaf|tile_density|put_factors|accumulate|climb"
+OWN += "|begin_leaf|tile_density|put_factors|accumulate|climb|place_of"
 SELDOM = re.compile(
     rf"_+ZN5fusem(?:7kernels|8families)\d+[a-z_]+\d+(?:{OWN})B\w+"
 )  # helpers that stand once in a kernel

@@ -220,7 +220,7 @@ def lane_steps(emission: Emission, width: int) -> dict[str, Any]:
         name: bind(getattr(viterbi_lanes, name).py_func, STATES=width, best_to=steps["best_to"])
         for name in ("through", "stay", "joined", "common_states")
     }
-    place_of = bind(viterbi_lanes.place_of.py_func, log_density=emission.log_density)
+    place_of = once(bind(viterbi_lanes.place_of.py_func, log_density=emission.log_density))
     meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
     return {**steps, "place_of": place_of, "meet": meet}
 

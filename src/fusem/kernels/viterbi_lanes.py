@@ -231,12 +231,16 @@ def climb(
         )  # fmt: skip
         if met < 0:
             return -1
-    for t in range(met, steps):
+    t = met
+    while t < steps:
         place = place_of(
             address, row_stride, column_stride, d, apart, length, t, log_weights, operands, m
         )
-        advance(m, now, then, chain, place, stride, origins, t * LANES)
-        now, then = then, now
+        end = min(tile // LANES, place + steps - t)
+        for step in range(place, end):
+            advance(m, now, then, chain, step, stride, origins, (t - place + step) * LANES)
+            now, then = then, now
+        t += end - place
     for lane in range(LANES):
         for j in range(STATES):
             ends[lane * STATES + j] = m.alpha[now + j * LANES + lane]

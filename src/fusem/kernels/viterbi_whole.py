@@ -84,18 +84,21 @@ def best_paths(
 ):
     """Find the best path of every sequence; returns in how many of them, the first ones, paths have met."""
     stride = m.tile.w.size + PADDING
+    # a helper is compiled anew for every literal that it is given
+    zero = 0 * d
+    one = zero + 1
     for number in range(lengths.size):
         rows, at = lengths[number], begins[number]
         length, left = divmod(rows - 1, LANES)
         if length < least_lane:
             length, left = 0, rows - 1
         first = address + at * row_stride
-        place_of(first, row_stride, column_stride, d, 0, 1, 0, log_weights, operands, m)
+        place_of(first, row_stride, column_stride, d, zero, one, zero, log_weights, operands, m)
         for lane in range(LANES):
             for j in range(STATES):
                 alone[lane * STATES + j] = chain.start[j] + m.tile.logp[j * stride + lane]
         climb(
-            first + row_stride, row_stride, column_stride, d, 0, left, left, log_weights, operands, chain,
+            first + row_stride, row_stride, column_stride, d, zero, left, left, log_weights, operands, chain,
             m, alone, lane_heads, alone, first_origins,
         )  # fmt: skip
         for j in range(STATES):
