@@ -123,22 +123,26 @@ def test_edit_of_any_kernel_file_is_seen(tmp_path):
     assert look(**environment) == first | {"compiled": 0}
 
 
+FIT_AND_PREDICT = """
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    model = fusem.GaussianMixture(1, covariance_type="spherical").fit(np.arange(40.0))
+    model.predict(np.arange(4.0))
+"""
+
+
 def test_cache_that_cannot_be_written_is_said_once(tmp_path):
     """A read-only home is not an error: it compiles, and says what would help."""
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, where a folder should be", encoding="utf-8")
-    code = """
+    code = f"""
 import logging, sys, warnings
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 import numpy as np
 import fusem
 from fusem.kernels import policy
 policy.PATIENCE = 0.01
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    model = fusem.GaussianMixture(1, covariance_type="spherical").fit(np.arange(40.0))
-    model.predict(np.arange(4.0))
-print(*(w.filename for w in caught if "FUSEM_CACHE_DIR" in str(w.message)))
+{FIT_AND_PREDICT}print(*(w.filename for w in caught if "FUSEM_CACHE_DIR" in str(w.message)))
 print(float(model.means_[0, 0]))
 """
     said, *kernels, where, mean = run(code, FUSEM_CACHE_DIR=str(blocked)).splitlines()
@@ -328,16 +332,12 @@ def test_records_alike_are_seen(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no size of files")
 def test_a_full_disk_costs_the_cache_alone(tmp_path):
-    code = """
+    code = f"""
 import resource, warnings
 import numpy as np
 import fusem
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    model = fusem.GaussianMixture(1, covariance_type="spherical").fit(np.arange(40.0))
-    model.predict(np.arange(4.0))
-print(*(w.filename for w in caught if "File too large" in str(w.message)))
+{FIT_AND_PREDICT}print(*(w.filename for w in caught if "File too large" in str(w.message)))
 print(float(model.means_[0, 0]))
 """
     where, mean = run(code, FUSEM_CACHE_DIR=str(tmp_path)).splitlines()

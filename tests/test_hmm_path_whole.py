@@ -14,7 +14,7 @@ from fusem.hmm.path_whole import FEW, each_whole, whole_paths
 from fusem.kernels.viterbi_whole import ALIKE
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain
-from tests.test_hmm_path_sequences import check
+from tests.test_hmm_path_sequences import check, check_layouts
 from tests.test_hmm_paths import cut_short
 
 # Of a sequence one row stands alone, and lanes leave some over: none, one and seven.
@@ -59,16 +59,7 @@ def test_segments_and_threads_change_nothing(kind, monkeypatch):
 
 @pytest.mark.parametrize("d", [1, 3])
 def test_rows_are_read_where_they_are(d):
-    given = chain("gaussian_diag", 3, LENGTHS["some"], d)
-    X = np.round(given.X * 8.0) / 8.0  # the same in float32
-    evidence, states = found(given, X=X)
-    strided = np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)[::2, ::3]
-    for other in (np.asfortranarray(X), strided, X.astype(">f8")):
-        for value, expected in zip(found(given, X=other), (evidence, states), strict=True):
-            assert_bit_identical(value, expected)
-    single, paths = found(given, X=X.astype(np.float32))
-    np.testing.assert_allclose(single, evidence, rtol=1e-5)
-    assert (paths != states).mean() < 1e-2
+    check_layouts(found, chain("gaussian_diag", 3, LENGTHS["some"], d))
 
 
 def with_chain(given, start, moves):
