@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve
-from scipy.stats import multivariate_normal
 
 from tests.reference import Parameters
 
@@ -38,6 +36,12 @@ def matrices(covariances: Array, covariance_type: str, shape: tuple[int, int]) -
     return np.array([variance * np.eye(d) for variance in covariances])
 
 
+def log_density(deviation: Array, covariance: Array) -> float:
+    """Of a normal distribution, at a deviation from its mean."""
+    _, log_determinant = np.linalg.slogdet(2.0 * np.pi * covariance)
+    return -0.5 * (log_determinant + deviation @ np.linalg.solve(covariance, deviation))
+
+
 def expectation(X: Array, params: Parameters, covariance_type: str) -> Expected:
     """Expect the missing values of every row under every component."""
     X = np.asarray(X, dtype=np.float64)
@@ -52,10 +56,11 @@ def expectation(X: Array, params: Parameters, covariance_type: str) -> Expected:
             inner = covariance[np.ix_(known, known)]
             across = covariance[np.ix_(missing, known)]
             if known.size:
-                density = multivariate_normal(mean[known], inner)
                 with np.errstate(divide="ignore"):
-                    joint[k] = np.log(params.weights[k]) + density.logpdf(x[known])
-            slopes = solve(inner, across.T, assume_a="pos").T if known.size else across
+                    joint[k] = np.log(params.weights[k]) + log_density(
+                        x[known] - mean[known], inner
+                    )
+            slopes = np.linalg.solve(inner, across.T).T if known.size else across
             rows[i, k, missing] = mean[missing] + slopes @ (x[known] - mean[known])
             within = covariance[np.ix_(missing, missing)] - slopes @ across.T
             spreads[i, k][np.ix_(missing, missing)] = within

@@ -342,7 +342,7 @@ def test_an_impossible_sequence_is_named():
     with pytest.raises(ValueError, match=r"Sequence 1 \(rows 3 to 5\) is impossible"):
         model.fit(X, lengths=lengths)
     assert model.transmat_[1, 0] == 0.0
-    assert not hasattr(model, "monitor_")
+    assert "monitor_" not in vars(model)
     X, lengths = np.concatenate([X, X[3:]]), [3, 3, 3]
     with pytest.raises(ValueError, match=r"Sequence 2 \(rows 6 to 8\) is impossible"):
         model.fit(X, lengths=lengths, sequence_weight=[1.0, 0.0, 1.0])

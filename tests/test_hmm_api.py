@@ -313,6 +313,16 @@ def test_ones_own_monitor_is_told_and_stops_a_fit(monitor, tmp_path):
         assert model.fit(ROWS).n_iter_ == len(monitor.history) == 3
 
 
+def test_there_is_a_monitor_to_make_ones_own_of_before_a_fit():
+    model = hmm.GaussianHMM(2, n_iter=50, tol=0.5, verbose=False)
+    before = model.monitor_
+    assert (before.tol, before.n_iter, before.verbose) == (0.5, 50, False)
+    assert (before.iter, before.converged, "monitor_" in vars(model)) == (0, False, False)
+    model.monitor_ = own = ThirdTime(before.tol, before.n_iter, before.verbose)
+    assert model.fit(ROWS).monitor_ is own
+    assert model.n_iter_ == 3
+
+
 def test_a_monitor_that_is_none_is_refused():
     model = hmm.GaussianHMM(2)
     model.monitor_ = print

@@ -76,7 +76,7 @@ def _print_hmm(path: str, fitted: Any, as_json: bool) -> None:
     if fitting["sweeps"] is not None:
         state = "converged" if fitting["converged"] else "not converged"
         pairs.append(("fit", f"{state} after {how_many(fitting['sweeps'], 'sweep')}"))
-    if history := list(getattr(fitted, "monitor_", ()) and fitted.monitor_.history):
+    if history := list(fitted.monitor_.history):
         value = f"{history[-1]:.4f}"
         pairs.append(("", f"log-likelihood of all sequences, before the last step: {value}"))
     print_pairs(pairs)

@@ -22,9 +22,7 @@ from fusem.em.history import Sweep, as_array
 from fusem.em.loop import Run
 from fusem.em.summary import Summary, summarise
 from fusem.em.workers import Workers
-from fusem.exceptions import (
-    warn,
-)
+from fusem.exceptions import warn
 from fusem.hmm import chain_prior
 from fusem.hmm.criteria import Criteria
 from fusem.hmm.decoding import positional
@@ -35,7 +33,7 @@ from fusem.hmm.forecast import Forecasting
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.margin import Margins
 from fusem.hmm.missing import check_missing
-from fusem.hmm.monitor import is_own
+from fusem.hmm.monitor import NewMonitor, is_own
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sampling import PathSampling
 from fusem.hmm.prior_values import MOVES, STATES, concentration
@@ -68,6 +66,7 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
     transmat_fixed: Any
     n_init: int
 
+    monitor_: Any = NewMonitor()  # before a fit; hmmlearn's users take `tol` and so on from it
     _remedy: ClassVar[str] = ""  # where a covariance becomes singular
     # letters of `params` and `init_params` to the attributes of the emissions
     _emissions: ClassVar[dict[str, str]]

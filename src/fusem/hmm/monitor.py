@@ -54,15 +54,24 @@ class ConvergenceMonitor:
         )
 
 
+class NewMonitor:
+    """As an attribute of a class: of an estimator that has no monitor yet, one that was told nothing."""
+
+    def __get__(self, estimator: Any, owner: type) -> Any:
+        if estimator is None:
+            return self
+        return ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
+
+
 def is_own(monitor: Any) -> bool:
     """Whether a monitor is the user's own, which says when to stop."""
-    return monitor is not None and type(monitor) is not ConvergenceMonitor
+    return type(monitor) is not ConvergenceMonitor
 
 
 def monitor_of(estimator: Any) -> Any:
     """The user's own monitor, reset; else a new one."""
-    monitor = getattr(estimator, "monitor_", None)
-    if monitor is None or not is_own(monitor):
+    monitor = estimator.monitor_
+    if not is_own(monitor):
         return ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
     # getattr would compute a property, which may need an iteration first
     if not hasattr(monitor, "report") or getattr_static(monitor, "converged", None) is None:

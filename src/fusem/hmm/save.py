@@ -31,7 +31,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         fitted["feature_names_in_"] = [str(name) for name in model.feature_names_in_]
     if hasattr(model, "history_"):
         arrays |= {f"history/{name}": model.history_[name] for name in model.history_.dtype.names}
-    if isinstance(getattr(model, "monitor_", None), ConvergenceMonitor):
+    if isinstance(vars(model).get("monitor_"), ConvergenceMonitor):
         fitted["monitor_"] = {name: getattr(model.monitor_, name) for name in MONITOR}
         fitted["monitor_"]["converged"] = bool(model.monitor_.converged)
         arrays["monitor/history"] = np.array(model.monitor_.history, dtype=np.float64)
