@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import queue
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,8 +14,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.em.blas import one_thread
+from fusem.em.spaces import Spaces
 from fusem.em.sweep import SECONDS_PER_OPERATION
-from fusem.hmm import spaces
 from fusem.hmm.layout import Ints, Layout, layout_of, steps_per_block
 from fusem.hmm.observations import NOTHING_KNOWN
 from fusem.kernels.chain import Emission
@@ -110,7 +109,7 @@ class ChainEngine:
         self._parameters = 0
         columns = family.tile_columns(n_states, d)
         self._sizes = self.emission.name, n_states, d, self.dtype, self.size, columns
-        self._spaces: dict[Hashable, queue.SimpleQueue[ChainSpace]] = {}
+        self._spaces = Spaces()
 
     @property
     def arithmetic(self) -> str:
@@ -178,18 +177,14 @@ class ChainEngine:
             States of the call's rows.
         """
         key = purpose, logarithms, *self._sizes
-        own = self._spaces.setdefault(key, queue.SimpleQueue())
-        try:
-            space = own.get_nowait()
-        except queue.Empty:
-            space = spaces.take(key) or self._space()
-        space.alarm[0] = 0.0
-        try:
+
+        def may_keep(space: ChainSpace) -> bool:
+            """Not what knows patterns of missing values, nor infinities that padding would be taken for."""
+            return space.missing is None and space.alarm[0] == 0.0
+
+        with self._spaces.lent(key, self._space, may_keep) as space:
+            space.alarm[0] = 0.0
             yield space._replace(known=known, number=self._parameters)
-        finally:
-            # what gave an alarm may hold infinities, which padding of other rows would be taken for
-            if space.alarm[0] != 0.0 or not spaces.give_back(key, space):
-                own.put(space)
 
     def _space(self) -> ChainSpace:
         K, W, steps, missing = self.n_states, self.width, 2 * self.steps + GROUP, None

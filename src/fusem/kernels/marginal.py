@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fusem.kernels.null_space import BYTES, HALF_LOG_2PI, NONE, square_width, width_of
+from fusem.kernels.null_space import HALF_LOG_2PI, NONE, kept_elements, square_width, width_of
 from fusem.kernels.patterns import PATTERNS, missing_columns, observed_columns
 from fusem.kernels.policy import helper, seldom
 from fusem.kernels.simd import (
@@ -55,8 +55,8 @@ class Marginals(NamedTuple):
 
 def marginals(n_matrices: int, n_components: int, d: int, size: int, dtype: DTypeLike) -> Marginals:
     """Memory of one thread, for statistics of `size` elements."""
-    square = d * width_of(d)
-    room = max(2 * n_matrices * square + 8 * n_components * (d + 1), BYTES // 8) + LANES
+    largest = 2 * n_matrices * d * width_of(d) + 8 * n_components * (d + 1)
+    room = kept_elements(largest, 1 << d, np.float64) + LANES
     return Marginals(
         at=aligned(2 * PATTERNS, np.int64),
         store=aligned(room, dtype),

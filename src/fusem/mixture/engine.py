@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ FAR = {"float64": 1e4, "float32": 1e2}
 LEAST_NEAR, LEAST_VALUES = 8, 1e6
 NEAR_SHARE = 0.75  # of a sweep's time, about such a centre
 UNMOVED = 1e-26  # in units of the old covariance: moved by no more than rounding
+_passes = count(1)
 MOST_MOVES = 3  # each finds the means to a relative 1e-15 (float32: 1e-7) of what was still missing
 
 
@@ -126,7 +128,6 @@ class Engine:
         )
         self.space, self.space_and_pairs = memory.space, memory.space_and_pairs
         self.space_for_missing = memory.space_for_missing
-        self._passes = 0
         # Until sums about a shared centre had to be taken again: they might have to at every sweep.
         self.may_share_centre = True
 
@@ -308,9 +309,8 @@ class Engine:
         return Way(kernel, given, self.space_for_missing, MISSING_LEAF)
 
     def next_pass(self) -> int:
-        """A number for a pass with parameters of its own: what is kept of the last one's is forgotten."""
-        self._passes += 1
-        return self._passes
+        """A number for a pass with parameters of its own: what is kept of another one's is forgotten."""
+        return next(_passes)
 
     def maximize(
         self,

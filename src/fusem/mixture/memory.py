@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 
+from fusem.em.spaces import Spaces
 from fusem.kernels.missing import MissingSpace, missing_space
-from fusem.kernels.pairs import Pairs, pairs
+from fusem.kernels.pairs import pairs
 from fusem.kernels.pruned_sweep import PrunedSpace
 from fusem.kernels.tile import Workspace, levels_of, workspace
 
@@ -46,60 +46,44 @@ class Memory:
     ) -> None:
         self.family, self.n_components, self.d, self.dtype = family, n_components, d, dtype
         self.size, self.longest, self.pruned_leaf = size, longest, pruned_leaf
-        # sweeps compute log-densities in the dtype of the rows, evaluations return them in float64
-        self._spaces: dict[np.dtype[Any], queue.SimpleQueue[Workspace]] = {
-            np.dtype(kind): queue.SimpleQueue() for kind in (np.float64, np.float32)
-        }
-        self._lists: queue.SimpleQueue[Pairs] = queue.SimpleQueue()
-        self._missing: dict[bool, queue.SimpleQueue[MissingSpace]] = {
-            fill: queue.SimpleQueue() for fill in (False, True)
-        }
+        self._spaces = Spaces()
 
-    @contextmanager
-    def space(self, logp_dtype: np.dtype[Any]) -> Iterator[Workspace]:
-        """Memory for the thread that asks, given back afterwards."""
-        spaces = self._spaces[logp_dtype]
-        try:
-            space = spaces.get_nowait()
-        except queue.Empty:
-            columns, room = self.family.tile_columns(self.n_components, self.d), 0
-            if self.family.kernels.sweep_near is not None:
-                room = self.family.near_columns(self.n_components, self.d)
-            shape = self.d, self.n_components, columns, self.size, levels_of(self.longest)
-            space = workspace(*shape, self.dtype, logp_dtype, room)
-        try:
-            yield space
-        finally:
-            spaces.put(space)
+    def space(self, logp_dtype: np.dtype[Any]) -> AbstractContextManager[Workspace]:
+        """Memory for the thread that asks, given back afterwards.
+
+        Sweeps compute log-densities in the dtype of the rows, evaluations return them in float64.
+        """
+        columns, room = self.family.tile_columns(self.n_components, self.d), 0
+        if self.family.kernels.sweep_near is not None:
+            room = self.family.near_columns(self.n_components, self.d)
+        shape = self.d, self.n_components, columns, self.size, levels_of(self.longest)
+        sizes = *shape, self.dtype, np.dtype(logp_dtype), room
+        return self._spaces.lent(self._key(*sizes), lambda: workspace(*sizes))
 
     @contextmanager
     def space_and_pairs(self, dtype: np.dtype[Any]) -> Iterator[PrunedSpace]:
         """`space` with the lists of a pruned sweep."""
-        try:
-            lists = self._lists.get_nowait()
-        except queue.Empty:
-            each = self.family.statistic_size(1, self.d)
-            levels = levels_of(self.longest, self.pruned_leaf)
-            lists = pairs(self.pruned_leaf, self.n_components, each, self.size, levels, dtype)
-        with self.space(dtype) as space:
-            try:
-                yield PrunedSpace(space, lists)
-            finally:
-                self._lists.put(lists)
+        each = self.family.statistic_size(1, self.d)
+        levels = levels_of(self.longest, self.pruned_leaf)
+        sizes = self.pruned_leaf, self.n_components, each, self.size, levels, np.dtype(dtype)
+        with (
+            self.space(dtype) as space,
+            self._spaces.lent(("pairs", *sizes), lambda: pairs(*sizes), lambda _: False) as lists,
+        ):
+            yield PrunedSpace(space, lists)
 
     @contextmanager
     def space_for_missing(
         self, logp_dtype: np.dtype[Any], fill: bool = False
     ) -> Iterator[MissingSpace]:
         """`space` for rows with missing values; with `fill` also for what stands in their place."""
+        n_bases, columns = self.family.missing_needs(self.n_components, self.d)
         with self.space(logp_dtype) as space:
-            try:
-                memory = self._missing[fill].get_nowait()._replace(space=space)
-            except queue.Empty:
-                n_bases, columns = self.family.missing_needs(self.n_components, self.d)
-                shape = self.d, self.n_components, n_bases, columns, self.size
-                memory = missing_space(space, *shape, self.dtype, fill)
-            try:
-                yield memory
-            finally:
-                self._missing[fill].put(memory)
+            sizes = self.d, self.n_components, n_bases, columns, self.size, self.dtype, fill
+            key = self._key("missing", len(space.w), *sizes)
+            with self._spaces.lent(key, lambda: missing_space(space, *sizes)) as memory:
+                yield memory._replace(space=space)
+
+    def _key(self, *sizes: Hashable) -> Hashable:
+        """What memory is for: kernels of this family, of these sizes."""
+        return self.family.kernels.sweep, *sizes

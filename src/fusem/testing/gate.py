@@ -118,6 +118,16 @@ def compared(
     return recording, left_out
 
 
+def both_built(repository: Path, commits: tuple[str, str], into: Path) -> tuple[Build, Build]:
+    """BASE and HEAD, at the same time."""
+    with ThreadPoolExecutor(len(commits)) as both:
+        base, head = (
+            both.submit(build, repository, commit, into / side)
+            for commit, side in zip(commits, ("base", "head"), strict=True)
+        )
+        return base.result(), head.result()
+
+
 def unclear(verdicts: list[Verdict], limit: float) -> set[str]:
     """What is timed again: what looks slower, and what may be after all."""
     clear = "faster", "no change"
@@ -148,10 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.changelog:
             with_entries(given.changelog, "")  # says what is wrong with it before all is timed
         with tempfile.TemporaryDirectory(prefix="fusem-gate-") as folder:
-            builds = (
-                build(given.repository, given.base, Path(folder) / "base"),
-                build(given.repository, given.head, Path(folder) / "head"),
-            )
+            builds = both_built(given.repository, (given.base, given.head), Path(folder))
             settings = settings_of(builds[1].source)
             if given.seconds is not None:
                 settings = settings._replace(seconds=given.seconds)

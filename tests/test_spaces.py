@@ -7,11 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fusem.hmm import GaussianHMM, PoissonHMM, spaces
+from fusem.em import spaces
+from fusem.hmm import GaussianHMM, PoissonHMM
 from fusem.hmm.engine import ChainEngine
 from fusem.kernels import large_pages
-from tests.comparison import assert_bit_identical
+from fusem.kernels.missing import MissingSpace
+from fusem.kernels.tile import Workspace
+from tests.cases import CASES, DTYPES
+from tests.comparison import assert_bit_identical, parameters_of
 from tests.hmms import chain
+from tests.models import stepped
+from tests.test_missing import with_holes, with_patterns
 
 LENGTHS = [1500, 3, 150]
 
@@ -69,6 +75,58 @@ def test_kept_memory_changes_nothing(made, n_states):
         for value, expected in zip(values, new[name], strict=True):
             for part, other in zip(value, expected, strict=True):
                 assert_bit_identical(np.asarray(part), np.asarray(other))
+
+
+def spoil():
+    """Leave NaN in what kept memory of mixtures holds of a tile: nothing may be read before it is written."""
+    for _, space in spaces._kept:
+        scratch = space
+        if isinstance(space, MissingSpace):
+            scratch = [
+                part for part in (space.y, space.kept, space.noise, space.local) if part is not None
+            ]
+        elif not isinstance(space, Workspace):
+            continue
+        for part in scratch:
+            part[:] = np.nan
+
+
+MIXTURE_CALLS = (
+    lambda case, rows, X: parameters_of(stepped(case, X, reg_covar=1e-3)),
+    lambda case, rows, X: [stepped(case, rows, steps=1).predict_proba(X)],
+    lambda case, rows, X: [
+        stepped(case, rows, steps=1).impute(X, sample_posterior=True, random_state=0)
+    ],
+)
+
+
+def of_mixtures(case, dtype, keep):
+    """What fits and methods give, of complete rows and others, one after the other."""
+    rows, found = case.data(1200, dtype=dtype), []
+    tables = rows, with_holes(rows), with_patterns(rows[:500]), rows[:40], with_holes(rows, 0.5, 1)
+    for X in tables + tables[::-1]:
+        for call in MIXTURE_CALLS:
+            if not keep:
+                spaces._kept.clear()
+            spoil()
+            found.extend(call(case, rows, X))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
+def test_kept_memory_of_mixtures_changes_nothing(case, dtype):
+    kept, new = (of_mixtures(case, dtype, keep) for keep in (True, False))
+    for value, expected in zip(kept, new, strict=True):
+        assert_bit_identical(value, expected)
+
+
+def test_kept_memory_that_is_read_first_would_be_seen():
+    spaces._kept.clear()
+    stepped(CASES[0], CASES[0].data(50), steps=1)
+    spoil()
+    assert any(np.isnan(space.x).all() for _, space in spaces._kept if isinstance(space, Workspace))
 
 
 def engine(n_states=3, d=3, missing=False):
