@@ -9,4 +9,4 @@ from fusem.testing.gate import main
 
 if __name__ == "__main__":
     os.environ.setdefault("FUSEM_BENCH", "quick")
-    sys.exit(main())
+    sys.exit(main(module="asv_benchmarks.gate"))

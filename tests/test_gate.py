@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_the_table_begins_with_what_is_slower():
     assert lines[7].startswith("| `c` |")
     assert lines[-2:] == ["Not compared, since they do not run in main:", "- `d`: ValueError: no"]
     broken = table.table("main", "topic", [FAST], [], {}, {"e": "KeyError: 1"}, 0.1).splitlines()
-    assert broken[2] == "**1 run in main, but not in topic**: see below."
+    assert broken[2] == "**1 benchmark without an answer in topic**: see below."
     assert broken[-1] == "- `e`: KeyError: 1"
 
 
@@ -182,7 +183,7 @@ def test_outcomes_of_exact_numbers(base, head, tolerance, larger_is_better, outc
 def test_the_table_has_the_exact_numbers_that_changed():
     better = SAME._replace(name="e.track_compiled", head=50.0)
     lines = table.table("main", "topic", [FAST], [SAME, better, WORSE], {}, {}, 0.1).splitlines()
-    assert "1 numbers that are the same in every run did not change." in lines
+    assert "1 number, the same in every run, did not change." in lines
     assert lines[-2:] == [
         "| `e.track_sweeps` | 100 | 120 | **worse** |",
         "| `e.track_compiled` | 100 | 50 | better |",
@@ -204,6 +205,8 @@ def test_a_changelog_gets_what_changed():
     assert text.splitlines() == ENTRIES
     nothing = performance_entries([], [SAME], "gate a b")
     assert nothing == "- `gate a b` (0 benchmarks): no change beyond the limit.\n"
+    noisy = performance_entries([V._replace(outcome="too noisy to tell")], [], "gate a b")
+    assert noisy == "- `gate a b` (1 benchmark): no change beyond the limit; 1 too noisy to tell.\n"
 
 
 @pytest.mark.parametrize("group", ["", "### Performance\n\n- By hand.\n\n"])
@@ -344,11 +347,11 @@ def test_exact_numbers_of_two_builds(tmp_path):
         folder = tmp_path / commit
         folder.mkdir()
         (folder / "amount.py").write_text(f"VALUE = {value}\n", encoding="utf-8")
-        builds.append(Build(commit, folder, folder))
+        builds.append(Build(commit, folder, folder, commit, tmp_path))
     (tmp_path / "tracks.py").write_text(
         "import amount\n" + TRACKS.format(value="amount.VALUE"), encoding="utf-8"
     )
-    found = tracked((builds[0], builds[1]), tmp_path, ["tracks"], "", 0.1)
+    found = tracked((builds[0], builds[1]), ["tracks"], "", 0.1)
     outcomes = {signal.name: (signal.head, signal.outcome) for signal in found.signals}
     assert outcomes == {
         "tracks.Numbers.track_it(1)": (14.0, "no change"),
@@ -357,7 +360,7 @@ def test_exact_numbers_of_two_builds(tmp_path):
     assert not found.new
     assert not found.broken
     (tmp_path / "head" / "amount.py").write_text("", encoding="utf-8")
-    broken = tracked((builds[0], builds[1]), tmp_path, ["tracks"], "it(1)", 0.1).broken
+    broken = tracked((builds[0], builds[1]), ["tracks"], "it(1)", 0.1).broken
     assert "AttributeError" in broken["tracks.Numbers.track_it(1)"]
     (tmp_path / "left_out.py").write_text(
         "import amount\ndef track_it():\n    if amount.VALUE > 12:\n        raise NotImplementedError\n"
@@ -365,25 +368,25 @@ def test_exact_numbers_of_two_builds(tmp_path):
         encoding="utf-8",
     )
     (tmp_path / "head" / "amount.py").write_text("VALUE = 14.0\n", encoding="utf-8")
-    broken = tracked((builds[0], builds[1]), tmp_path, ["left_out"], "", 0.1).broken
+    broken = tracked((builds[0], builds[1]), ["left_out"], "", 0.1).broken
     assert broken == {"left_out.track_it": "it gives no number any more"}
-    assert tracked((builds[0], builds[1]), tmp_path, ["tracks"], "no such", 0.1).signals == []
+    assert tracked((builds[0], builds[1]), ["tracks"], "no such", 0.1).signals == []
 
 
 def test_what_ends_its_process_is_told_and_the_others_go_on(tmp_path):
     (tmp_path / "installed").mkdir()
     (tmp_path / "ends.py").write_text(ENDS, encoding="utf-8")
     (tmp_path / "needs.py").write_text("import not_there\ndef time_it(): ...\n", encoding="utf-8")
-    build = Build("here", tmp_path, tmp_path / "installed")
+    build = Build("here", tmp_path, tmp_path / "installed", "abc", tmp_path)
     names = [f"ends.time_{name}" for name in ("first", "ends", "raises", "last")]
     modules, asked = ["ends", "needs"], [*names, "needs.time_it"]
-    found, reasons = answers(build, tmp_path, modules, asked, "prepare")
+    found, reasons = answers(build, modules, asked, "prepare")
     assert sorted(found) == ["ends.time_first", "ends.time_last"]
     assert sorted(reasons) == ["ends.time_ends", "ends.time_raises", "needs.time_it"]
     assert "the process ended" in reasons["ends.time_ends"]
     assert "not_there" in reasons["needs.time_it"]
     with pytest.raises(gate.Failed, match="not_there"):
-        names_of(build, tmp_path, ["ends", "needs"])
+        names_of(build, ["ends", "needs"])
 
 
 def test_what_breaks_is_not_taken_for_slower(tmp_path, monkeypatch):
@@ -397,12 +400,95 @@ def test_what_breaks_is_not_taken_for_slower(tmp_path, monkeypatch):
 def test_a_benchmark_that_head_breaks_does_not_pass(tmp_path, monkeypatch, capsys):
     taken = [np.ones((6, 3)) * np.array([1.0, 1.0, 1.0])]
     left_out = gate.LeftOut({}, {"a.time_b": "KeyError: no"})
-    monkeypatch.setattr(gate, "build", lambda *_: Build("c", tmp_path, tmp_path))
+    monkeypatch.setattr(gate, "build", lambda *_: Build("c", tmp_path, tmp_path, "c", tmp_path))
     monkeypatch.setattr(gate, "settings_of", lambda _: gate.Settings(["a"]))
     monkeypatch.setattr(gate, "tracked", lambda *_: Tracked([], {}, {}))
+    monkeypatch.setattr(gate, "no_longer_there", lambda *_: ["a.time_d"])
     monkeypatch.setattr(gate, "compared", lambda *_: ({"a.time_c": taken * 4}, left_out))
     assert gate.main(["base", "head"]) == 2
-    assert "**1 run in base, but not in head**" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "**1 benchmark without an answer in head**" in out
+    assert "Benchmarks of base that head has no more:\n- `a.time_d`" in out
+
+
+def test_what_head_does_not_run_is_told_though_base_does_not_either(tmp_path):
+    """The files are HEAD's: a slip in them breaks a benchmark on both sides."""
+    files = {
+        "slips.py": "def time_a():\n    wrok()\ndef track_b():\n    wrok()\n"
+        "def setup():\n    pass\ndef time_c(): ...\nclass Left:\n    def setup(self):\n"
+        "        raise NotImplementedError\n    def time_d(self): ...\n"
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    builds = []
+    for commit in ("base", "head"):
+        (tmp_path / commit).mkdir()
+        builds.append(Build(commit, tmp_path, tmp_path / commit, commit, tmp_path))
+    found = tracked((builds[0], builds[1]), ["slips"], "", 0.1)
+    assert (list(found.new), list(found.broken)) == ([], ["slips.track_b"])
+    settings = gate.Settings(["slips"], seconds=0.0)
+    recording, left_out = gate.compared((builds[0], builds[1]), settings, "", 0.0)
+    assert (list(left_out.new), list(left_out.broken)) == ([], ["slips.time_a"])
+    assert list(recording) == ["slips.time_c"]  # what asv leaves out is left out
+
+
+def test_benchmarks_that_head_has_no_more(tmp_path):
+    configuration = '[tool.fusem.gate]\nbenchmarks = ["some"]\n'
+    builds = []
+    for commit, text in (
+        ("base", "def time_a(): ...\ndef time_b(): ...\ndef track_c(): ...\n"),
+        ("head", "def time_a(): ...\n"),
+    ):
+        folder = tmp_path / commit
+        folder.mkdir()
+        (folder / "pyproject.toml").write_text(configuration, encoding="utf-8")
+        (folder / "some.py").write_text(text, encoding="utf-8")
+        builds.append(Build(commit, folder, folder, commit, tmp_path / "head"))
+    base, head = builds
+    assert gate.no_longer_there((base, head), ["some"], "") == ["some.time_b", "some.track_c"]
+    assert gate.no_longer_there((base, head), ["some"], "time") == ["some.time_b"]
+    (tmp_path / "base" / "pyproject.toml").unlink()
+    assert gate.no_longer_there((base, head), ["some"], "") == []
+
+
+def test_each_build_has_benchmarks_of_its_own(monkeypatch, tmp_path):
+    """A function that a benchmark compiles, and keeps beside itself, is not that of the other build."""
+    monkeypatch.setattr(gate, "build", lambda *given: given)
+    base, head = gate.both_built(tmp_path, ("a", "b"), tmp_path / "there")
+    assert base == (tmp_path, "a", tmp_path / "there" / "base", "b")
+    assert head == (tmp_path, "b", tmp_path / "there" / "head", "b")
+
+
+def test_set_up_as_asv_does(tmp_path, monkeypatch):
+    (tmp_path / "sets_up.py").write_text(
+        "done = []\ndef setup():\n    done.append(1)\nclass Some:\n    def setup(self):\n"
+        "        done.append(2)\n    def time_it(self): ...\n    time_it.setup = lambda: done.append(3)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    Timer(["sets_up"]).prepare("sets_up.Some.time_it")
+    assert sys.modules["sets_up"].done == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('benchmarks = "a"', "with the list `benchmarks`"),
+        ('benchmarks = ["a"]\nlimit = "0.1"', "limit is '0.1', which is no number"),
+    ],
+)
+def test_settings_of_another_type_are_named(line, said, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.fusem.gate]\n{line}\n", encoding="utf-8")
+    with pytest.raises(gate.Failed, match=said):
+        gate.settings_of(tmp_path)
+
+
+def test_the_command_can_be_typed_again(tmp_path):
+    builds = [Build(name, tmp_path, tmp_path, f"{name}123", tmp_path) for name in ("a", "b")]
+    given = SimpleNamespace(only="", seconds=None)
+    assert gate.command("some.gate", given, builds) == "python -m some.gate a123 b123"
+    given = SimpleNamespace(only="Sweep", seconds=15.0)
+    assert gate.command("g", given, builds) == "python -m g a123 b123 --only Sweep --seconds 15"
 
 
 def test_a_module_without_benchmarks_is_refused(suite):
@@ -421,14 +507,14 @@ def test_a_late_comparison_is_a_short_one(monkeypatch):
     """Two generations are measured however late it is, and no more."""
     shares = []
 
-    def generation(builds, source, modules, names, seconds, say):
+    def generation(builds, modules, names, seconds, say):
         shares.append(seconds)
         return {name: np.ones((6, 3)) for name in names}
 
     monkeypatch.setattr(gate, "names_of", lambda *_: ["a"])
-    monkeypatch.setattr(gate, "answers", lambda *_: ({}, {}))
+    monkeypatch.setattr(gate, "answers", lambda *_: ({"a": 1.0}, {}))
     monkeypatch.setattr(gate, "generation", generation)
-    build = Build("c", Path(), Path())
+    build = Build("c", Path(), Path(), "c", Path())
     settings = gate.Settings(["m"], seconds=8.0)
     gate.compared((build, build), settings, "", time.monotonic() - 1.0)
     assert shares == [0.0, 0.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -179,3 +180,26 @@ def test_a_state_that_shrinks_to_equal_rows_keeps_its_covariance(form):
 def test_one_row_has_no_covariance(form):
     with pytest.raises(ValueError, match=r"state\(s\) 0 .*n_samples = 1.*Increase reg_covar"):
         HMM(1, f"gaussian_{form}").fit(rows(1))
+
+
+@pytest.mark.parametrize("n_columns", [1, 2])
+@pytest.mark.parametrize("form", ["full", "diag", "spherical"])
+def test_a_state_of_equal_rows_is_told_wherever_its_mean_is_rounded(form, n_columns):
+    """What is left of its variance may be the square of its mean's last digit."""
+    told = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X = 5.0 * rng.normal(size=(153, n_columns))
+        X[:53] = np.round(rng.normal(size=n_columns), 15 if seed % 2 else 1)
+        gaussian = GaussianHMM(2, form, covars_prior=None, random_state=seed, n_iter=200, tol=1e-6)
+        for model in (
+            gaussian,
+            HMM(2, f"gaussian_{form}", random_state=seed, n_iter=200, tol=1e-6),
+        ):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                model.fit(X)
+            known = [w for w in caught if issubclass(w.category, DegenerateComponentWarning)]
+            assert known or model.score(X) < 0.0
+            told += bool(known)
+    assert told > 5

@@ -317,10 +317,26 @@ def test_there_is_a_monitor_to_make_ones_own_of_before_a_fit():
     model = hmm.GaussianHMM(2, n_iter=50, tol=0.5, verbose=False)
     before = model.monitor_
     assert (before.tol, before.n_iter, before.verbose) == (0.5, 50, False)
-    assert (before.iter, before.converged, "monitor_" in vars(model)) == (0, False, False)
+    assert (before.iter, before.converged) == (0, False)
+    assert model.monitor_ is before
     model.monitor_ = own = ThirdTime(before.tol, before.n_iter, before.verbose)
+    assert repr(own).startswith("ThirdTime(")
     assert model.fit(ROWS).monitor_ is own
     assert model.n_iter_ == 3
+    assert hmm.base.ConvergenceMonitor is ConvergenceMonitor  # where hmmlearn's users look for it
+
+
+def test_settings_of_a_monitor_that_were_changed_say_when_to_stop():
+    model = hmm.GaussianHMM(2, n_iter=50, tol=0.0, random_state=0)
+    model.monitor_.tol = 1e9
+    assert model.fit(ROWS).n_iter_ == 2
+    assert model.fit(ROWS).n_iter_ == 2  # they stay
+    model.monitor_ = ConvergenceMonitor(0.0, 5, False)
+    assert model.fit(ROWS).n_iter_ == 5
+    del model.monitor_
+    assert model.set_params(n_iter=3).fit(ROWS).n_iter_ == 3
+    model.set_params(n_iter=4)  # those of the monitor of a fit are the estimator's
+    assert model.fit(ROWS).n_iter_ == 4
 
 
 def test_a_monitor_that_is_none_is_refused():

@@ -54,6 +54,7 @@ def test_a_fitted_model_comes_back(tmp_path):
     assert found == given
     assert repr(loaded.monitor_) == repr(model.monitor_)
     assert loaded.monitor_.history == model.monitor_.history
+    assert loaded.monitor_.is_as_given
     assert_bit_identical(loaded.history_, model.history_)
     for name in ("n_iter_", "converged_", "n_features_in_"):
         assert getattr(loaded, name) == getattr(model, name)

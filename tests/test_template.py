@@ -23,7 +23,7 @@ def project(tmp_path, monkeypatch):
 def test_what_is_written_runs(project, monkeypatch, capsys):
     assert template.main([]) == 0
     printed = capsys.readouterr().out
-    lines = printed[printed.index("[tool") :]
+    lines = printed[printed.index("[tool.fusem") :]
     assert len(lines.strip().splitlines()) == 3
     (project / "pyproject.toml").write_text(PROJECT + lines, encoding="utf-8")
     settings = gate.settings_of(project)
@@ -46,6 +46,22 @@ def test_what_is_written_runs(project, monkeypatch, capsys):
     conf = json.loads((project / "asv_benchmarks/asv.conf.json").read_text("utf-8"))
     assert conf["project"] == "toy-fits"
     assert (project / conf["repo"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("", True),
+        ('[build-system]\nbuild-backend = "setuptools.build_meta"\n', True),
+        ('[tool.setuptools]\npackages = ["toy_fits"]\n', False),
+        ('[build-system]\nbuild-backend = "hatchling.build"\n', False),
+    ],
+)
+def test_who_has_to_name_the_packages_is_told(project, capsys, more, told):
+    (project / "pyproject.toml").write_text(PROJECT + more, encoding="utf-8")
+    assert template.main([]) == 0
+    printed = capsys.readouterr().out
+    assert ('include = ["toy_fits*"]' in printed) == told
 
 
 def test_nothing_is_overwritten(project, capsys):

@@ -24,7 +24,7 @@ from fusem.hmm.base import BaseHMM
 from fusem.hmm.chain_prior import check_probabilities
 from fusem.hmm.counts import check_codes, check_counts, number_of_codes
 from fusem.hmm.gaussian_prior import no_prior, renewed
-from fusem.hmm.held import singular, with_held
+from fusem.hmm.held import only_rounding, singular, with_held
 from fusem.hmm.observations import Observations, start_rows
 from fusem.hmm.prior_values import check_finite
 from fusem.hmm.start_means import nearest_mean, start_means
@@ -294,13 +294,17 @@ class HMM(BaseHMM):
         if "e" not in self.params:
             return components, []
         family, reg = self._family_of(components), self._reg(self._n_columns(components))
+        holds = family in HOLDING and not reg.any()
         try:
-            return family.maximize(components, sums, reg), []
+            new = family.maximize(components, sums, reg)
         except SingularComponents as problem:
-            if family not in HOLDING or reg.any():
+            if not holds:
                 raise singular(problem, REMEDY) from problem
             means, covariances = renewed(family, components, sums, no_prior(components), True, True)
             return with_held(family, means, covariances, components.covariances)
+        if holds and only_rounding(new.means, new.covariances).any():
+            return with_held(family, new.means, new.covariances, components.covariances)
+        return new, []
 
     def _n_columns(self, components: Any) -> int:
         return int(components[0].shape[1])

@@ -33,7 +33,8 @@ from fusem.hmm.forecast import Forecasting
 from fusem.hmm.known_states import check_possible, check_states
 from fusem.hmm.margin import Margins
 from fusem.hmm.missing import check_missing
-from fusem.hmm.monitor import NewMonitor, is_own
+from fusem.hmm.monitor import ConvergenceMonitor as ConvergenceMonitor
+from fusem.hmm.monitor import NewMonitor, decides
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sampling import PathSampling
 from fusem.hmm.prior_values import MOVES, STATES, concentration
@@ -289,11 +290,11 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         return chain_prior.check_probabilities(name, getattr(self, name), shape)
 
     def _keep(self, run: Run[ChainModel], fit: Fit, observations: Observations, names: Any) -> None:
-        if run.sweeps and not run.converged and self.n_iter > 1 and self.tol > 0:
+        if run.sweeps and not run.converged and fit.n_iter > 1 and fit.tol > 0:
             warn(
                 ConvergenceWarning,
-                f"EM did not converge in n_iter={self.n_iter} iterations: the log-likelihood still "
-                f"changed by {run.sweeps[-1].change:.3g} (tol={self.tol:g}).",
+                f"EM did not converge in n_iter={fit.n_iter} iterations: the log-likelihood still "
+                f"changed by {run.sweeps[-1].change:.3g} (tol={fit.tol:g}).",
             )
         fit.diagnose(run)
         model = run.params
@@ -306,7 +307,7 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
             del self.feature_names_in_
         self.monitor_, self.n_iter_ = fit.monitor, len(run.sweeps)
         self.converged_ = run.converged
-        if not is_own(self.monitor_):
+        if not decides(self.monitor_):
             self.monitor_.converged = run.converged
         self.history_ = as_array(run.sweeps)
 

@@ -24,7 +24,7 @@ from fusem.hmm import chain_prior
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.forward_backward import swept
 from fusem.hmm.layout import Ints
-from fusem.hmm.monitor import is_own, monitor_of
+from fusem.hmm.monitor import decides, monitor_of
 from fusem.hmm.observations import Observations
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Fit:
         self.observations, self.weights = observations, weights
         self.workers, self.constraints = workers, estimator._constraints()
         self.monitor = monitor_of(estimator)
+        settings = estimator if decides(self.monitor) else self.monitor
+        self.tol, self.n_iter = settings.tol, settings.n_iter
         self.engine = ChainEngine(
             family, estimator.n_components, observations.n_columns, observations.dtype,
             summary.missing is not None,
@@ -127,12 +129,12 @@ class Fit:
             model,
             self.sweep,
             self.maximize,
-            tol=self.estimator.tol,
-            max_iter=self.estimator.n_iter,
+            tol=self.tol,
+            max_iter=self.n_iter,
             rounding=ROUNDING[self.observations.dtype.name],
             on_sweep=on_iteration,
             objective=self.objective,
-            finished=(lambda: bool(self.monitor.converged)) if is_own(self.monitor) else None,
+            finished=(lambda: bool(self.monitor.converged)) if decides(self.monitor) else None,
         )
 
     def diagnose(self, run: Run[ChainModel]) -> None:

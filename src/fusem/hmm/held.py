@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fusem.families.gaussian import SingularComponents
 
 Array = NDArray[np.float64]
+ROUNDING = 4.0 * np.finfo(np.float64).eps  # of a mean, as a share of it
 
 
 def singular(problem: SingularComponents, remedy: str, n_rows: int | None = None) -> ValueError:
@@ -25,7 +26,10 @@ def singular(problem: SingularComponents, remedy: str, n_rows: int | None = None
 def with_held(
     family: Any, means: Array, covariances: Array, before: Array
 ) -> tuple[Any, list[int]]:
-    """The family's parameters, covariances that are not positive definite replaced by those before.
+    """The family's parameters, singular covariances replaced by those before.
+
+    Singular are those that are not positive definite, and those of rows that all have one value: what is left
+    of a variance then is the rounding of its mean.
 
     Parameters
     ----------
@@ -39,7 +43,9 @@ def with_held(
     held : list of int
         Which kept the covariance from before.
     """
-    held: set[int] = set()
+    held = set(np.flatnonzero(only_rounding(means, covariances)).tolist())
+    covariances = covariances.copy()
+    covariances[list(held)] = before[list(held)]
     while True:  # an error may name only those that fail first
         try:
             return family.from_covariances(means, covariances), sorted(held)
@@ -47,5 +53,13 @@ def with_held(
             if held.issuperset(problem.components):
                 raise
             held |= set(problem.components)
-            covariances = covariances.copy()
             covariances[problem.components] = before[problem.components]
+
+
+def only_rounding(means: Array, covariances: Array) -> NDArray[np.bool_]:
+    """Which covariances have a variance that is no more than the rounding of its mean."""
+    squares = (ROUNDING * means) ** 2
+    if covariances.ndim == 1:
+        return np.asarray(means.shape[1] * covariances <= squares.sum(axis=1))
+    variances = covariances if covariances.ndim == 2 else np.einsum("kii->ki", covariances)
+    return np.asarray((variances <= squares).any(axis=1))

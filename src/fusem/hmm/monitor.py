@@ -12,7 +12,8 @@ class ConvergenceMonitor:
     """Log-likelihoods of a fit, iteration by iteration.
 
     One of a class derived from this, or of hmmlearn's, that is assigned to `monitor_` before `fit` is told
-    every iteration, and its property `converged` says when to stop. Of several starts it keeps the last,
+    every iteration, and its property `converged` says when to stop; of one of this class itself `tol` and
+    `n_iter` do, where they were changed, in place of the estimator's. Of several starts it keeps the last,
     and what it was told by a fit that failed.
 
     Attributes
@@ -30,6 +31,12 @@ class ConvergenceMonitor:
         self.history: deque[float] = deque()
 
     converged = False  # of the class: one that is derived may make it a property
+    _given: tuple[float, int, bool] | None = None  # the settings of the estimator that made it
+
+    @property
+    def is_as_given(self) -> bool:
+        """Whether an estimator made it, and nobody changed its settings."""
+        return self._given == (self.tol, self.n_iter, self.verbose)
 
     @property
     def iter(self) -> int:
@@ -48,10 +55,18 @@ class ConvergenceMonitor:
         self.history.append(log_prob)
 
     def __repr__(self) -> str:
+        converged = bool(self.history) and self.converged  # one's own may need an iteration first
         return (
-            f"ConvergenceMonitor(tol={self.tol}, n_iter={self.n_iter}, iter={self.iter}, "
-            f"converged={self.converged})"
+            f"{type(self).__name__}(tol={self.tol}, n_iter={self.n_iter}, iter={self.iter}, "
+            f"converged={converged})"
         )
+
+
+def new_monitor(tol: float, n_iter: int, verbose: bool) -> ConvergenceMonitor:
+    """Of a fit whose parameters say when to stop; one's own is made of the class."""
+    made = ConvergenceMonitor(tol, n_iter, verbose)
+    made._given = tol, n_iter, verbose
+    return made
 
 
 class NewMonitor:
@@ -60,19 +75,20 @@ class NewMonitor:
     def __get__(self, estimator: Any, owner: type) -> Any:
         if estimator is None:
             return self
-        return ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
+        made = new_monitor(estimator.tol, estimator.n_iter, estimator.verbose)
+        return vars(estimator).setdefault("monitor_", made)
 
 
-def is_own(monitor: Any) -> bool:
-    """Whether a monitor is the user's own, which says when to stop."""
+def decides(monitor: Any) -> bool:
+    """Whether a monitor is one of a class of one's own, whose `converged` says when to stop."""
     return type(monitor) is not ConvergenceMonitor
 
 
 def monitor_of(estimator: Any) -> Any:
-    """The user's own monitor, reset; else a new one."""
-    monitor = estimator.monitor_
-    if not is_own(monitor):
-        return ConvergenceMonitor(estimator.tol, estimator.n_iter, estimator.verbose)
+    """The user's own monitor, or one whose settings were changed, reset; else a new one."""
+    monitor = vars(estimator).get("monitor_")
+    if monitor is None or (not decides(monitor) and monitor.is_as_given):
+        return new_monitor(estimator.tol, estimator.n_iter, estimator.verbose)
     # getattr would compute a property, which may need an iteration first
     if not hasattr(monitor, "report") or getattr_static(monitor, "converged", None) is None:
         raise ValueError(

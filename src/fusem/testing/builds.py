@@ -29,25 +29,35 @@ class Build(NamedTuple):
     commit: str
     source: Path  # its files
     folder: Path  # its packages, as installed
+    number: str  # of the commit, abbreviated
+    benchmarks: Path  # files of HEAD, a copy for each build: what they compile is kept beside them
 
 
-def build(repository: Path, commit: str, into: Path) -> Build:
+def build(repository: Path, commit: str, into: Path, head: str) -> Build:
     """Install a commit without its dependencies, which are those of this environment.
+
+    Parameters
+    ----------
+    head : str
+        The commit whose benchmarks are run.
 
     Raises
     ------
     Failed
         No such commit, or its package cannot be built; what git or pip said.
     """
-    source, folder = into / "source", into / "installed"
-    checked_out(repository, commit, source)
+    source, folder, benchmarks = (into / name for name in ("source", "installed", "benchmarks"))
+    number = checked_out(repository, commit, source)
+    checked_out(repository, head, benchmarks)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     run([*pip, str(folder), str(source)])
-    return Build(commit, source, folder)
+    return Build(commit, source, folder, number, benchmarks)
 
 
-def checked_out(repository: Path, commit: str, into: Path) -> None:
+def checked_out(repository: Path, commit: str, into: Path) -> str:
     """The files of a commit in a repository of their own, with all tags: versions may be made of them.
+
+    Returns its number, abbreviated.
 
     Objects are those of the given repository, of which no branch need lead to the commit, nor all of its
     history be there.
@@ -68,6 +78,7 @@ def checked_out(repository: Path, commit: str, into: Path) -> None:
         object_, name = line.split()
         git(into, "update-ref", name, object_)
     git(into, "checkout", "--quiet", "--detach", found)
+    return git(into, "rev-parse", "--short", found)
 
 
 def run(command: list[str]) -> bytes:
@@ -82,13 +93,13 @@ def run(command: list[str]) -> bytes:
 class Side:
     """A process with one build; used as a context manager.
 
-    Benchmarks come from `benchmarks`, the files of one commit, whatever the build: both sides time the same.
-    They run in an empty folder, as asv has it.
+    Benchmarks are those of one commit, whatever the build: both sides time the same. They run in an empty
+    folder, as asv has it.
     """
 
-    def __init__(self, build: Build, benchmarks: Path, modules: list[str]) -> None:
+    def __init__(self, build: Build, modules: list[str]) -> None:
         environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
-        environment["PYTHONPATH"] = os.pathsep.join([str(build.folder), str(benchmarks)])
+        environment["PYTHONPATH"] = os.pathsep.join([str(build.folder), str(build.benchmarks)])
         command = [
             sys.executable,
             "-P",

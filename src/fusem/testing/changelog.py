@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fusem.testing.builds import Failed
 from fusem.testing.signals import Signal
+from fusem.testing.table import how_many
 from fusem.testing.verdict import Verdict
 
 BEGIN, END = "<!-- gate -->", "<!-- /gate -->"
@@ -38,7 +39,10 @@ def performance_entries(
         if s.outcome != "no change"
     ]
     told = "what changed" if lines else "no change beyond the limit"
-    return "\n".join([f"- `{command}` ({len(verdicts)} benchmarks): {told}.", *lines]) + "\n"
+    if unclear := sum(v.outcome == "too noisy to tell" for v in verdicts):
+        told += f"; {unclear} too noisy to tell"
+    counted = how_many(len(verdicts), "benchmark")
+    return "\n".join([f"- `{command}` ({counted}): {told}.", *lines]) + "\n"
 
 
 def with_entries(path: Path, entries: str) -> str:

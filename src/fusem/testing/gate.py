@@ -39,6 +39,7 @@ from fusem.testing.verdict import LIMIT, Array, Verdict, judged
 GENERATIONS = 4  # that the time is shared by
 FEWEST = 2  # however late it is
 AGAIN = 4  # generations more of what is not clear by then
+KINDS = "timed", "tracked"
 
 
 class Settings(NamedTuple):
@@ -61,14 +62,19 @@ def settings_of(source: Path) -> Settings:
     path = source / "pyproject.toml"
     document: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     given = document.get("tool", {}).get("fusem", {}).get("gate")
-    if not given or not given.get("benchmarks"):
+    modules = (given or {}).get("benchmarks")
+    if not modules or not isinstance(modules, list) or not all(isinstance(m, str) for m in modules):
         raise Failed(
-            "pyproject.toml has no table [tool.fusem.gate] with the list `benchmarks` of modules to time."
+            "pyproject.toml has no table [tool.fusem.gate] with the list `benchmarks` of modules to time, "
+            'e.g. benchmarks = ["asv_benchmarks.fits"].'
         )
     if unknown := set(given) - set(Settings._fields):
         raise Failed(
             f"[tool.fusem.gate] has {', '.join(sorted(unknown))}; known are {', '.join(Settings._fields)}."
         )
+    for name in set(given) - {"benchmarks"}:
+        if isinstance(given[name], bool) or not isinstance(given[name], (int, float)):
+            raise Failed(f"[tool.fusem.gate]: {name} is {given[name]!r}, which is no number.")
     return Settings(**given)
 
 
@@ -83,14 +89,19 @@ def compared(
     builds: tuple[Build, Build], settings: Settings, only: str, end: float
 ) -> tuple[dict[str, list[Array]], LeftOut]:
     """Seconds of all benchmarks, and why some are left out; `end` is about when to be done (monotonic)."""
-    source, modules = builds[1].source, settings.benchmarks
-    names = [name for name in names_of(builds[1], source, modules) if only in name]
+    modules = settings.benchmarks
+    names = [name for name in names_of(builds[1], modules) if only in name]
     with ThreadPoolExecutor(len(builds)) as both:  # most of this is compiling
-        new, broken = both.map(
-            lambda build: answers(build, source, modules, names, "prepare")[1], builds
+        (before, new), (after, broken) = both.map(
+            lambda build: answers(build, modules, names, "prepare"), builds
         )
-    left_out = LeftOut(new, {name: why for name, why in broken.items() if name not in new})
-    names = [name for name in names if name not in {**new, **broken}]
+    for name in names:  # None is what raises NotImplementedError
+        if after.get(name, 0.0) is None and before.get(name) is not None:
+            broken[name] = "it is left out (NotImplementedError)"
+        elif before.get(name, 0.0) is None and after.get(name) is not None:
+            new[name] = "it is left out (NotImplementedError)"
+    left_out = LeftOut({name: why for name, why in new.items() if name not in broken}, broken)
+    names = [name for name in before if before[name] is not None and after.get(name) is not None]
     recording: dict[str, list[Array]] = {name: [] for name in names}
     around = 0.0  # seconds of a generation beside those that it measures for
     for number in range(GENERATIONS + AGAIN):
@@ -110,7 +121,7 @@ def compared(
         began = time.monotonic()
         left = max(0.0, (end - began) / max(1, GENERATIONS - number) - around)
         share = min(settings.seconds / GENERATIONS, left) * len(names) / len(recording)
-        for name, taken in generation(builds, source, modules, names, share, say).items():
+        for name, taken in generation(builds, modules, names, share, say).items():
             recording[name].append(taken)
         around = time.monotonic() - began - share
     if sys.stderr.isatty():
@@ -122,10 +133,22 @@ def both_built(repository: Path, commits: tuple[str, str], into: Path) -> tuple[
     """BASE and HEAD, at the same time."""
     with ThreadPoolExecutor(len(commits)) as both:
         base, head = (
-            both.submit(build, repository, commit, into / side)
+            both.submit(build, repository, commit, into / side, commits[1])
             for commit, side in zip(commits, ("base", "head"), strict=True)
         )
         return base.result(), head.result()
+
+
+def no_longer_there(builds: tuple[Build, Build], modules: list[str], only: str) -> list[str]:
+    """Benchmarks in the files of BASE of which HEAD's have none of the same name."""
+    base, head = builds
+    own = base._replace(benchmarks=base.source)
+    try:
+        before = [names_of(own, settings_of(base.source).benchmarks, kind) for kind in KINDS]
+    except Failed:  # it had none, or none that run any more
+        return []
+    now = {name for kind in KINDS for name in names_of(head, modules, kind)}
+    return [name for names in before for name in names if only in name and name not in now]
 
 
 def unclear(verdicts: list[Verdict], limit: float) -> set[str]:
@@ -134,10 +157,20 @@ def unclear(verdicts: list[Verdict], limit: float) -> set[str]:
     return {v.name for v in verdicts if v.outcome not in clear or v.high > 1.0 + 1.5 * limit}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Compare, print the table, return the exit code."""
+def command(module: str, given: argparse.Namespace, builds: tuple[Build, Build]) -> str:
+    """What to type for the same comparison, whatever branches lead to by then."""
+    words = ["python -m", module, *(one.number for one in builds)]
+    if given.only:
+        words.append(f"--only {given.only}")
+    if given.seconds is not None:
+        words.append(f"--seconds {given.seconds:g}")
+    return " ".join(words)
+
+
+def main(arguments: list[str] | None = None, module: str = "fusem.testing.gate") -> int:
+    """Compare, print the table, return the exit code; `module` is what was called."""
     parser = argparse.ArgumentParser(
-        prog="python -m fusem.testing.gate",
+        prog=f"python -m {module}",
         description="Fails (exit code 1) where HEAD is slower than BASE beyond doubt.",
     )
     parser.add_argument("base", metavar="BASE", help="commit, branch or tag")
@@ -161,9 +194,10 @@ def main(arguments: list[str] | None = None) -> int:
             builds = both_built(given.repository, (given.base, given.head), Path(folder))
             settings = settings_of(builds[1].source)
             if given.seconds is not None:
-                settings = settings._replace(seconds=given.seconds)
-            source, modules = builds[1].source, settings.benchmarks
-            exact = tracked(builds, source, modules, given.only, settings.limit)
+                more = max(0.0, given.seconds - settings.seconds)
+                settings = settings._replace(seconds=given.seconds, total=settings.total + more)
+            exact = tracked(builds, settings.benchmarks, given.only, settings.limit)
+            gone = no_longer_there(builds, settings.benchmarks, given.only)
             end = began + settings.total
             recording, left_out = compared(builds, settings, given.only, end)
     except Failed as problem:
@@ -172,18 +206,19 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception:  # noqa: BLE001 - whatever it is, nothing was found to be slower
         traceback.print_exc()
         return 2
-    if not recording and not exact.signals:
-        print(f"No benchmark runs in both. {left_out}", file=sys.stderr)
-        return 2
     verdicts = judged(recording, settings.limit)
     left_out = LeftOut(exact.new | left_out.new, exact.broken | left_out.broken)
-    text = table.table(given.base, given.head, verdicts, exact.signals, *left_out, settings.limit)
+    text = table.table(
+        given.base, given.head, verdicts, exact.signals, *left_out, settings.limit, gone
+    )
+    if not recording and not exact.signals:
+        print(f"No benchmark runs in both.\n{text}", file=sys.stderr)
+        return 2
     print(text)
     if given.output:
         written(given.output, text)
     if given.changelog:
-        command = f"python -m fusem.testing.gate {given.base} {given.head}"
-        entries = performance_entries(verdicts, exact.signals, command)
+        entries = performance_entries(verdicts, exact.signals, command(module, given, builds))
         written(given.changelog, with_entries(given.changelog, entries))
     if given.record:
         parts = {f"{name}#{g}": t for name, taken in recording.items() for g, t in enumerate(taken)}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import cycle
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,21 +20,21 @@ LEAST = 5  # rounds of a generation
 ORDERS = ((0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0), (0, 2, 1), (1, 0, 2))
 
 
-def names_of(build: Build, source: Path, modules: list[str], kind: str = "timed") -> list[str]:
+def names_of(build: Build, modules: list[str], kind: str = "timed") -> list[str]:
     """Benchmarks there are that are timed, or "tracked"."""
-    with Side(build, source, modules) as side:
+    with Side(build, modules) as side:
         found: list[str] = side.ask("names", kind)
     return found
 
 
 def answers(
-    build: Build, source: Path, modules: list[str], names: list[str], method: str
+    build: Build, modules: list[str], names: list[str], method: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What a method of the worker gives for every benchmark, and why some give nothing, by name."""
     found, reasons = {}, {}
     left = list(names)
     while left:
-        with Side(build, source, modules) as side:
+        with Side(build, modules) as side:
             while left:
                 name = left.pop(0)
                 try:
@@ -50,7 +49,6 @@ def answers(
 
 def generation(
     builds: tuple[Build, Build],
-    source: Path,
     modules: list[str],
     names: list[str],
     seconds: float,
@@ -67,7 +65,7 @@ def generation(
     """
     base, head = builds
     with ExitStack() as stack:
-        sides = [stack.enter_context(Side(b, source, modules)) for b in (base, head, base)]
+        sides = [stack.enter_context(Side(b, modules)) for b in (base, head, base)]
         number = {}
         for name in names:
             once = [side.ask("prepare", name) for side in sides]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 from fusem.testing.builds import Build
@@ -51,16 +50,14 @@ class Tracked(NamedTuple):
     broken: dict[str, str]  # in HEAD, though they are in BASE
 
 
-def tracked(
-    builds: tuple[Build, Build], source: Path, modules: list[str], only: str, limit: float
-) -> Tracked:
+def tracked(builds: tuple[Build, Build], modules: list[str], only: str, limit: float) -> Tracked:
     """The numbers of both builds; `limit` is the tolerance of those that have none of their own."""
-    names = [name for name in names_of(builds[1], source, modules, "tracked") if only in name]
+    names = [name for name in names_of(builds[1], modules, "tracked") if only in name]
     with ThreadPoolExecutor(len(builds)) as both:  # they take no notice of each other
         (base, new), (head, broken) = both.map(
-            lambda build: answers(build, source, modules, names, "track"), builds
+            lambda build: answers(build, modules, names, "track"), builds
         )
-    broken = {name: why for name, why in broken.items() if name not in new}
+    new = {name: why for name, why in new.items() if name not in broken}
     signals = []
     for name in names:
         before, after = base.get(name), head.get(name)

@@ -32,6 +32,11 @@ def row(verdict: Verdict) -> str:
     return f"| `{v.name}` | {times} | {ratio} | {v.twin:.3f} | {outcome} |"
 
 
+def how_many(count: int, what: str) -> str:
+    """A number and a noun."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def number(value: float) -> str:
     """Up to six digits."""
     return f"{value:.6g}"
@@ -45,7 +50,7 @@ def exact(signals: Sequence[Signal]) -> list[str]:
     )
     lines = []
     if same := len(signals) - len(changed):
-        lines += ["", f"{same} numbers that are the same in every run did not change."]
+        lines += ["", f"{how_many(same, 'number')}, the same in every run, did not change."]
     if changed:
         lines += ["", EXACT_HEAD.rstrip()]
     for s in changed:
@@ -62,6 +67,7 @@ def table(
     new: Mapping[str, str],
     broken: Mapping[str, str],
     limit: float,
+    gone: Sequence[str] = (),
 ) -> str:
     """The whole comment: what was found, every benchmark, those that could not be compared."""
     counts = {outcome: sum(v.outcome == outcome for v in verdicts) for outcome in ORDER}
@@ -70,20 +76,26 @@ def table(
     if verdicts:
         lines += [
             "",
-            f"{len(verdicts)} benchmarks, timed alternately: {found}. Slower is more than {limit:.0%} and "
-            "beyond doubt against the spread of BASE against itself.",
+            f"{how_many(len(verdicts), 'benchmark')}, timed alternately: {found}. Slower is more than "
+            f"{limit:.0%} and beyond doubt against the spread of BASE against itself.",
             "",
             HEAD + "\n".join(map(row, sorted(verdicts, key=lambda v: ORDER.index(v.outcome)))),
         ]
     lines += exact(signals)
     if broken:
-        lines[1:1] = ["", f"**{len(broken)} run in {base}, but not in {head}**: see below."]
+        lines[1:1] = [
+            "",
+            f"**{how_many(len(broken), 'benchmark')} without an answer in {head}**: see below.",
+        ]
     for title, reasons in (
-        (f"Not compared, since they do not run in {head} any more:", broken),
+        (f"Not compared, since they do not run in {head}:", broken),
         (f"Not compared, since they do not run in {base}:", new),
     ):
         if reasons:
             lines += ["", title]
         for name, reason in reasons.items():
             lines.append(f"- `{name}`: {reason.strip().splitlines()[-1]}")
+    if gone:
+        lines += ["", f"Benchmarks of {base} that {head} has no more:"]
+        lines += [f"- `{name}`" for name in gone]
     return "\n".join(lines) + "\n"

@@ -11,13 +11,16 @@ import sys
 import tomllib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 PLACES = {  # in the project, and the file here; None is an empty one
     "asv_benchmarks/__init__.py": None,
     "asv_benchmarks/fits.py": "fits.py.txt",
     "asv_benchmarks/asv.conf.json": "asv.conf.json",
+    "asv_benchmarks/.gitignore": "gitignore.txt",
     ".github/workflows/speed.yml": "speed.yml",
 }
+TOLD = "packages", "py-modules"
 CONFIGURATION = """[tool.fusem.gate]
 benchmarks = ["asv_benchmarks.fits"]
 limit = 0.10"""
@@ -43,8 +46,21 @@ def main(arguments: list[str] | None = None) -> int:
         path = project / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    print(f"Written: {', '.join(PLACES)}. Put into pyproject.toml:\n\n{CONFIGURATION}")
+    print(f"Written: {', '.join(PLACES)}.\n")
+    if finds_packages(document, project):
+        print(
+            "setuptools looks for the packages of this project by itself, and would find asv_benchmarks "
+            f'too. Name them:\n\n[tool.setuptools.packages.find]\ninclude = ["{name.replace("-", "_")}*"]\n'
+        )
+    print(f"Put into pyproject.toml:\n\n{CONFIGURATION}")
     return 0
+
+
+def finds_packages(document: dict[str, Any], project: Path) -> bool:
+    """Whether setuptools takes every folder for a package, and refuses a second one."""
+    build = document.get("build-system", {}).get("build-backend", "setuptools")
+    told = any(name in document.get("tool", {}).get("setuptools", {}) for name in TOLD)
+    return build.startswith("setuptools") and not told and not (project / "src").exists()
 
 
 def template(name: str) -> str:

@@ -47,10 +47,12 @@ class Benchmark(NamedTuple):
                 caches[id(self.owner)] = owner.setup_cache()
             made = caches[id(self.owner)]
             given = given if made is None else (made, *given)
-        setup = getattr(owner, "setup", None)
-        if setup is not None:
-            setup(*given)
         function = getattr(owner, self.attribute)
+        module = sys.modules[self.owner.__module__] if inspect.isclass(self.owner) else self.owner
+        places = [module, owner, function] if owner is not module else [module, function]
+        for place in places:
+            if setup := getattr(place, "setup", None):
+                setup(*given)
         return lambda: function(*given)
 
 
@@ -145,13 +147,16 @@ class Timer:
             "larger_is_better": getattr(function, "larger_is_better", False),
         }
 
-    def prepare(self, name: str) -> float:
-        """Set up and call twice: the first call may compile; seconds of the second."""
+    def prepare(self, name: str) -> float | None:
+        """Set up and call twice: the first call may compile; seconds of the second, None if left out."""
         for module, problem in self.problems.items():
             if name.startswith(f"{module}."):
                 raise problem
         if name not in self.ready:
-            self.ready[name] = self.benchmarks[name].prepared(self.caches)
+            try:
+                self.ready[name] = self.benchmarks[name].prepared(self.caches)
+            except NotImplementedError:  # as asv has it
+                return None
             self.ready[name]()
             gc.collect()
             gc.freeze()  # what is there to stay need not be looked through again
@@ -175,11 +180,13 @@ def foreign_modules(folder: str) -> list[str]:
     entries = [path.name for path in Path(folder).iterdir()]
     own = {entry.split(".")[0] for entry in entries if not entry.endswith("-info")}
     wrong = []
-    for name in sorted(own & set(sys.modules)):
-        path = getattr(sys.modules[name], "__file__", None) or ""
+    for name, module in sorted(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if name.split(".")[0] not in own or path is None:  # a package without a file has no code
+            continue
         if not os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep):
             wrong.append(f"{name} from {path}")
-    return wrong
+    return wrong[:1]
 
 
 def main() -> None:
