@@ -80,12 +80,21 @@ class Use:
     def time_sample(self) -> None:
         self.model.sample(ROWS)
 
+    def time_start(self) -> None:
+        case = CASES["full"]
+        fit_quietly(
+            fusem.GaussianMixture(case.components, max_iter=1, n_jobs=1, random_state=0), self.X
+        )
+
+    def time_chunks(self) -> None:
+        self.model.statistics(np.array_split(self.X, 10))
+
 
 class Missing:
     """Rows with missing values."""
 
     param_names: ClassVar[list[str]] = ["covariance"]
-    params: ClassVar[list[str]] = ["full", "diag"]
+    params: ClassVar[list[str]] = ["full", "tied", "diag"]
     repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, covariance: str) -> None:
@@ -104,16 +113,19 @@ class Counts:
     """Mixtures of counts and of categories."""
 
     param_names: ClassVar[list[str]] = ["family"]
-    params: ClassVar[list[str]] = ["PoissonMixture", "CategoricalMixture"]
+    params: ClassVar[list[str]] = ["PoissonMixture", "CategoricalMixture", "MultinomialMixture"]
     repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, family: str) -> None:
         rng = np.random.default_rng(0)
-        self.X = rng.poisson(3.0, (ROWS, 4)).astype(np.float64) if family[0] == "P" else None
-        if self.X is None:
-            self.X = rng.integers(5, size=(ROWS, 4)).astype(np.float64)
+        codes = rng.integers(5, size=(ROWS, 4)).astype(np.float64)
+        counts = rng.poisson(3.0, (ROWS, 4)).astype(np.float64)
+        self.X = codes if family == "CategoricalMixture" else counts
         self.model = getattr(fusem, family)(4, max_iter=2, tol=0.0, n_jobs=1, random_state=0)
         fit_quietly(self.model, self.X)
+
+    def time_step(self, family: str) -> None:
+        self.model.update(self.model.statistics(self.X))
 
     def time_score_samples(self, family: str) -> None:
         self.model.score_samples(self.X)
@@ -123,7 +135,9 @@ class Chain:
     """Baum–Welch and the best path."""
 
     param_names: ClassVar[list[str]] = ["case"]
-    params: ClassVar[list[str]] = [c.label for c in hmm.CASES if c.estimator != "PoissonHMM"]
+    params: ClassVar[list[str]] = [
+        c.label for c in hmm.CASES if (c.estimator, c.n_states) != ("PoissonHMM", 16)
+    ]
     repeat: ClassVar[tuple[int, int, float]] = REPEAT
 
     def setup(self, label: str) -> None:
@@ -140,3 +154,25 @@ class Chain:
 
     def time_score(self, label: str) -> None:
         self.model.score(self.X, lengths=self.lengths)
+
+
+class OtherChain:
+    """State probabilities, missing values, and states that are mixtures."""
+
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
+
+    def setup(self) -> None:
+        case = hmm.CASES[2]
+        self.X, _, begin = hmm.rows(case, ROWS)
+        self.model = hmm.model(fusem, case, begin, 2, tol=0.0, n_jobs=1)
+        self.holes = with_holes(self.X[: ROWS // 8], "random")
+
+    def time_predict_proba(self) -> None:
+        self.model.predict_proba(self.X)
+
+    def time_score_missing(self) -> None:
+        self.model.score(self.holes)
+
+    def time_fit_mixtures(self) -> None:
+        made = fusem.GMMHMM(4, 2, n_iter=2, tol=0.0, n_jobs=1, random_state=0)
+        hmm.seconds(lambda: made.fit(self.X[: ROWS // 4]))
