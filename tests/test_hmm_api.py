@@ -16,6 +16,7 @@ from fusem import hmm
 from fusem.hmm import observations
 from fusem.hmm.monitor import ConvergenceMonitor
 from tests.comparison import assert_bit_identical
+from tests.models import fit_quietly
 
 # The checks fit all kinds of tiny data on purpose; what they look at is not the warnings.
 quiet = pytest.mark.filterwarnings(
@@ -388,3 +389,22 @@ def test_not_fitted_and_too_few_rows():
             hmm.PoissonHMM(1).fit(counts[1:] if bad < 0 else counts)
     with pytest.raises(ValueError, match=r"NaN at row 1, column 0.*make all of their"):
         hmm.MultinomialHMM(1).fit([[1.0, 2.0], [np.nan, 2.0]])
+
+
+def test_more_parameters_than_values_are_logged(caplog):
+    few = hmm.GaussianHMM(3, "full", random_state=0, n_iter=2, tol=0.0)
+    fit_quietly(few, ROWS[:8])
+    assert f"are fitted to {ROWS[:8].size} values" in caplog.text
+    assert f"{few._n_parameters()} free parameters" in caplog.text
+    caplog.clear()
+    fit_quietly(hmm.GaussianHMM(3, "full", random_state=0, n_iter=2, tol=0.0), ROWS)
+    assert not caplog.text
+
+
+def test_codes_given_for_counts_are_logged(caplog):
+    codes = np.arange(40)[:, None] % 3
+    fit_quietly(hmm.MultinomialHMM(2, random_state=0, n_iter=2, tol=0.0), codes)
+    assert "CategoricalHMM" in caplog.text
+    caplog.clear()
+    fit_quietly(hmm.MultinomialHMM(2, random_state=0, n_iter=2, tol=0.0), np.hstack([codes, codes]))
+    assert not caplog.text

@@ -32,6 +32,17 @@ def test_the_unit_of_the_rows_does_not_matter(kind, scale):
     assert scaled + ROWS.size * np.log(scale) == pytest.approx(once, abs=1e-8)
 
 
+def test_a_start_that_is_wider_than_the_rows_is_told():
+    X = ROWS * [1e-3, 1.0]
+    model = fusem.GaussianHMM(2, random_state=0, n_iter=9, tol=0.0, covars_prior=None)
+    with pytest.warns(
+        RegularizationWarning, match="min_covar=0.001 is more than the variance of column 0:"
+    ):
+        fit_quietly(model, X)
+    fit_quietly(model.set_params(min_covar=0.0), X)  # any warning is an error
+    fit_quietly(model.set_params(min_covar=1e-3), ROWS)
+
+
 @pytest.mark.parametrize("scale", [1e-120, 1e12, 1e30])
 def test_nor_does_it_where_values_are_missing(scale):
     rows = np.where(np.random.default_rng(1).uniform(size=ROWS.shape) < 0.6, ROWS, np.nan)

@@ -159,7 +159,7 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), list of such arrays, or another source
-            Rows of all sequences, one sequence after the other; of a list of arrays each is a sequence.
+            Rows of all sequences, one sequence after the other; of a list of 2-D arrays each is a sequence.
         y : array-like of int, optional
             Ignored if it is a label for each row. Whatever else it is, and an integer 1 for each row, stands
             for `lengths`, so that ``fit(X, lengths)`` works too.
@@ -364,7 +364,7 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         Returns
         -------
         probabilities : ndarray of shape (n_components,)
-            The left eigenvector of `transmat_` to eigenvalue 1, as a distribution.
+            The left eigenvector of `transmat_` to eigenvalue 1, as a distribution; of several, one.
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fusem.hmm.base import BaseHMM
 
 Array = NDArray[np.float64]
+logger = logging.getLogger("fusem")
 
 
 class Fit:
@@ -160,6 +162,7 @@ class Fit:
             others = np.setdiff1d(np.arange(rows.n_columns), self.constant).tolist()
             varying = {j: column_name(rows, j) for j in others}
             self.estimator._tell_of_prior(self.prior, run.params.components, self.sums, varying)
+            self._tell_of_few(run.params.components)
         if self.unseen.size and run.sweeps:
             warn(
                 EmptyComponentWarning,
@@ -178,6 +181,21 @@ class Fit:
             )
         if run.sweeps:
             self.estimator._tell_of_states(run.params.components)
+
+    def _tell_of_few(self, components: Any) -> None:
+        """Log it where there are more parameters than values, as hmmlearn does."""
+        e, rows = self.estimator, self.observations.rows
+        free = (e.n_components - 1) * ("s" in e.params)
+        free += self.constraints.n_parameters * ("t" in e.params)
+        if any(letter in e.params for letter in e._emissions):
+            free += e._n_emission_parameters(components)
+        values = self.observations.n_rows * rows.n_columns
+        if free > values:
+            logger.warning(
+                "%d free parameters are fitted to %d values: the model says little of other rows. Use fewer "
+                "states, fewer parameters for each, or more rows.",
+                free, values,
+            )  # fmt: skip
 
     def _rows_of_transmat(self, chosen: NDArray[np.bool_], what: str) -> str:
         """What the rows of chosen states that are never left are."""

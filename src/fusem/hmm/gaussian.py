@@ -307,17 +307,20 @@ class GaussianHMM(ColumnCount, BaseHMM):
     def _tell_of_prior(
         self, prior: Prior, components: Any, sums: Array, names: dict[int, str]
     ) -> None:
-        chosen = np.ndim(self.covars_prior) or self.covars_prior != COVARS_PRIOR
-        if "c" not in self.params or chosen:
-            return
         counts = self._family.stats_of(sums, *components.means.shape).counts
-        matrices = self.covariance_type in ("full", "tied")
-        added = np.einsum("...ii->...i", prior.covariances) if matrices else prior.covariances
-        rows = counts.sum() if self.covariance_type == "tied" else known(counts)[:, None]
-        added, variances = added / rows, self._family.variances(components)
+        variances = self._family.variances(components)
         weights = counts[:, None] / counts.sum()
         off = components.means - (weights * components.means).sum(axis=0)
         of_all = (weights * (variances + off**2)).sum(axis=0)
+        if "c" in self.init_params and self.covars_prior is None:
+            self._tell_of_start(of_all, names)
+        chosen = np.ndim(self.covars_prior) or self.covars_prior != COVARS_PRIOR
+        if "c" not in self.params or chosen:
+            return
+        matrices = self.covariance_type in ("full", "tied")
+        added = np.einsum("...ii->...i", prior.covariances) if matrices else prior.covariances
+        rows = counts.sum() if self.covariance_type == "tied" else known(counts)[:, None]
+        added = added / rows
         # a state of few rows or of equal ones is what the prior is for
         counted = (counts[:, None] >= SOME) & (added >= INFLUENTIAL_OF_ALL * of_all)
         share = np.where(counted, added / variances, 0.0)
@@ -330,6 +333,16 @@ class GaussianHMM(ColumnCount, BaseHMM):
                 f"covars_prior is up to {most:.0%} of the variance of states in {listed}: "
                 "it is added to the squares of their rows, whatever the unit of these. Scale the columns, or "
                 "set covars_prior=None.",
+            )
+
+    def _tell_of_start(self, of_all: Array, names: dict[int, str]) -> None:
+        wide = [name for j, name in names.items() if 0.0 < of_all[j] <= self.min_covar]
+        if wide:
+            warn(
+                RegularizationWarning,
+                f"min_covar={self.min_covar:g} is more than the variance of {', '.join(wide[:10])}"
+                f"{', …' * (len(wide) > 10)}: it is added to that of every state at the start, which may "
+                "then be too wide to tell states apart. Scale the columns, or set min_covar=0.",
             )
 
     def _tell_of_states(self, components: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from numbers import Integral
 from types import ModuleType
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from fusem.hmm.n_features import ColumnCount
 from fusem.hmm.observations import Observations
 
 Array = NDArray[np.float64]
+logger = logging.getLogger("fusem")
 
 
 class MultinomialHMM(ColumnCount, BaseHMM):
@@ -165,6 +167,11 @@ class MultinomialHMM(ColumnCount, BaseHMM):
         rng: np.random.RandomState,
         workers: Workers,
     ) -> multinomial.Params:
+        if observations.n_columns == 1:
+            logger.warning(
+                "X has one column: a single count is of one category in every state, which tells nothing of "
+                "them. Codes of categories are for CategoricalHMM."
+            )
         if "e" not in self.init_params:
             return self._emission()
         mean = np.maximum(summary.means, 1e-3 * max(summary.means.max(), 1.0))
