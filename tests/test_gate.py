@@ -487,8 +487,9 @@ def test_the_command_can_be_typed_again(tmp_path):
     builds = [Build(name, tmp_path, tmp_path, f"{name}123", tmp_path) for name in ("a", "b")]
     given = SimpleNamespace(only="", seconds=None)
     assert gate.command("some.gate", given, builds) == "python -m some.gate a123 b123"
-    given = SimpleNamespace(only="Sweep", seconds=15.0)
-    assert gate.command("g", given, builds) == "python -m g a123 b123 --only Sweep --seconds 15"
+    given = SimpleNamespace(only="Fit(full, 4)", seconds=15.0)
+    told = "python -m g a123 b123 --only 'Fit(full, 4)' --seconds 15"
+    assert gate.command("g", given, builds) == told
 
 
 def test_a_module_without_benchmarks_is_refused(suite):
@@ -501,6 +502,13 @@ def test_a_package_from_elsewhere_is_noticed(tmp_path):
     (tmp_path / "numpy-1.dist-info").mkdir()
     (found,) = foreign_modules(str(tmp_path))
     assert found.startswith("numpy from ")
+    for part in (
+        "scipy",
+        "scipy/own",
+    ):  # another distribution's modules of a package with parts of both
+        (tmp_path / part).mkdir()
+    (tmp_path / "numpy").rmdir()
+    assert [one for one in foreign_modules(str(tmp_path)) if "scipy.stats" in one] == []
 
 
 def test_a_late_comparison_is_a_short_one(monkeypatch):

@@ -334,10 +334,28 @@ def test_settings_of_a_monitor_that_were_changed_say_when_to_stop():
     assert model.fit(ROWS).n_iter_ == 2  # they stay
     model.monitor_ = ConvergenceMonitor(0.0, 5, False)
     assert model.fit(ROWS).n_iter_ == 5
+    model.monitor_ = ConvergenceMonitor(0.0, -1, False)
+    with pytest.raises(ValueError, match=r"monitor_\.n_iter is -1"):
+        model.fit(ROWS)
     del model.monitor_
     assert model.set_params(n_iter=3).fit(ROWS).n_iter_ == 3
     model.set_params(n_iter=4)  # those of the monitor of a fit are the estimator's
     assert model.fit(ROWS).n_iter_ == 4
+
+
+def test_changed_settings_outlive_starts_failures_and_files(tmp_path):
+    model = hmm.GaussianHMM(2, n_iter=50, tol=1e-12, n_init=3, random_state=0, covars_prior=None)
+    model.monitor_.n_iter = 2
+    with pytest.warns(ConvergenceWarning, match="n_iter=2"):
+        model.fit(ROWS)
+    history = list(model.monitor_.history)
+    assert len(history) == model.n_iter_ == 2
+    assert history[-1] == model.history_["log_likelihood"][-1]  # of the start that was kept
+    with pytest.raises(ValueError, match="lengths"):
+        model.fit(ROWS, lengths=[1])
+    assert list(model.monitor_.history) == history
+    model.save(tmp_path / "model.npz")
+    assert not fusem.load(tmp_path / "model.npz").monitor_.is_as_given
 
 
 def test_a_monitor_that_is_none_is_refused():

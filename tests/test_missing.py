@@ -15,7 +15,7 @@ from scipy.stats import multivariate_normal
 import fusem
 from fusem.em.workers import Workers
 from fusem.kernels.marginal import marginals
-from fusem.kernels.null_space import width_of
+from fusem.kernels.null_space import bases, width_of
 from fusem.kernels.patterns import LEAF, PATTERNS
 from fusem.mixture.criteria import _by_leaf
 from fusem.mixture.draws import draws
@@ -179,6 +179,17 @@ def test_more_operators_of_patterns_than_are_kept(case, monkeypatch):
     model = stepped(case, X, steps=2, start=start, reg_covar=1e-3)
     assert_same_model(model, expected)
     np.testing.assert_array_equal(model.impute(X), expected.impute(X))
+
+
+def test_stores_of_many_columns_take_numpy_numbers():
+    for d in (3, 40, 64, 70):
+        sizes = [made(np.int64(3)).store.size for made in (
+            lambda K, d=d: marginals(K, K, d, 1, float), lambda K, d=d: bases(K, K, d, 64, float),
+        )]  # fmt: skip
+        assert sizes == [
+            marginals(3, 3, d, 1, float).store.size,
+            bases(3, 3, d, 64, float).store.size,
+        ]
 
 
 @by_type

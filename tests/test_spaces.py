@@ -91,6 +91,7 @@ def spoil():
             part[:] = np.nan
 
 
+MASKED = "diag", "spherical"  # forms that need no more memory for missing values
 MIXTURE_CALLS = (
     lambda case, rows, X: parameters_of(stepped(case, X, reg_covar=1e-3)),
     lambda case, rows, X: [stepped(case, rows, steps=1).predict_proba(X)],
@@ -110,6 +111,8 @@ def of_mixtures(case, dtype, keep):
                 spaces._kept.clear()
             spoil()
             found.extend(call(case, rows, X))
+    kinds = {type(space) for _, space in spaces._kept}
+    assert not keep or MissingSpace in kinds or case.covariance_type in MASKED
     return found
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from fusem.em.workers import available_cores
 
 # Spaces, and what one of them may take.
-KEPT, MOST_BYTES = max(8, 2 * available_cores()), 3 << 19
+KEPT, MOST_BYTES = max(8, 2 * available_cores()), 3 << 20
 _kept: list[tuple[Hashable, Any]] = []  # those given back, the last one last
 _lock = threading.Lock()
 

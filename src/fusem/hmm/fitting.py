@@ -187,7 +187,7 @@ class Fit:
         e, rows = self.estimator, self.observations.rows
         free = (e.n_components - 1) * ("s" in e.params)
         free += self.constraints.n_parameters * ("t" in e.params)
-        if any(letter in e.params for letter in e._emissions):
+        if all(letter in e.params for letter in e._emissions):
             free += e._n_emission_parameters(components)
         values = self.observations.n_rows * rows.n_columns
         if free > values:

@@ -28,8 +28,8 @@ def with_held(
 ) -> tuple[Any, list[int]]:
     """The family's parameters, singular covariances replaced by those before.
 
-    Singular are those that are not positive definite, and those of rows that all have one value: what is left
-    of a variance then is the rounding of its mean.
+    Singular are those that are not positive definite, and those of rows that all have one value, but for the
+    last digits: what is left of a variance then is the rounding of its mean.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from fusem.hmm.base import BaseHMM
 from fusem.hmm.categorical import CategoricalHMM
 from fusem.hmm.gaussian import GaussianHMM
 from fusem.hmm.gaussian_mixture import GMMHMM
-from fusem.hmm.monitor import new_monitor
+from fusem.hmm.monitor import ConvergenceMonitor
 from fusem.hmm.multinomial import MultinomialHMM
 from fusem.hmm.poisson import PoissonHMM
 from fusem.hmm.save import COMPONENTS, FITTED, stored
@@ -77,7 +77,8 @@ def _restore_fit(
     if "monitor_" in fitted:
         settings = dict(fitted["monitor_"])
         converged = bool(settings.pop("converged"))
-        monitor = new_monitor(**settings)
+        monitor = ConvergenceMonitor(**settings)
+        monitor._given = model.tol, model.n_iter
         monitor.history = deque(map(float, arrays["monitor/history"]))
         monitor.converged = converged
         model.monitor_ = monitor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from inspect import getattr_static
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -31,12 +32,12 @@ class ConvergenceMonitor:
         self.history: deque[float] = deque()
 
     converged = False  # of the class: one that is derived may make it a property
-    _given: tuple[float, int, bool] | None = None  # the settings of the estimator that made it
+    _given: tuple[float, int] | None = None  # the settings of the estimator that made it
 
     @property
     def is_as_given(self) -> bool:
         """Whether an estimator made it, and nobody changed its settings."""
-        return self._given == (self.tol, self.n_iter, self.verbose)
+        return self._given == (self.tol, self.n_iter)
 
     @property
     def iter(self) -> int:
@@ -65,7 +66,7 @@ class ConvergenceMonitor:
 def new_monitor(tol: float, n_iter: int, verbose: bool) -> ConvergenceMonitor:
     """Of a fit whose parameters say when to stop; one's own is made of the class."""
     made = ConvergenceMonitor(tol, n_iter, verbose)
-    made._given = tol, n_iter, verbose
+    made._given = tol, n_iter
     return made
 
 
@@ -84,11 +85,28 @@ def decides(monitor: Any) -> bool:
     return type(monitor) is not ConvergenceMonitor
 
 
+def check_settings(monitor: ConvergenceMonitor) -> None:
+    """Raise an error where they are no numbers to stop by."""
+    n_iter, tol = monitor.n_iter, monitor.tol
+    if isinstance(n_iter, bool) or not isinstance(n_iter, Integral) or n_iter < 0:
+        raise ValueError(f"monitor_.n_iter is {n_iter!r}: it must be a whole number, 0 or more.")
+    if isinstance(tol, bool) or not isinstance(tol, Real) or tol != tol:
+        raise ValueError(f"monitor_.tol is {tol!r}: it must be a number.")
+
+
 def monitor_of(estimator: Any) -> Any:
-    """The user's own monitor, or one whose settings were changed, reset; else a new one."""
+    """The user's own monitor, reset; else a new one, with the settings of the last if they were changed."""
     monitor = vars(estimator).get("monitor_")
-    if monitor is None or (not decides(monitor) and monitor.is_as_given):
+    if monitor is None:
         return new_monitor(estimator.tol, estimator.n_iter, estimator.verbose)
+    if not decides(monitor):
+        check_settings(monitor)
+        if monitor.is_as_given:
+            return new_monitor(estimator.tol, estimator.n_iter, estimator.verbose)
+        if monitor._given is not None:
+            made = ConvergenceMonitor(monitor.tol, monitor.n_iter, monitor.verbose)
+            made._given = monitor._given
+            return made
     # getattr would compute a property, which may need an iteration first
     if not hasattr(monitor, "report") or getattr_static(monitor, "converged", None) is None:
         raise ValueError(

@@ -73,12 +73,13 @@ square_width = helper(width_of)
 
 def kept_elements(largest: int, number: int, dtype: DTypeLike) -> int:
     """Room for entries of so many elements at most: for `number` of them or in BYTES, or for one at least."""
+    largest, number = int(largest), int(number)  # NumPy's would overflow
     return max(largest, min(number * largest, BYTES // np.dtype(dtype).itemsize))
 
 
 def bases(n_components: int, n_means: int, d: int, tile: int, dtype: DTypeLike) -> Bases:
     """Memory of one thread; `n_components` so many as have covariances of their own, `n_means` means."""
-    room = kept_elements(2 * d * d + n_means * (d + 1), n_components << d, dtype)
+    room = kept_elements(2 * d * d + n_means * (d + 1), int(n_components) << d, dtype)
     made = Bases(
         at=aligned(PATTERNS * n_components, np.int64),
         gain=aligned(PATTERNS * n_components, np.float64),

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -161,7 +162,7 @@ def command(module: str, given: argparse.Namespace, builds: tuple[Build, Build])
     """What to type for the same comparison, whatever branches lead to by then."""
     words = ["python -m", module, *(one.number for one in builds)]
     if given.only:
-        words.append(f"--only {given.only}")
+        words.append(f"--only {shlex.quote(given.only)}")
     if given.seconds is not None:
         words.append(f"--seconds {given.seconds:g}")
     return " ".join(words)
@@ -211,12 +212,12 @@ def main(arguments: list[str] | None = None, module: str = "fusem.testing.gate")
     text = table.table(
         given.base, given.head, verdicts, exact.signals, *left_out, settings.limit, gone
     )
+    if given.output:
+        written(given.output, text)
     if not recording and not exact.signals:
         print(f"No benchmark runs in both.\n{text}", file=sys.stderr)
         return 2
     print(text)
-    if given.output:
-        written(given.output, text)
     if given.changelog:
         entries = performance_entries(verdicts, exact.signals, command(module, given, builds))
         written(given.changelog, with_entries(given.changelog, entries))

@@ -7,6 +7,7 @@ lines that ``pyproject.toml`` needs. Nothing that is there is overwritten.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tomllib
 from importlib.resources import files
@@ -20,6 +21,7 @@ PLACES = {  # in the project, and the file here; None is an empty one
     "asv_benchmarks/.gitignore": "gitignore.txt",
     ".github/workflows/speed.yml": "speed.yml",
 }
+OTHERS = "asv_benchmarks", "tests", "benchmarks", "docs"
 TOLD = "packages", "py-modules"
 CONFIGURATION = """[tool.fusem.gate]
 benchmarks = ["asv_benchmarks.fits"]
@@ -48,9 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
         path.write_text(text, encoding="utf-8")
     print(f"Written: {', '.join(PLACES)}.\n")
     if finds_packages(document, project):
+        own = [path.parent.name for path in sorted(project.glob("[!.]*/__init__.py"))]
+        own = [folder for folder in own if folder not in OTHERS] or [name.replace("-", "_")]
         print(
             "setuptools looks for the packages of this project by itself, and would find asv_benchmarks "
-            f'too. Name them:\n\n[tool.setuptools.packages.find]\ninclude = ["{name.replace("-", "_")}*"]\n'
+            f"too. Name them:\n\n[tool.setuptools.packages.find]\ninclude = {json.dumps(own)}\n"
         )
     print(f"Put into pyproject.toml:\n\n{CONFIGURATION}")
     return 0
@@ -60,7 +64,8 @@ def finds_packages(document: dict[str, Any], project: Path) -> bool:
     """Whether setuptools takes every folder for a package, and refuses a second one."""
     build = document.get("build-system", {}).get("build-backend", "setuptools")
     told = any(name in document.get("tool", {}).get("setuptools", {}) for name in TOLD)
-    return build.startswith("setuptools") and not told and not (project / "src").exists()
+    elsewhere = any((project / name).exists() for name in ("src", "setup.py", "setup.cfg"))
+    return build.startswith("setuptools") and not told and not elsewhere
 
 
 def template(name: str) -> str:

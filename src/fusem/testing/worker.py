@@ -184,6 +184,9 @@ def foreign_modules(folder: str) -> list[str]:
         path = getattr(module, "__file__", None)
         if name.split(".")[0] not in own or path is None:  # a package without a file has no code
             continue
+        place = Path(folder, *name.split("."))
+        if not place.exists() and not list(place.parent.glob(f"{place.name}.*")):
+            continue  # another distribution's, in a package that both have parts of
         if not os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep):
             wrong.append(f"{name} from {path}")
     return wrong[:1]
