@@ -345,6 +345,7 @@ print(float(model.means_[0, 0]))
     assert float(mean) == 19.5
 
 
+@pytest.mark.slow
 def test_damaged_entries_are_made_anew(tmp_path):
     cache = {"FUSEM_CACHE_DIR": str(tmp_path)}
     first = look(**cache)

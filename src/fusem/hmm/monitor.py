@@ -97,12 +97,10 @@ def check_settings(monitor: ConvergenceMonitor) -> None:
 def monitor_of(estimator: Any) -> Any:
     """The user's own monitor, reset; else a new one, with the settings of the last if they were changed."""
     monitor = vars(estimator).get("monitor_")
-    if monitor is None:
+    if monitor is None or (not decides(monitor) and monitor.is_as_given):
         return new_monitor(estimator.tol, estimator.n_iter, estimator.verbose)
     if not decides(monitor):
         check_settings(monitor)
-        if monitor.is_as_given:
-            return new_monitor(estimator.tol, estimator.n_iter, estimator.verbose)
         if monitor._given is not None:
             made = ConvergenceMonitor(monitor.tol, monitor.n_iter, monitor.verbose)
             made._given = monitor._given
