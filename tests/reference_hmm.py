@@ -67,3 +67,15 @@ def best_path(start: Array, transitions: Array, densities: Array) -> tuple[float
     for origin in reversed(origins):
         path.append(int(origin[path[-1]]))
     return float(value.max()), np.array(path[::-1])
+
+
+def way_back(origins: Array, last: Array) -> Array:
+    """States (lanes, length) that lead to the last ones, each at a time; origins (length, lanes, states)."""
+    length, lanes, _ = origins.shape
+    path = np.empty((lanes, length), dtype=np.int64)
+    for lane in range(lanes):
+        state = last[lane]
+        for t in reversed(range(length)):
+            path[lane, t] = state
+            state = origins[t, lane, state]
+    return path

@@ -12,10 +12,12 @@ from fusem.hmm import path
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths
+from fusem.kernels.chain import trace_kernel
+from fusem.kernels.viterbi_lanes import LANES, packed_in
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, densities
 from tests.reference import CountParameters
-from tests.reference_hmm import all_paths, best_path
+from tests.reference_hmm import all_paths, best_path, way_back
 
 LONG = [2, 20_000, 1, 5_000, 30, 9_000]
 
@@ -296,3 +298,18 @@ def test_what_is_soon_done_is_not_cut(monkeypatch):
     assert len(paths._met) == 1
     cut_short(monkeypatch)
     assert_bit_identical(best(given).states, paths.states)
+
+
+@pytest.mark.parametrize("width", [4, 8])
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 16, 125])
+def test_the_way_back_of_eight_lanes(width, length):
+    rng = np.random.default_rng(length)
+    origins = rng.integers(width, size=(length, LANES, width))
+    last = rng.integers(width, size=LANES)
+    packed = (origins << (np.arange(width) * width // 2)).sum(axis=2).astype(packed_in(width))
+    states, path = last.copy(), np.full(LANES * length, -1)
+    trace_kernel(width)[np.float64](length, states, packed.ravel(), path)
+    expected = way_back(origins, last)
+    assert path.reshape(LANES, length).tolist() == expected.tolist()
+    first = origins[0, np.arange(LANES), expected[:, 0]]
+    assert states.tolist() == first.tolist()

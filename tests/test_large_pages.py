@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fusem.kernels import large_pages
-from fusem.kernels.large_pages import LEAST, LEAST_RESULT, MOST, MOST_KEPT, PAGE, room, scratch
+from fusem.kernels.large_pages import LEAST, LEAST_RESULT, MOST, PAGE, room
 
 SHAPES = [0, 5, np.int64(7), [2, 3], (3, 4), LEAST // 8, (LEAST // 8, 3), PAGE // 8 + 1, MOST // 8]
 
@@ -60,27 +60,3 @@ def test_a_kernel_that_refuses(monkeypatch):
 
     monkeypatch.setattr(large_pages.mmap, "mmap", Refusing)
     assert check(LEAST, np.uint8).base is None
-
-
-def test_scratch_memory_is_kept_for_the_next_call():
-    large_pages._KEPT.clear()
-    with scratch(1000, np.uint16) as first:
-        first[:] = 7
-    with scratch(100, np.float64) as again, scratch(100, np.float64) as other:
-        assert np.shares_memory(again, first)
-        assert not np.shares_memory(other, again)
-        assert again.shape == (100,)
-        assert again.dtype == np.float64
-    with scratch(100_000, np.float64) as more:
-        more[:] = 1.0
-    assert len(large_pages._KEPT) == 2  # a larger one in place of a small one
-
-
-def test_large_scratch_memory_is_not_kept():
-    large_pages._KEPT.clear()
-    with scratch(MOST_KEPT + 1, np.uint8) as large:
-        assert len(large) == MOST_KEPT + 1
-    assert not large_pages._KEPT
-    with pytest.raises(KeyError), scratch(10, np.uint8):
-        raise KeyError  # another thread may still write
-    assert not large_pages._KEPT

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
 from fusem.em import spaces
-from fusem.hmm import GaussianHMM, PoissonHMM
+from fusem.hmm import CategoricalHMM, GaussianHMM, PoissonHMM
 from fusem.hmm.engine import ChainEngine
-from fusem.kernels import large_pages
+from fusem.hmm.observations import Observations
+from fusem.kernels.large_pages import PAGE
 from fusem.kernels.missing import MissingSpace
 from fusem.kernels.tile import Workspace
 from tests.cases import CASES, DTYPES
@@ -60,8 +62,8 @@ def results(model, given, keep):
             model.startprob_, model.transmat_ = given.model.start, given.model.transitions
             if not keep:
                 spaces._kept.clear()
-                large_pages._KEPT.clear()
-            for memory in large_pages._KEPT:  # it may hold anything
+                pieces().clear()
+            for memory in pieces():  # it may hold anything
                 memory[:] = 255
             value = method()
             found.setdefault(name, []).append(value if isinstance(value, tuple) else (value,))
@@ -197,6 +199,93 @@ def test_what_gave_an_alarm_is_kept_for_no_other_fit():
     with engine().space("sums", False) as space:
         space.alarm[0] = 1.0
     assert not spaces._kept
+
+
+def pieces():
+    """Those that are kept."""
+    spaces._collect()
+    return spaces._pieces
+
+
+def test_scratch_is_the_smallest_piece_that_is_large_enough():
+    pieces().clear()
+    with (
+        spaces.scratch(PAGE + 1, np.uint8) as two,
+        spaces.scratch(spaces.SMALL // 8, np.float64) as one,
+    ):
+        assert one.shape == (spaces.SMALL // 8,)
+        assert one.dtype == np.float64
+        assert not np.shares_memory(one, two)
+    with spaces.scratch(PAGE, np.uint8) as again, spaces.scratch(PAGE, np.uint8) as other:
+        assert np.shares_memory(again, one)
+        assert np.shares_memory(other, two)
+    with spaces.scratch(3 * PAGE, np.uint8) as three:
+        assert not np.shares_memory(three, two)
+    assert sorted(map(len, pieces())) == [PAGE, 2 * PAGE, 3 * PAGE]
+
+
+def test_scratch_that_malloc_has_takes_no_piece():
+    pieces().clear()
+    with spaces.scratch(spaces.SMALL - 1, np.uint8) as small:
+        assert len(small) == spaces.SMALL - 1
+    array = spaces.lent_array((spaces.SMALL // 8 - 1,), np.float64)
+    del array
+    assert not pieces()
+
+
+def test_few_and_small_pieces_are_kept():
+    pieces().clear()
+    with spaces.scratch(spaces.MOST_OF_PIECE + 1, np.uint8) as large:
+        assert len(large) == spaces.MOST_OF_PIECE + 1
+    with pytest.raises(KeyError), spaces.scratch(spaces.SMALL, np.uint8):
+        raise KeyError  # another thread may still write
+    assert not pieces()
+    with ExitStack() as stack:
+        for _ in range(spaces.PIECES + 2):
+            stack.enter_context(spaces.scratch(spaces.SMALL, np.uint8))
+    assert len(pieces()) == spaces.PIECES
+
+
+def test_a_lent_array_goes_back_with_its_last_view():
+    pieces().clear()
+    array = spaces.lent_array((spaces.SMALL // 24 + 1, 3), np.float64)
+    assert array.shape == (spaces.SMALL // 24 + 1, 3)
+    assert array.dtype == np.float64
+    assert array.flags.c_contiguous
+    assert array.flags.writeable
+    views = [
+        array[5:],
+        array.T[1],
+        array.ravel().view(np.int64)[:7],
+        np.asarray(array[:1], np.float64),
+    ]
+    place = array.ctypes.data
+    del array
+    while views:
+        assert not pieces()
+        other = spaces.lent_array((spaces.SMALL,), np.uint8)  # never what a view is still of
+        assert not any(np.shares_memory(view, other) for view in views)
+        del other
+        pieces().clear()
+        views.pop()
+    assert [piece.ctypes.data for piece in pieces()] == [place]
+    assert spaces.lent_array((spaces.SMALL,), np.uint8).ctypes.data == place
+
+
+def test_symbols_that_are_converted_are_never_those_of_another_call():
+    X = np.random.default_rng(0).integers(4, size=(spaces.SMALL // 8, 1))
+    model = CategoricalHMM(2, n_iter=1, init_params="", random_state=0)
+    model.startprob_, model.transmat_ = np.full(2, 0.5), np.array([[0.9, 0.1], [0.2, 0.8]])
+    model.emissionprob_ = np.array([[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]])
+    tables = X, 3 - X, np.roll(X, 1)
+    expected = [model.predict(table.astype(np.float64)) for table in tables]
+    held = [Observations(table) for table in tables]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: model.predict(tables[n % 3]), range(60)))
+    for n, path in enumerate(found):
+        assert_bit_identical(path, expected[n % 3])
+    for table, observations in zip(tables, held, strict=True):
+        assert_bit_identical(observations.part(0, len(table)), table.astype(np.float64))
 
 
 def test_threads_take_spaces_of_their_own():

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fusem.data import Rows, open_rows
 from fusem.data.arrays import ArrayRows
 from fusem.em.completion import completed
+from fusem.em.spaces import lent_array
 from fusem.em.start import exponent_of
 from fusem.em.workers import ALONE, Workers
 from fusem.hmm.layout import Ints, check_lengths
 from fusem.hmm.spool import spooled
-from fusem.kernels.large_pages import room
 
 PART = 65536  # rows looked at at a time
 FEW_VALUES = 1 << 21  # to look at takes less than a millisecond, to wake a thread a quarter of one
@@ -72,7 +72,7 @@ class Observations:
         if raw is not None and (raw.dtype == self.dtype or not self._few(raw.shape)):
             self._source = raw
         elif raw is not None:
-            self._source = room(raw.shape, self.dtype)
+            self._source = lent_array(raw.shape, self.dtype)
             self._source[:] = raw
         elif isinstance(self.rows, ArrayRows) and not self._few((len(self.rows), self.n_columns)):
             self._source = self.rows

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
+from fusem.em.spaces import scratch
 from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
@@ -18,7 +19,7 @@ from fusem.hmm.path_whole import WORTH_HELP, each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel, trace_kernel
-from fusem.kernels.large_pages import LEAST_RESULT, room, scratch
+from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
 from fusem.kernels.viterbi_lanes import LANES, join_kernel, packed_in

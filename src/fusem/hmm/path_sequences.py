@@ -7,13 +7,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from fusem.em.spaces import scratch
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
-from fusem.kernels.large_pages import LEAST_RESULT, room, scratch
+from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, packed_in
 from fusem.mixture.engine import location
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fusem.em.spaces import scratch
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
@@ -12,7 +13,7 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.path_sequences import few_states, segments
 from fusem.hmm.traversal import NOTHING, parameters_of
 from fusem.kernels.chain import whole_kernel
-from fusem.kernels.large_pages import LEAST_RESULT, room, scratch
+from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.viterbi_lanes import LANES, packed_in
 from fusem.kernels.viterbi_whole import ALIKE, LEAST_LANE
 from fusem.mixture.engine import location

@@ -202,14 +202,14 @@ def sequences_kernel(emission: Emission, width: int) -> Kernel:
 @cache
 def steps_of_lanes(width: int) -> dict[str, Any]:
     """What a vector per state of eight lanes does, whatever the family."""
-    sizes = {"STATES": width, "BITS": (width - 1).bit_length()}
+    sizes = {"STATES": width, "SHIFT": width.bit_length() - 2}
     best_to = bind(viterbi_lanes.best_to.py_func, **sizes)
     origin_of = bind(viterbi_lanes.origin_of.py_func, **sizes)
     return {
         "best_to": best_to,
         "origin_of": origin_of,
         "advance": bind(viterbi_lanes.advance.py_func, best_to=best_to, **sizes),
-        "trace": bind(viterbi_lanes.trace.py_func, origin_of=origin_of),
+        "trace": bind(viterbi_lanes.trace.py_func, origin_of=origin_of, **sizes),
     }
 
 

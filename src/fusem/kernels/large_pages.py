@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 import mmap
 import operator
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,26 +45,3 @@ def room(shape: Any, dtype: DTypeLike, least: int = LEAST) -> NDArray[Any]:
         return np.zeros(shape, dtype)
     begin = -np.frombuffer(memory, np.uint8).ctypes.data % PAGE
     return np.frombuffer(memory, dtype, math.prod(shape), begin).reshape(shape)
-
-
-_KEPT: deque[NDArray[np.uint8]] = deque(maxlen=4)  # pieces of memory that were given back
-MOST_KEPT = 8 << 20  # bytes
-
-
-@contextmanager
-def scratch(size: int, dtype: DTypeLike) -> Iterator[NDArray[Any]]:
-    """A flat array that may hold anything, in memory that the process keeps, where it is not too large.
-
-    Memory that is new must be touched, and where the machine is a virtual one its host may have to find the
-    pages first: up to 5 ms were measured for 2 MB. Four pieces are kept: a thread takes one or two.
-    """
-    n_bytes = size * np.dtype(dtype).itemsize
-    try:
-        memory = _KEPT.pop()
-    except IndexError:
-        memory = room(n_bytes, np.uint8)
-    if len(memory) < n_bytes:
-        memory = room(n_bytes, np.uint8)
-    yield memory[:n_bytes].view(dtype)
-    if len(memory) <= MOST_KEPT:  # not after an error: another thread may still write
-        _KEPT.append(memory)

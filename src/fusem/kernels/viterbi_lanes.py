@@ -19,11 +19,12 @@ from fusem.kernels.states import states_8, store_whole
 from fusem.kernels.tile import PADDING, load_group
 from fusem.kernels.transpose import GROUP, transpose_group
 from fusem.kernels.viterbi import FIRST_LOOK
+from fusem.kernels.way_back import STEPS, eight_back
 
 LANES = 8
 MOST_STATES = 8  # with more the maxima take all the time there is, and lanes can be states
 # Bound to 4 and 2 where all fit: loops of known length are written out.
-STATES, BITS = 8, 3  # those of a state's number
+STATES, SHIFT = 8, 2  # a state's number has 2 ** SHIFT bits
 
 
 def packed_in(width: int) -> type:
@@ -89,7 +90,7 @@ def advance(m, now, then, chain, place, stride, origins, at):
     for j in range(STATES):
         best, origin = best_to(m.alpha, now, chain, j, unit)
         packed = add(packed, origin)
-        unit *= 1 << BITS
+        unit *= 1 << (1 << SHIFT)
         factor = load_as(m.tile.logp, j * stride + place * LANES, best)
         store(m.alpha, then + j * LANES, add(best, factor))
     store_whole(origins, at, packed)
@@ -98,7 +99,7 @@ def advance(m, now, then, chain, place, stride, origins, at):
 @helper
 def origin_of(origins, at, state):
     """The state before, of the best path to a state."""
-    return (int(element(origins, at)) >> (BITS * state)) & (STATES - 1)
+    return (int(element(origins, at)) >> (state << SHIFT)) & (STATES - 1)
 
 
 @helper
@@ -278,12 +279,15 @@ def trace(
     path,  # OUT (LANES · length) the states, from an element on
     at,
 ):
-    """Write the states of the best path, all lanes at the same time: each waits for its own memory."""
-    for t in range(length - 1, -1, -1):
+    """Write the states of the best path, all lanes at the same time."""
+    whole = length - length % STEPS
+    for t in range(length - 1, whole - 1, -1):
         for lane in range(LANES):
             state = states[lane]
             put(path, at + lane * length + t, state)
             states[lane] = origin_of(origins, t * LANES + lane, state)
+    for t in range(whole - STEPS, -1, -STEPS):
+        eight_back(origins, t * LANES, states, path, at + t, length, STATES - 1, SHIFT)
 
 
 def join_parts(first, after, before, head, ends, entry, width):

@@ -39,7 +39,7 @@ from fusem.testing.verdict import LIMIT, Array, Verdict, judged
 
 GENERATIONS = 4  # that the time is shared by
 FEWEST = 2  # however late it is
-AGAIN = 4  # generations more of what is not clear by then
+AGAIN = 12  # generations more of what is not clear by then
 KINDS = "timed", "tracked"
 
 
