@@ -63,10 +63,9 @@ class Convergence:
             return int(fit_quietly(unfitted(kind, MOST, 1e-2), self.X).monitor_.iter)
         return int(fit_quietly(unfitted(kind, MOST, 1e-5), self.X).n_iter_)
 
-    def track_log_likelihood(self, folder: Path, kind: str) -> float:
-        """Log-likelihood after a fixed number of iterations, per row."""
+    def track_minus_log_likelihood(self, folder: Path, kind: str) -> float:
+        """Minus the log-likelihood after a fixed number of iterations, per row."""
         score = float(fit_quietly(unfitted(kind, SWEEPS, 0.0), self.X).score(self.X))
-        return score / len(self.X) if kind == CHAIN.estimator else score
+        return -score / len(self.X) if kind == CHAIN.estimator else -score
 
-    track_log_likelihood.larger_is_better = True  # type: ignore[attr-defined]
-    track_log_likelihood.tolerance = TOLERANCE  # type: ignore[attr-defined]
+    track_minus_log_likelihood.tolerance = TOLERANCE  # type: ignore[attr-defined]

@@ -30,7 +30,7 @@ FEW = 2_000
 COLUMNS, COMPONENTS, CHUNK, ITERATIONS = 8, 4, 10_000, 3
 PART = 1 << 20  # codes drawn at a time
 CHAIN = hmm.Case("GaussianHMM", COMPONENTS, COLUMNS, covariance="diag")
-KINDS = ("chunks", "missing", "counts", "hmm", "codes")
+KINDS = ("chunks", "missing", "counts", "imputer", "hmm", "states of parts", "codes")
 LONG = 50  # times as many steps of one sequence of codes, in a file: in the large profile 10⁸
 
 
@@ -61,6 +61,11 @@ def prepared(kind: str, rows: int) -> tuple[Any, Any]:
     if kind == "hmm":
         X, _, begin = hmm.rows(CHAIN, rows)
         return hmm.model(fusem, CHAIN, begin, ITERATIONS, tol=0.0, n_jobs=THREADS), X
+    if kind == "states of parts":
+        made: Any = fusem.GMMHMM(
+            COMPONENTS, 2, n_iter=ITERATIONS, tol=0.0, n_jobs=THREADS, random_state=0
+        )
+        return made, hmm.rows(CHAIN, rows)[0]
     if kind == "codes":
         made = fusem.CategoricalHMM(
             COMPONENTS,
@@ -73,6 +78,11 @@ def prepared(kind: str, rows: int) -> tuple[Any, Any]:
         return made, codes(rows * LONG)
     case = Case("full", CHUNK if kind == "chunks" else rows, COLUMNS, COMPONENTS)
     X = blobs(case)
+    if kind == "imputer":
+        made = fusem.EMImputer(
+            COMPONENTS, max_iter=ITERATIONS, tol=0.0, n_jobs=THREADS, random_state=0
+        )
+        return made, with_holes(X, "random")
     model = Fusem(case, start(case, X), ITERATIONS).model
     return model, partial(chunks, X, rows) if kind == "chunks" else with_holes(X, "random")
 

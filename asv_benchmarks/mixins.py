@@ -74,9 +74,9 @@ class Fit(Estimator):
     def peakmem_fit(self, folder: Path, label: str, dtype: str) -> None:
         fit_quietly(self.model, self.X)
 
-    def track_log_likelihood(self, folder: Path, label: str, dtype: str) -> float:
-        """Mean log-likelihood reached: a faster sweep must not reach less."""
-        return float(self.model.lower_bound_)
+    def track_minus_log_likelihood(self, folder: Path, label: str, dtype: str) -> float:
+        """Minus the mean log-likelihood reached: a faster sweep must not reach less."""
+        return -float(self.model.lower_bound_)
 
 
 class FitOtherwise(Estimator):

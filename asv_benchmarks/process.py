@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
@@ -14,23 +13,41 @@ from typing import ClassVar, NamedTuple
 from asv_benchmarks.cases import COVARIANCES, DTYPES, profile_name
 from asv_benchmarks.mixins import REPEAT
 
-FIRST_FIT = """
-import warnings
+PREPARED = """
+import os, tempfile, warnings
 import numpy as np
 import fusem
 
 warnings.simplefilter("ignore")
-X = np.random.default_rng(0).normal(size=(1000, 3)).astype({dtype!r})
-fusem.GaussianMixture(2, covariance_type={covariance!r}, max_iter=3, random_state=0).fit(X)
+X = np.random.default_rng(0).normal(size=(1000, 3))
 """
+GAUSSIAN = (
+    "fusem.GaussianMixture(2, covariance_type={!r}, max_iter=3, random_state=0).fit(X.astype({!r}))"
+)
+COMMAND = """
+from fusem.cli import main
+
+with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, "X.npy")
+    np.save(path, X)
+    main(["fit", path, "-k", "2", "--max-iter", "3", "-o", os.path.join(folder, "model.npz")])
+"""
+FIRST: dict[str, str] = {  # what a process begins with
+    **{f"{c}-{dtype}": GAUSSIAN.format(c, dtype) for c in COVARIANCES for dtype in DTYPES},
+    "PoissonMixture": "fusem.PoissonMixture(2, max_iter=3, random_state=0).fit(np.floor(X**2))",
+    "EMImputer": "X[::7, 0] = np.nan; fusem.EMImputer(2, max_iter=3, random_state=0).fit_transform(X)",
+    "GaussianHMM": "fusem.GaussianHMM(2, n_iter=3, random_state=0).fit(X).predict(X)",
+    "fusem fit": COMMAND,
+}
+QUICK = "spherical-float64"
 
 
-def seconds(code: str, cache: str) -> float:
-    """Return how long a new interpreter takes for `code`, kernels kept in the folder `cache`."""
+def seconds(code: str, cache: str | None = None) -> float:
+    """How long a new interpreter takes for `code`; kernels kept in the folder `cache`, or where they are."""
+    environment = {**os.environ, **({"FUSEM_CACHE_DIR": cache} if cache else {})}
     begin = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "FUSEM_CACHE_DIR": cache}, check=True
-    )
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begin
 
 
@@ -48,16 +65,16 @@ class Import:
 
 
 class First(NamedTuple):
-    """A small fit in a new process, by one that finds no compiled kernels and by one that finds them."""
+    """A small fit in a new process: one that finds no compiled kernels, and one that finds them."""
 
     cold: float  # seconds
     warm: float
     signatures: int  # kernels that were compiled, each for its types
 
 
-def first(covariance: str, dtype: str) -> First:
+def first(fit: str) -> First:
     """Fit in two new processes, one after the other."""
-    code = FIRST_FIT.format(covariance=covariance, dtype=dtype)
+    code = PREPARED + FIRST[fit]
     with tempfile.TemporaryDirectory() as cache:
         cold = seconds(code, cache)
         signatures = len(list(Path(cache).rglob("*.nbc")))  # what numba writes for each
@@ -67,40 +84,31 @@ def first(covariance: str, dtype: str) -> First:
 class FirstFit:
     """From starting Python to the end of a small fit."""
 
-    param_names: ClassVar[list[str]] = ["covariance", "dtype"]
-    params: ClassVar[tuple[list[str], list[str]]] = (list(COVARIANCES), list(DTYPES))
+    param_names: ClassVar[list[str]] = ["fit"]
+    params: ClassVar[list[str]] = list(FIRST)
     timeout: ClassVar[int] = 900
 
-    def setup_cache(self) -> dict[tuple[str, str], First]:
+    def setup_cache(self) -> dict[str, First]:
         """Compile once for all that is told of it; each compiles from nothing."""
-        chosen = list(itertools.product(COVARIANCES, DTYPES))
-        if profile_name() == "quick":
-            chosen = [("spherical", "float64")]
-        return {one: first(*one) for one in chosen}
+        return {fit: first(fit) for fit in ([QUICK] if profile_name() == "quick" else FIRST)}
 
     setup_cache.timeout = 3600  # type: ignore[attr-defined]
 
-    def setup(self, taken: dict[tuple[str, str], First], covariance: str, dtype: str) -> None:
-        if (covariance, dtype) not in taken:
+    def setup(self, taken: dict[str, First], fit: str) -> None:
+        if fit not in taken:
             raise NotImplementedError("not in this profile")  # asv leaves it out
 
-    def track_cold_start(
-        self, taken: dict[tuple[str, str], First], covariance: str, dtype: str
-    ) -> float:
+    def track_cold_start(self, taken: dict[str, First], fit: str) -> float:
         """Nothing compiled yet."""
-        return taken[covariance, dtype].cold
+        return taken[fit].cold
 
-    def track_warm_start(
-        self, taken: dict[tuple[str, str], First], covariance: str, dtype: str
-    ) -> float:
+    def track_warm_start(self, taken: dict[str, First], fit: str) -> float:
         """Compiled before, by another process."""
-        return taken[covariance, dtype].warm
+        return taken[fit].warm
 
-    def track_compiled_signatures(
-        self, taken: dict[tuple[str, str], First], covariance: str, dtype: str
-    ) -> int:
+    def track_compiled_signatures(self, taken: dict[str, First], fit: str) -> int:
         """Kernels that were compiled, each for its types."""
-        return taken[covariance, dtype].signatures
+        return taken[fit].signatures
 
     track_cold_start.unit = "seconds"  # type: ignore[attr-defined]
     track_warm_start.unit = "seconds"  # type: ignore[attr-defined]

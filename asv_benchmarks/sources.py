@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.base import clone
 
 import fusem
-from asv_benchmarks.cases import Array, Case, blobs, profile_name, start
-from asv_benchmarks.libraries import Fusem
+from asv_benchmarks.cases import Array, Case, blobs, few, profile_name, start
+from asv_benchmarks.libraries import THREADS, Fusem
 from asv_benchmarks.mixins import REPEAT
 from asv_benchmarks.quiet import fit_quietly
 
@@ -40,8 +41,6 @@ class Sources:
         return folder
 
     def setup(self, folder: Path, source: str) -> None:
-        if not installed(source):
-            raise NotImplementedError(f"{PACKAGES[source]} is not installed")  # asv leaves it out
         X = blobs(case())
         self.subject = Fusem(case(), start(case(), X), 1)
         self.source = as_source(X, source, folder)
@@ -65,6 +64,29 @@ class Sources:
         fusem.rows(self.source).to_array()
 
 
+class ChainSources:
+    """`GaussianHMM` of the same rows, one sequence; what comes in a stream is copied to a file first."""
+
+    estimators: ClassVar[tuple[str, ...]] = ("GaussianHMM",)
+    param_names: ClassVar[list[str]] = ["source"]
+    params: ClassVar[list[str]] = few(SOURCES)
+    repeat: ClassVar[tuple[int, int, float]] = REPEAT
+    setup_cache = Sources.setup_cache
+
+    def setup(self, folder: Path, source: str) -> None:
+        self.source = as_source(blobs(case()), source, folder)
+        self.model = fusem.GaussianHMM(4, n_iter=2, tol=0.0, random_state=0, n_jobs=THREADS)
+        fit_quietly(self.model, self.source)
+
+    def time_fit(self, folder: Path, source: str) -> None:
+        fit_quietly(
+            clone(self.model), self.source
+        )  # fitted parameters would be logged as overwritten
+
+    def time_predict(self, folder: Path, source: str) -> None:
+        self.model.predict(self.source)
+
+
 def case() -> Case:
     return Case("diag", ROWS[profile_name()], 8, 4)
 
@@ -75,7 +97,9 @@ def installed(source: str) -> bool:
 
 
 def as_source(X: Array, source: str, folder: Path) -> Any:
-    """The rows as a source of some kind."""
+    """The rows as a source of some kind; NotImplementedError (asv leaves it out) without its package."""
+    if not installed(source):
+        raise NotImplementedError(f"{PACKAGES[source]} is not installed")
 
     def chunks() -> Iterator[Array]:
         for first in range(0, len(X), CHUNK):

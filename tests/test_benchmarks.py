@@ -134,22 +134,27 @@ def test_the_comparison_of_imputers_runs(monkeypatch, capsys):
 
 def test_a_first_fit_that_was_not_made_is_left_out(monkeypatch):
     monkeypatch.setenv("FUSEM_BENCH", "quick")
-    monkeypatch.setattr(process, "first", lambda covariance, dtype: process.First(9.0, 1.0, 5))
+    monkeypatch.setattr(process, "first", lambda fit: process.First(9.0, 1.0, 5))
     suite = process.FirstFit()
     taken = suite.setup_cache()
-    assert suite.track_compiled_signatures(taken, "spherical", "float64") == 5
-    suite.setup(taken, "spherical", "float64")
+    assert suite.track_compiled_signatures(taken, process.QUICK) == 5
+    suite.setup(taken, process.QUICK)
     with pytest.raises(NotImplementedError):
-        suite.setup(taken, "full", "float64")
+        suite.setup(taken, "full-float64")
     monkeypatch.setenv("FUSEM_BENCH", "full")
-    assert len(suite.setup_cache()) == 8
+    assert list(suite.setup_cache()) == suite.params
 
 
 @pytest.mark.slow
 def test_a_first_fit_compiles_once():
-    taken = process.first("spherical", "float64")
+    taken = process.first(process.QUICK)
     assert taken.signatures > 0
     assert taken.warm < taken.cold
+
+
+@pytest.mark.parametrize("fit", [name for name in process.FIRST if "-" not in name])
+def test_first_fits_run(fit):
+    assert process.seconds(process.PREPARED + process.FIRST[fit]) > 0.0
 
 
 def test_arrays_that_benchmarks_share_are_made_once(monkeypatch, tmp_path):
@@ -171,8 +176,9 @@ def test_sources_of_packages_that_are_not_there_are_left_out(monkeypatch, tmp_pa
     monkeypatch.setattr(sources, "find_spec", lambda package: None)
     folder = sources.Sources().setup_cache()
     assert sorted(path.suffix for path in folder.iterdir()) == [".csv", ".npy"]
-    with pytest.raises(NotImplementedError, match="polars is not installed"):
-        sources.Sources().setup(folder, "polars")
+    for suite in sources.Sources(), sources.ChainSources():
+        with pytest.raises(NotImplementedError, match="polars is not installed"):
+            suite.setup(folder, "polars")
 
 
 @pytest.mark.parametrize("kind", footprint.KINDS)
@@ -189,7 +195,7 @@ def test_fits_without_noise_are_the_same_twice(monkeypatch, tmp_path):
     folder = suite.setup_cache()
     for kind in convergence.KINDS:
         suite.setup(folder, kind)
-        numbers = {suite.track_log_likelihood(folder, kind) for _ in range(2)}
+        numbers = {suite.track_minus_log_likelihood(folder, kind) for _ in range(2)}
         assert len(numbers) == 1
         assert np.isfinite([*numbers]).all()
 

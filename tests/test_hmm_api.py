@@ -220,6 +220,12 @@ def test_the_long_run_needs_transitions_only():
 
 
 ODD = np.array([[1.0, 0.5], [0.4, 1.0]])
+GOOD = {
+    "full": np.array([np.eye(2)] * 2),
+    "tied": np.eye(2),
+    "diag": np.ones((2, 2)),
+    "spherical": np.ones(2),
+}
 
 
 @pytest.mark.parametrize(
@@ -232,6 +238,9 @@ ODD = np.array([[1.0, 0.5], [0.4, 1.0]])
         ("full", 0, [np.eye(2), -np.eye(2)], r"of state\(s\) 1 .* symmetric, positive-definite"),
         ("diag", 0, [[1.0, 1.0], [0.0, 1.0]], r"of state\(s\) 1 .* must hold variances, positive"),
         ("spherical", 0, [np.nan, 1.0], r"covars_\[0\] \(state 0\) holds NaN"),
+        ("spherical", 0, 1.0, r"covars_ must have shape \(2,\) .* not \(\)"),
+        ("diag", 0, [[1.0, 1.0]], r"covars_ must have shape \(2, 2\) .* not \(1, 2\)"),
+        ("full", 0, np.eye(2), r"covars_ must have shape \(2, 2, 2\) .* not \(2, 2\)"),
         ("diag", 1, [[[1.0, -1.0]], [[1.0, 1.0]]], "of Gaussian 0 of state 0 .* variances"),
     ],
 )
@@ -239,9 +248,14 @@ def test_assigned_covariances_that_are_none_are_named(kind, n_mix, value, said):
     extra = {"n_mix": n_mix} if n_mix else {}
     model = (hmm.GMMHMM if n_mix else hmm.GaussianHMM)(2, covariance_type=kind, **extra)
     model.startprob_, model.transmat_ = CHAIN.values()
-    model.means_, model.covars_ = np.zeros((2, 1, 2) if n_mix else (2, 2)), np.array(value)
-    if n_mix:
-        model.weights_ = np.ones((2, 1))
+    model.means_ = np.zeros((2, 1, 2) if n_mix else (2, 2))
+    if not n_mix:  # at once, as hmmlearn's
+        model.covars_ = before = GOOD[kind]
+        with pytest.raises(ValueError, match=said):
+            model.covars_ = np.array(value)
+        assert_bit_identical(model._covars_, before)
+        return
+    model.covars_, model.weights_ = np.array(value), np.ones((2, 1))
     model.set_params(init_params="")
     for call in (model.score, model.fit):
         with pytest.raises(ValueError, match=said):

@@ -31,6 +31,13 @@ def gaussian(n_states):
     return model, given
 
 
+def correlated(n_states):
+    model, given = gaussian(n_states)
+    model.covariance_type = "full"
+    model.covars_ = np.full((n_states, 3, 3), 0.3) + 0.7 * np.eye(3)
+    return model, given
+
+
 def poisson(n_states):
     given = chain("poisson", n_states, LENGTHS, 2)
     model = PoissonHMM(n_states, n_iter=2, tol=0.0, init_params="", random_state=0)
@@ -70,7 +77,9 @@ def results(model, given, keep):
     return found
 
 
-@pytest.mark.parametrize(("made", "n_states"), [(gaussian, 3), (gaussian, 11), (poisson, 6)])
+@pytest.mark.parametrize(
+    ("made", "n_states"), [(gaussian, 3), (gaussian, 11), (correlated, 4), (poisson, 6)]
+)
 def test_kept_memory_changes_nothing(made, n_states):
     kept, new = results(*made(n_states), keep=True), results(*made(n_states), keep=False)
     for name, values in kept.items():
@@ -81,7 +90,7 @@ def test_kept_memory_changes_nothing(made, n_states):
 
 def spoil():
     """Leave NaN in what kept memory of mixtures holds of a tile: nothing may be read before it is written."""
-    for _, space in spaces._kept:
+    for _, space, _ in spaces._kept:
         scratch = space
         if isinstance(space, MissingSpace):
             scratch = [
@@ -113,7 +122,7 @@ def of_mixtures(case, dtype, keep):
                 spaces._kept.clear()
             spoil()
             found.extend(call(case, rows, X))
-    kinds = {type(space) for _, space in spaces._kept}
+    kinds = {type(space) for _, space, _ in spaces._kept}
     assert not keep or MissingSpace in kinds or case.covariance_type in MASKED
     return found
 
@@ -131,7 +140,9 @@ def test_kept_memory_that_is_read_first_would_be_seen():
     spaces._kept.clear()
     stepped(CASES[0], CASES[0].data(50), steps=1)
     spoil()
-    assert any(np.isnan(space.x).all() for _, space in spaces._kept if isinstance(space, Workspace))
+    assert any(
+        np.isnan(space.x).all() for _, space, _ in spaces._kept if isinstance(space, Workspace)
+    )
 
 
 def engine(n_states=3, d=3, missing=False):
@@ -157,22 +168,29 @@ def test_a_space_in_use_is_given_to_nobody_else():
         assert first.alpha is not second.alpha
 
 
-def test_few_and_small_ones_are_kept():
+def test_few_and_small_ones_are_kept(monkeypatch):
     spaces._kept.clear()
     for number in range(spaces.KEPT + 5):
         with engine().space(f"purpose {number}", True):
             pass
-    assert [key[0] for key, _ in spaces._kept] == [
+    assert [key[0] for key, *_ in spaces._kept] == [
         f"purpose {n}" for n in range(5, spaces.KEPT + 5)
     ]
     spaces._kept.clear()
-    large, sorting = engine(n_states=100, d=50), engine(missing=True)
-    for made in (large, sorting):
-        with made.space("sums", True) as first:
-            pass
-        with made.space("sums", True) as again:
-            assert again.alpha is first.alpha  # the engine has it
+    large = engine(n_states=400, d=50)
+    with large.space("sums", True) as first:
+        pass
+    with large.space("sums", True) as again:
+        assert again.alpha is first.alpha  # the engine has it
     assert not spaces._kept
+    sorting = engine(missing=True)
+    with sorting.space("sums", True):
+        pass
+    monkeypatch.setattr(spaces, "ALL_BYTES", 2 * spaces._kept[0].size)
+    with ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(sorting.space("sums", True))
+    assert len(spaces._kept) == 2
 
 
 def test_a_family_of_the_same_name_with_more_scratch_gets_its_own():

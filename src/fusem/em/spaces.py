@@ -12,7 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -20,9 +20,9 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.em.workers import available_cores
 from fusem.kernels.large_pages import PAGE, room
 
-# Spaces, and what one of them may take.
-KEPT, MOST_BYTES = max(8, 2 * available_cores()), 3 << 20
-_kept: list[tuple[Hashable, Any]] = []  # those given back, the last one last
+# Spaces, and what one of them and all may take: those for missing values take about 15 MB.
+KEPT, MOST_BYTES, ALL_BYTES = max(8, 2 * available_cores()), 16 << 20, 64 << 20
+_kept: list[Kept] = []  # the last one given back last
 # Pieces for whatever a call works in, and the bytes of one: a thread takes one.
 PIECES, MOST_OF_PIECE = max(4, available_cores()), 8 << 20
 SMALL = 1 << 15  # bytes that malloc keeps; what is larger it may map anew, page by page
@@ -33,25 +33,35 @@ _lock = threading.Lock()
 Space = TypeVar("Space", bound=tuple[Any, ...])  # named tuples of arrays and of such tuples
 
 
+class Kept(NamedTuple):
+    """A space that was given back."""
+
+    key: Hashable
+    space: Any
+    size: int  # bytes
+
+
 def _take(key: Hashable) -> Any:
     """A space that was given back with the same key, if there is one."""
     with _lock:
         for at in reversed(range(len(_kept))):
-            if _kept[at][0] == key:
-                return _kept.pop(at)[1]
+            if _kept[at].key == key:
+                return _kept.pop(at).space
     return None
 
 
 def _give_back(key: Hashable, space: Any) -> bool:
     """Keep a space; False where it is a large one.
 
-    Of more than `KEPT` the one given back first is let go.
+    Of too many those given back first are let go.
     """
-    if bytes_of(space) > MOST_BYTES:
+    size = bytes_of(space)
+    if size > MOST_BYTES:
         return False
     with _lock:
-        _kept.append((key, space))
-        del _kept[:-KEPT]
+        _kept.append(Kept(key, space, size))
+        while len(_kept) > KEPT or sum(kept.size for kept in _kept) > ALL_BYTES:
+            del _kept[0]
     return True
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ Array = NDArray[np.float64]
 SEGMENT_SECONDS = 2e-3
 # Segments that there should be at least: each costs some 30 µs, and threads should end together.
 SEGMENTS = 8
+_numbers = count(1)  # of parameters
 BY_PATTERN = 5.0  # times as long a step takes whose missing values are sorted by pattern
 MOST_BLOCKS = 256
 
@@ -106,7 +108,7 @@ class ChainEngine:
         self.width = width_of(n_states)
         self.steps = steps_per_block(self.width)
         self.size = HEADER + n_states * (1 + n_states) + family.statistic_size(n_states, d)
-        self._parameters = 0
+        self._parameters = next(_numbers)
         columns = family.tile_columns(n_states, d)
         self._sizes = self.emission.name, n_states, d, self.dtype, self.size, columns
         self._spaces = Spaces()
@@ -144,7 +146,7 @@ class ChainEngine:
 
     def operands(self, components: Any) -> Any:
         """What the kernels read of the family's parameters; what was kept of others is forgotten."""
-        self._parameters += 1
+        self._parameters = next(_numbers)
         with self.one_thread():
             return self.family.operands(components, self.dtype)
 
@@ -179,8 +181,8 @@ class ChainEngine:
         key = purpose, logarithms, *self._sizes
 
         def may_keep(space: ChainSpace) -> bool:
-            """Not what knows patterns of missing values, nor infinities that padding would be taken for."""
-            return space.missing is None and space.alarm[0] == 0.0
+            """Not with infinities that padding would be taken for."""
+            return bool(space.alarm[0] == 0.0)
 
         with self._spaces.lent(key, self._space, may_keep) as space:
             space.alarm[0] = 0.0

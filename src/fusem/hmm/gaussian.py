@@ -16,7 +16,7 @@ from fusem.em.workers import Workers
 from fusem.exceptions import DegenerateComponentWarning, RegularizationWarning, warn
 from fusem.families.gaussian import SingularComponents, known
 from fusem.families.registry import FAMILIES
-from fusem.hmm.assigned import check_assigned, wanted
+from fusem.hmm.assigned import TRAILING, check_assigned, wanted
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
 from fusem.hmm.held import singular, with_held
@@ -202,9 +202,12 @@ class GaussianHMM(ColumnCount, BaseHMM):
 
     @covars_.setter
     def covars_(self, covariances: Any) -> None:
-        self._covars_ = _in_the_shape_of_the_type(
-            np.array(covariances, dtype=np.float64), self.covariance_type
-        )
+        kind, given = self.covariance_type, np.array(covariances, dtype=np.float64)
+        given = _in_the_shape_of_the_type(given, kind)
+        if kind in TRAILING:  # what else is wrong with the model is told by whatever uses it
+            d = given.shape[-1] if given.ndim and TRAILING[kind] else 1
+            self._components(np.zeros((self.n_components, d)), given, assigned=True)
+        self._covars_ = given
 
     def _emission(self) -> Any:
         means = np.asarray(self.means_, dtype=np.float64)
