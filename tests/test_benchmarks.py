@@ -80,7 +80,7 @@ def test_every_source_has_the_same_rows(monkeypatch, tmp_path):
 
 def test_exact_numbers_are_the_same_twice():
     suite = exact.Exact()
-    for name in ("sweeps_to_tolerance", "log_likelihood", "compilations_of_a_second_fit"):
+    for name in ("sweeps_to_tolerance", "minus_log_likelihood", "compilations_of_a_second_fit"):
         values = {getattr(suite, f"track_{name}")("spherical") for _ in range(2)}
         assert len(values) == 1
     assert values == {0}
