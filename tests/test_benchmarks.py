@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -20,6 +21,7 @@ from asv_benchmarks import (
     convergence,
     exact,
     footprint,
+    instructions,
     memory,
     missing,
     mixins,
@@ -89,32 +91,44 @@ def test_exact_numbers_are_the_same_twice():
 
 def test_instructions_are_those_of_the_code():
     prepared = "numbers = range(100_000)"
-    few, many = (exact.instructions(prepared, f"sum(numbers[:{n}])") for n in (10, 100_000))
+    codes = [f"sum(numbers[:{n}])" for n in (10, 100_000, 10)]
+    few, many, again = instructions.instructions(prepared, codes)
     if np.isnan(few):
         pytest.skip("neither perf counters nor callgrind are there")
     assert few < 1e7, "the interpreter's start is not counted"
     assert 100_000 < many - few < 1e8
+    assert again == pytest.approx(few, rel=0.5)
+
+
+def test_instructions_that_cannot_be_counted_are_no_number(monkeypatch):
+    assert np.isnan(instructions.total_of("version: 1\n"))
+    assert instructions.total_of("version: 1\nsummary: 12\ntotals: 12\n") == 12.0
+    if shutil.which("valgrind"):
+        assert np.isnan(instructions.by_callgrind("raise SystemExit(1)", ["1"])).all()
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert np.isnan(instructions.instructions("", ["1", "2"])).tolist() == [True, True]
 
 
 def test_what_is_counted_runs():
-    prepared = exact.PREPARED.format(rows=1500, covariance="spherical")
-    counted = exact.COUNTED.format(sweeps=2)
-    assert run(prepared + counted + "print(model.statistics(X).weight)") == "1500.0\n"
+    calls = "".join(f"print({call} is not None)\n" for call in instructions.CALLS.values())
+    assert run(instructions.PREPARED + calls) == len(instructions.CALLS) * "True\n"
 
 
 @pytest.mark.parametrize(
-    ("suite", "case"),
+    ("suite", "case", "given"),
     [
-        (exact.Instructions, ("full",)),
-        (mixture.MemoryGaussianMixture, ("full", "float32")),
+        (instructions.Instructions, ("full",), (dict.fromkeys(instructions.CALLS, 1.0),)),
+        (mixture.MemoryGaussianMixture, ("full", "float32"), ()),
     ],
 )
-def test_the_quick_profile_leaves_out_what_takes_long(monkeypatch, suite, case):
+def test_the_quick_profile_leaves_out_what_takes_long(monkeypatch, suite, case, given):
     monkeypatch.setenv("FUSEM_BENCH", "quick")
+    monkeypatch.delenv(instructions.WANTED, raising=False)
+    left_out = [suite().setup_cache()] if given else []
     with pytest.raises(NotImplementedError):
-        suite().setup(*case)
+        suite().setup(*left_out, *case)
     monkeypatch.setenv("FUSEM_BENCH", "full")
-    suite().setup(*case)
+    suite().setup(*given, *case)
 
 
 @pytest.mark.slow

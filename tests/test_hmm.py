@@ -426,8 +426,6 @@ def test_states_without_a_way_out_keep_their_row():
         ("transmat_", [[1.0, 0.0], [0.0, 0.0]], "transmat_ rows must sum to 1"),
         ("transmat_", [[1.1, -0.1], [0.5, 0.5]], r"transmat_\[0, 1\] is -0.1"),
         ("means_", [0.0, 1.0], "means_ must have shape"),
-        ("covars_", [[1.0]], "covars_ must have shape"),
-        ("covars_", [[1.0], [-1.0]], "state.s. 1"),
     ],
 )
 def test_wrong_parameters_are_named(name, value, said):

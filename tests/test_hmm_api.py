@@ -239,6 +239,7 @@ GOOD = {
         ("diag", 0, [[1.0, 1.0], [0.0, 1.0]], r"of state\(s\) 1 .* must hold variances, positive"),
         ("spherical", 0, [np.nan, 1.0], r"covars_\[0\] \(state 0\) holds NaN"),
         ("spherical", 0, 1.0, r"covars_ must have shape \(2,\) .* not \(\)"),
+        ("diag", 0, [[1.0], [-1.0]], r"of state\(s\) 1 .* variances, positive"),
         ("diag", 0, [[1.0, 1.0]], r"covars_ must have shape \(2, 2\) .* not \(1, 2\)"),
         ("full", 0, np.eye(2), r"covars_ must have shape \(2, 2, 2\) .* not \(2, 2\)"),
         ("diag", 1, [[[1.0, -1.0]], [[1.0, 1.0]]], "of Gaussian 0 of state 0 .* variances"),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ class Build(NamedTuple):
     folder: Path  # its packages, as installed
     number: str  # of the commit, abbreviated
     benchmarks: Path  # files of HEAD, a copy for each build: what they compile is kept beside them
+    environment: Mapping[str, str] = {}  # for its processes, beside this one's
 
 
 def build(repository: Path, commit: str, into: Path, head: str) -> Build:
@@ -98,7 +100,7 @@ class Side:
     """
 
     def __init__(self, build: Build, modules: list[str]) -> None:
-        environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), **build.environment}
         environment["PYTHONPATH"] = os.pathsep.join([str(build.folder), str(build.benchmarks)])
         command = [
             sys.executable,

@@ -9,6 +9,7 @@ What is timed stands in the ``pyproject.toml`` of HEAD::
         570  # optional: for everything, about; what building and compiling took is measured less
     )
     limit = 0.10  # optional: slowdown that fails
+    environment = { PROFILE = "quick" }  # optional: variables that benchmarks read
 
 Exit code 0: nothing is slower, and no number of a `track_` benchmark is worse; 1: something is; 2: the
 comparison was not possible, or a benchmark that BASE runs does not run in HEAD.
@@ -24,6 +25,7 @@ import tempfile
 import time
 import tomllib
 import traceback
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +52,7 @@ class Settings(NamedTuple):
     seconds: float = 240.0
     total: float = 570.0
     limit: float = LIMIT
+    environment: Mapping[str, str] = {}
 
 
 def settings_of(source: Path) -> Settings:
@@ -73,7 +76,12 @@ def settings_of(source: Path) -> Settings:
         raise Failed(
             f"[tool.fusem.gate] has {', '.join(sorted(unknown))}; known are {', '.join(Settings._fields)}."
         )
-    for name in set(given) - {"benchmarks"}:
+    environment = given.get("environment", {})
+    if not isinstance(environment, dict) or not all(
+        isinstance(v, str) for v in environment.values()
+    ):
+        raise Failed(f"[tool.fusem.gate]: environment is {environment!r}, not a table of strings.")
+    for name in set(given) - {"benchmarks", "environment"}:
         if isinstance(given[name], bool) or not isinstance(given[name], (int, float)):
             raise Failed(f"[tool.fusem.gate]: {name} is {given[name]!r}, which is no number.")
     return Settings(**given)
@@ -194,6 +202,8 @@ def main(arguments: list[str] | None = None, module: str = "fusem.testing.gate")
         with tempfile.TemporaryDirectory(prefix="fusem-gate-") as folder:
             builds = both_built(given.repository, (given.base, given.head), Path(folder))
             settings = settings_of(builds[1].source)
+            base, head = (one._replace(environment=settings.environment) for one in builds)
+            builds = base, head
             if given.seconds is not None:
                 more = max(0.0, given.seconds - settings.seconds)
                 settings = settings._replace(seconds=given.seconds, total=settings.total + more)
