@@ -30,7 +30,7 @@ FEW = 2_000
 COLUMNS, COMPONENTS, CHUNK, ITERATIONS = 8, 4, 10_000, 3
 PART = 1 << 20  # codes drawn at a time
 CHAIN = hmm.Case("GaussianHMM", COMPONENTS, COLUMNS, covariance="diag")
-KINDS = ("chunks", "missing", "counts", "imputer", "hmm", "states of parts", "codes")
+KINDS = ("chunks", "missing", "counts", "imputer", "hmm", "gmmhmm", "codes")
 LONG = 50  # times as many steps of one sequence of codes, in a file: in the large profile 10⁸
 
 
@@ -61,7 +61,7 @@ def prepared(kind: str, rows: int) -> tuple[Any, Any]:
     if kind == "hmm":
         X, _, begin = hmm.rows(CHAIN, rows)
         return hmm.model(fusem, CHAIN, begin, ITERATIONS, tol=0.0, n_jobs=THREADS), X
-    if kind == "states of parts":
+    if kind == "gmmhmm":
         made: Any = fusem.GMMHMM(
             COMPONENTS, 2, n_iter=ITERATIONS, tol=0.0, n_jobs=THREADS, random_state=0
         )

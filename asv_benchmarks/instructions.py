@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from math import isnan, nan
 from pathlib import Path
 from typing import ClassVar
@@ -19,8 +18,8 @@ from asv_benchmarks.cases import COVARIANCES, profile_name
 ROWS = 20_000
 REPEATS = 3
 MORE = 20  # times as many by hardware counters, which count the imports too
-PATIENCE = 600  # seconds
-WANTED = "FUSEM_INSTRUCTIONS"  # in the environment: the quick profile is to count them too
+PATIENCE = 200  # seconds
+VARIABLE = "FUSEM_INSTRUCTIONS"  # in the environment: the quick profile is to count them too
 PREPARED = f"""
 import numpy as np, warnings, fusem
 warnings.simplefilter("ignore")
@@ -66,7 +65,7 @@ class Instructions:
 
     def setup_cache(self) -> dict[str, float]:
         """Count once for all calls, unless the profile leaves them out: imports take most of the time."""
-        if profile_name() == "quick" and not os.environ.get(WANTED):
+        if profile_name() == "quick" and not os.environ.get(VARIABLE):
             return {}
         codes = [REPEATS * f"{call}\n" for call in CALLS.values()]
         warm = "".join(f"{call}\n" for call in CALLS.values())
@@ -87,13 +86,23 @@ def instructions(prepared: str, codes: Sequence[str]) -> list[float]:
     """Instructions of each piece of code after other code, by hardware counters or else by callgrind."""
     found = [nan] * len(codes)
     if shutil.which("perf") and not isnan(before := by_counters(prepared)):
+        before = by_counters(prepared)  # the first one may have compiled
         return [(by_counters(prepared + MORE * code) - before) / MORE for code in codes]
     return by_callgrind(prepared, codes) if shutil.which("callgrind_control") else found
 
 
+def run(command: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """What a command says; exit code 1 if it takes too long."""
+    try:
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", "")
+
+
 def by_counters(code: str) -> float:
     """Instructions of a Python process; NaN where the processor's counters are not to be had."""
-    run([sys.executable, "-c", code])  # compiles
     done = run(["perf", "stat", "-x,", "-e", "instructions:u", sys.executable, "-c", code])
     found = re.search(r"^(\d+),", done.stderr, re.MULTILINE)
     return float(found[1]) if done.returncode == 0 and found else nan
@@ -103,24 +112,22 @@ def by_callgrind(prepared: str, codes: Sequence[str]) -> list[float]:
     """Instructions of each piece of code after other code, one by one."""
     # valgrind does not know AVX-512
     environment = {**os.environ, "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}
-    run(
-        [sys.executable, "-c", prepared], env=environment
-    )  # compiles, which callgrind would slow down
-    counted = SWITCHED + prepared + "".join(COUNTED.format(code=code) for code in codes)
+    run([sys.executable, "-c", prepared], environment)  # compiles, which callgrind would slow down
+    # what the switching itself takes is counted first, when it has been done before
+    every = [COUNTED.format(code=code) for code in ("pass", "pass", "pass", *codes)]
+    counted = SWITCHED + prepared + "".join(every)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "counts"
         options = ["--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={output}"]
-        done = run(["valgrind", *options, sys.executable, "-c", counted], env=environment)
-        dumps = [output.with_suffix(f".{number}") for number in range(1, len(codes) + 1)]
+        done = run(["valgrind", *options, sys.executable, "-c", counted], environment)
+        dumps = [output.with_suffix(f".{number}") for number in range(1, len(every) + 1)]
         if done.returncode != 0 or not all(dump.exists() for dump in dumps):
             return [nan] * len(codes)
-        return [total_of(dump.read_text("utf-8")) for dump in dumps]
+        _, _, switching, *found = (total_of(dump.read_text("utf-8")) for dump in dumps)
+        return [total - switching for total in found]
 
 
 def total_of(dump: str) -> float:
     """Instructions that a file of callgrind's tells of."""
     found = re.search(r"^(?:totals|summary): (\d+)", dump, re.MULTILINE)
     return float(found[1]) if found else nan
-
-
-run = partial(subprocess.run, capture_output=True, text=True, check=False, timeout=PATIENCE)

@@ -65,7 +65,7 @@ class Sources:
 
 
 class ChainSources:
-    """`GaussianHMM` of the same rows, one sequence; what comes in a stream is copied to a file first."""
+    """`GaussianHMM` of the same rows, a list one sequence each; a stream is copied to a file first."""
 
     estimators: ClassVar[tuple[str, ...]] = ("GaussianHMM",)
     param_names: ClassVar[list[str]] = ["source"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import repeat
 
 import numpy as np
 import pytest
 
 from fusem.em import spaces
 from fusem.hmm import CategoricalHMM, GaussianHMM, PoissonHMM
+from fusem.hmm import engine as engines
 from fusem.hmm.engine import ChainEngine
 from fusem.hmm.observations import Observations
 from fusem.kernels.large_pages import PAGE
@@ -136,6 +138,31 @@ def test_kept_memory_of_mixtures_changes_nothing(case, dtype):
         assert_bit_identical(value, expected)
 
 
+def in_turns(keep):
+    """What two models of one size say of rows with holes, in turns: bases of the one are not the other's."""
+    found, models = [], []
+    for share in (0.3, 0.6):
+        model, given = correlated(4)
+        model.startprob_, model.transmat_ = given.model.start, given.model.transitions
+        model.covars_ = np.full((4, 3, 3), share) + (1.0 - share) * np.eye(3)
+        models.append(model)
+    X = with_holes(given.X)
+    for _ in range(3):
+        for model in models:
+            if not keep:
+                spaces._kept.clear()
+            found += [model.predict_proba(X, LENGTHS), model.predict(X, LENGTHS)]
+    return found
+
+
+def test_what_is_kept_of_missing_values_is_of_its_own_parameters(monkeypatch):
+    for value, expected in zip(in_turns(keep=True), in_turns(keep=False), strict=True):
+        assert_bit_identical(value, expected)
+    monkeypatch.setattr(engines, "_parameter_numbers", repeat(1))  # all of them alike
+    same = zip(in_turns(keep=True), in_turns(keep=False), strict=True)
+    assert not all(np.array_equal(value, expected) for value, expected in same)
+
+
 def test_kept_memory_that_is_read_first_would_be_seen():
     spaces._kept.clear()
     stepped(CASES[0], CASES[0].data(50), steps=1)
@@ -184,13 +211,20 @@ def test_few_and_small_ones_are_kept(monkeypatch):
         assert again.alpha is first.alpha  # the engine has it
     assert not spaces._kept
     sorting = engine(missing=True)
+    with engine().space("of another", True):
+        pass
     with sorting.space("sums", True):
         pass
-    monkeypatch.setattr(spaces, "ALL_BYTES", 2 * spaces._kept[0].size)
-    with ExitStack() as stack:
-        for _ in range(5):
-            stack.enter_context(sorting.space("sums", True))
-    assert len(spaces._kept) == 2
+    monkeypatch.setattr(spaces, "ALL_BYTES", 2 * spaces._kept[-1].size)
+
+    def alphas(count):
+        with ExitStack() as stack:
+            taken = [stack.enter_context(sorting.space("sums", True)) for _ in range(count)]
+            return {id(space.alpha) for space in taken}
+
+    before = alphas(5)
+    assert [kept.key[0] for kept in spaces._kept] == ["sums", "sums"]
+    assert alphas(5) == before  # those for which there is no room are the engine's
 
 
 def test_a_family_of_the_same_name_with_more_scratch_gets_its_own():
@@ -210,6 +244,26 @@ def test_a_family_of_the_same_name_with_more_scratch_gets_its_own():
         pass
     with ChainEngine(More(), 3, 3, np.float64).space("sums", True) as other:
         assert len(other.tile.scratch) > len(first.tile.scratch)
+
+
+def test_a_family_that_needs_more_for_missing_values_gets_its_own():
+    spaces._kept.clear()
+    given = chain("gaussian_full", 3, [9], 3).family
+
+    class More:
+        """The same, but with more columns beside."""
+
+        def __getattr__(self, name):
+            return getattr(given, name)
+
+        def missing_needs(self, n_components, d):
+            n_bases, columns = given.missing_needs(n_components, d)
+            return n_bases, columns + 5
+
+    with ChainEngine(given, 3, 3, np.float64, True).space("sums", True) as first:
+        pass
+    with ChainEngine(More(), 3, 3, np.float64, True).space("sums", True) as other:
+        assert len(other.missing.y) > len(first.missing.y)
 
 
 def test_what_gave_an_alarm_is_kept_for_no_other_fit():
@@ -255,13 +309,17 @@ def test_few_and_small_pieces_are_kept():
     pieces().clear()
     with spaces.scratch(spaces.MOST_OF_PIECE + 1, np.uint8) as large:
         assert len(large) == spaces.MOST_OF_PIECE + 1
+    array = spaces.lent_array((spaces.MOST_OF_PIECE + 1,), np.uint8)
+    del array
     with pytest.raises(KeyError), spaces.scratch(spaces.SMALL, np.uint8):
         raise KeyError  # another thread may still write
+    assert spaces._returned.empty()
     assert not pieces()
+    most = spaces.ALL_PIECES // PAGE
     with ExitStack() as stack:
-        for _ in range(spaces.PIECES + 2):
+        for _ in range(most + 2):
             stack.enter_context(spaces.scratch(spaces.SMALL, np.uint8))
-    assert len(pieces()) == spaces.PIECES
+    assert len(pieces()) == most
 
 
 def test_a_lent_array_goes_back_with_its_last_view():

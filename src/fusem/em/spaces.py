@@ -1,7 +1,7 @@
 """Memory that threads work in, kept by the process for the next call.
 
-Memory that is new must be touched, which takes as long as many rows: a space some 0.15 ms, and up to 5 ms
-where the machine is a virtual one whose host has to find the pages first.
+Memory that is new must be touched, which takes as long as many rows: of a space 0.15 ms and more, and up to
+5 ms where the machine is a virtual one whose host has to find the pages first.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.em.workers import available_cores
-from fusem.kernels.large_pages import PAGE, room
+from fusem.kernels.large_pages import LEAST, PAGE, room
 
-# Spaces, and what one of them and all may take: those for missing values take about 15 MB.
-KEPT, MOST_BYTES, ALL_BYTES = max(8, 2 * available_cores()), 16 << 20, 64 << 20
+# Spaces that are kept, and bytes of one and of all: those for missing values take about 15 MB.
+KEPT, MOST_BYTES, ALL_BYTES = max(16, 2 * available_cores()), 16 << 20, 64 << 20
 _kept: list[Kept] = []  # the last one given back last
-# Pieces for whatever a call works in, and the bytes of one: a thread takes one.
-PIECES, MOST_OF_PIECE = max(4, available_cores()), 8 << 20
+# Bytes of one piece, for whatever a call works in, and of all.
+MOST_OF_PIECE, ALL_PIECES = 16 << 20, 32 << 20
 SMALL = 1 << 15  # bytes that malloc keeps; what is larger it may map anew, page by page
 _pieces: list[NDArray[np.uint8]] = []
 _returned: queue.SimpleQueue[NDArray[np.uint8]] = queue.SimpleQueue()  # yet to be put among them
@@ -34,51 +34,59 @@ Space = TypeVar("Space", bound=tuple[Any, ...])  # named tuples of arrays and of
 
 
 class Kept(NamedTuple):
-    """A space that was given back."""
+    """A space, what it may be used for, and the bytes of its pages."""
 
     key: Hashable
     space: Any
-    size: int  # bytes
+    size: int
 
 
-def _take(key: Hashable) -> Any:
+def _take(key: Hashable) -> Kept | None:
     """A space that was given back with the same key, if there is one."""
     with _lock:
         for at in reversed(range(len(_kept))):
             if _kept[at].key == key:
-                return _kept.pop(at).space
+                return _kept.pop(at)
     return None
 
 
-def _give_back(key: Hashable, space: Any) -> bool:
-    """Keep a space; False where it is a large one.
-
-    Of too many those given back first are let go.
-    """
-    size = bytes_of(space)
-    if size > MOST_BYTES:
-        return False
+def _give_back(kept: Kept) -> bool:
+    """Keep a space in place of those with other keys, given back before; False where there is no room."""
+    let_go: list[Kept] = []
     with _lock:
-        _kept.append(Kept(key, space, size))
-        while len(_kept) > KEPT or sum(kept.size for kept in _kept) > ALL_BYTES:
-            del _kept[0]
-    return True
+        others = [other for other in _kept if other.key != kept.key]
+        places = KEPT - len(_kept) - 1
+        free = ALL_BYTES - sum(other.size for other in _kept) - kept.size
+        while others and min(places, free) < 0:
+            let_go.append(others.pop(0))
+            places, free = places + 1, free + let_go[-1].size
+        if kept.size > MOST_BYTES or min(places, free) < 0:
+            return False
+        gone = set(map(id, let_go))
+        _kept[:] = [*(other for other in _kept if id(other) not in gone), kept]
+    return True  # what was let go is freed when the lock is free
 
 
 def bytes_of(space: tuple[Any, ...]) -> int:
-    """Of all its arrays."""
-    return sum(
-        part.nbytes if isinstance(part, np.ndarray) else bytes_of(part)
-        for part in space
-        if isinstance(part, (np.ndarray, tuple))
-    )
+    """Of the pages of all its arrays."""
+    sizes = (array.nbytes for array in {id(array): array for array in _arrays(space)}.values())
+    return sum(size if size < LEAST else -(-size // PAGE) * PAGE for size in sizes)
+
+
+def _arrays(space: tuple[Any, ...]) -> Iterator[NDArray[Any]]:
+    """Those of a named tuple and of the tuples in it."""
+    for part in space:
+        if isinstance(part, np.ndarray):
+            yield part
+        elif isinstance(part, tuple):
+            yield from _arrays(part)
 
 
 class Spaces:
     """What threads of one engine work in, by a key that says what it is for and how large."""
 
     def __init__(self) -> None:
-        self._own: dict[Hashable, queue.SimpleQueue[Any]] = {}
+        self._own: dict[Hashable, queue.SimpleQueue[Kept]] = {}
 
     @contextmanager
     def lent(
@@ -100,14 +108,18 @@ class Spaces:
         """
         own = self._own.setdefault(key, queue.SimpleQueue())
         try:
-            space = own.get_nowait()
+            kept = own.get_nowait()
         except queue.Empty:
-            space = _take(key) or make()
+            kept = _take(key) or _new(key, make())
         try:
-            yield space
+            yield kept.space
         finally:
-            if not (may_keep(space) and _give_back(key, space)):
-                own.put(space)
+            if not (may_keep(kept.space) and _give_back(kept)):
+                own.put(kept)
+
+
+def _new(key: Hashable, space: tuple[Any, ...]) -> Kept:
+    return Kept(key, space, bytes_of(space))
 
 
 @contextmanager
@@ -119,14 +131,14 @@ def scratch(size: int, dtype: DTypeLike) -> Iterator[NDArray[Any]]:
         return
     memory = _piece(n_bytes)
     yield memory[:n_bytes].view(dtype)
-    _returned.put(memory)  # not after an error: another thread may still write
+    if n_bytes <= MOST_OF_PIECE:  # not after an error: another thread may still write
+        _returned.put(memory)
 
 
 def lent_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """The same of any shape; its memory goes back when nothing refers to the array or to a view of it."""
-    size = math.prod(shape)
-    n_bytes = size * np.dtype(dtype).itemsize
-    if n_bytes < SMALL:
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if not SMALL <= n_bytes <= MOST_OF_PIECE:
         return np.empty(shape, dtype)
     return np.asarray(_Loan(_piece(n_bytes)))[:n_bytes].view(dtype).reshape(shape)
 
@@ -138,16 +150,17 @@ class _Loan:
         self._memory = memory
         self.__array_interface__ = memory.__array_interface__
 
-    def __del__(self) -> None:
-        _returned.put(self._memory)  # it takes no lock: whatever this thread is at, it may come
+    # It takes no lock: whatever this thread is at, it may come; when Python ends, with no module left.
+    def __del__(self, give_back: Callable[[NDArray[np.uint8]], None] = _returned.put) -> None:
+        give_back(self._memory)
 
 
 def _collect() -> None:
     """Put what came back among the pieces; of too many those that were there first are let go."""
     while not _returned.empty():
-        if (memory := _returned.get()).nbytes <= MOST_OF_PIECE:
-            _pieces.append(memory)
-    del _pieces[:-PIECES]
+        _pieces.append(_returned.get())
+    while sum(map(len, _pieces)) > ALL_PIECES:
+        del _pieces[0]
 
 
 def _piece(n_bytes: int) -> NDArray[np.uint8]:

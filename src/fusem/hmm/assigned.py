@@ -12,6 +12,36 @@ TRAILING = {"full": 2, "tied": 2, "diag": 1, "spherical": 0}  # axes of one cova
 ABSOLUTE, RELATIVE = 1e-8, 1e-5  # tolerances of symmetry, those of np.allclose, which hmmlearn uses
 
 
+def in_the_shape_of(covariance_type: str, given: Array) -> Array:
+    """Covariances as the family has them, from those or from matrices (K, d, d).
+
+    Raises
+    ------
+    ValueError
+        Matrices that are more than the type can hold.
+    """
+    matrices = given.ndim == 3
+    if covariance_type == "tied" and matrices and len(given):
+        if (given != given[0]).any():
+            raise ValueError(
+                "covars_ must hold one matrix for all states: covariance_type is 'tied'."
+            )
+        return np.array(given[0])
+    if covariance_type in ("diag", "spherical") and matrices:
+        wrong = np.where(np.eye(given.shape[-1], dtype=bool), 0.0, given).any(axis=(1, 2))
+        if wrong.any():
+            raise ValueError(
+                f"{_name(wrong)} is no diagonal matrix: covariance_type is {covariance_type!r}."
+            )
+        given = np.array(np.einsum("kii->ki", given))
+    if covariance_type == "spherical" and given.ndim == 2:
+        wrong = ~(given > 0.0).all(axis=1)
+        if wrong.any():
+            raise ValueError(f"{_name(wrong)} is not positive: {wanted(covariance_type)}.")
+        return np.asarray(given.mean(axis=1))
+    return given
+
+
 def check_assigned(covariances: Array, covariance_type: str) -> None:
     """Raise where a matrix is not symmetric, or a value not finite.
 

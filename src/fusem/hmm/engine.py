@@ -30,9 +30,9 @@ Array = NDArray[np.float64]
 SEGMENT_SECONDS = 2e-3
 # Segments that there should be at least: each costs some 30 µs, and threads should end together.
 SEGMENTS = 8
-_numbers = count(1)  # of parameters
 BY_PATTERN = 5.0  # times as long a step takes whose missing values are sorted by pattern
 MOST_BLOCKS = 256
+_parameter_numbers = count(1)
 
 
 class ChainModel(NamedTuple):
@@ -108,9 +108,10 @@ class ChainEngine:
         self.width = width_of(n_states)
         self.steps = steps_per_block(self.width)
         self.size = HEADER + n_states * (1 + n_states) + family.statistic_size(n_states, d)
-        self._parameters = next(_numbers)
-        columns = family.tile_columns(n_states, d)
-        self._sizes = self.emission.name, n_states, d, self.dtype, self.size, columns
+        self._parameters = next(_parameter_numbers)
+        needs = family.missing_needs(n_states, d) if self.emission.by_pattern else ()
+        columns = family.tile_columns(n_states, d), *needs
+        self._sizes = self.emission.name, n_states, d, self.dtype, self.size, *columns
         self._spaces = Spaces()
 
     @property
@@ -146,7 +147,7 @@ class ChainEngine:
 
     def operands(self, components: Any) -> Any:
         """What the kernels read of the family's parameters; what was kept of others is forgotten."""
-        self._parameters = next(_numbers)
+        self._parameters = next(_parameter_numbers)
         with self.one_thread():
             return self.family.operands(components, self.dtype)
 

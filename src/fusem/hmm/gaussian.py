@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from fusem.em.workers import Workers
 from fusem.exceptions import DegenerateComponentWarning, RegularizationWarning, warn
 from fusem.families.gaussian import SingularComponents, known
 from fusem.families.registry import FAMILIES
-from fusem.hmm.assigned import TRAILING, check_assigned, wanted
+from fusem.hmm.assigned import TRAILING, check_assigned, in_the_shape_of, wanted
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
 from fusem.hmm.held import singular, with_held
@@ -104,8 +104,8 @@ class GaussianHMM(ColumnCount, BaseHMM):
     means_ : ndarray of shape (n_components, n_features)
         Means, in units of the data.
     covars_ : ndarray of shape (n_components, n_features, n_features)
-        Covariance matrices, whatever the type; may be assigned in the shape of the type: (K, d) if diag,
-        (K, d, d) if full, (d, d) if tied, (K,) if spherical.
+        Covariance matrices, whatever the type; may be assigned so, or in the shape of the type: (K, d) if
+        diag, (K, d, d) if full, (d, d) if tied, (K,) if spherical. ValueError says what is no covariance.
     monitor_ : ConvergenceMonitor
         `history` of log-likelihoods, `iter`, `converged`.
     n_features_in_ : int
@@ -202,11 +202,12 @@ class GaussianHMM(ColumnCount, BaseHMM):
 
     @covars_.setter
     def covars_(self, covariances: Any) -> None:
-        kind, given = self.covariance_type, np.array(covariances, dtype=np.float64)
-        given = _in_the_shape_of_the_type(given, kind)
-        if kind in TRAILING:  # what else is wrong with the model is told by whatever uses it
+        kind, K = self.covariance_type, self.n_components
+        given = in_the_shape_of(kind, np.array(covariances, dtype=np.float64))
+        # what else is wrong with the model is told by whatever uses it
+        if kind in TRAILING and isinstance(K, Integral) and K > 0:
             d = given.shape[-1] if given.ndim and TRAILING[kind] else 1
-            self._components(np.zeros((self.n_components, d)), given, assigned=True)
+            self._components(np.zeros((K, d)), given, assigned=True)
         self._covars_ = given
 
     def _emission(self) -> Any:
@@ -377,16 +378,3 @@ class GaussianHMM(ColumnCount, BaseHMM):
     def __sklearn_is_fitted__(self) -> bool:
         needed = "startprob_", "transmat_", "means_", "_covars_"
         return all(hasattr(self, name) for name in needed)
-
-
-def _in_the_shape_of_the_type(given: Array, covariance_type: str) -> Array:
-    """Covariances as the family has them, from those or from matrices (K, d, d)."""
-    matrices = given.ndim == 3
-    if covariance_type == "diag" and matrices:
-        return np.array(np.einsum("kii->ki", given))
-    if covariance_type == "spherical" and given.ndim > 1:
-        each = np.einsum("kii->ki", given) if matrices else given
-        return np.asarray(each.mean(axis=1))
-    if covariance_type == "tied" and matrices:
-        return np.array(given[0])
-    return given

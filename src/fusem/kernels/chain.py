@@ -202,7 +202,7 @@ def sequences_kernel(emission: Emission, width: int) -> Kernel:
 @cache
 def steps_of_lanes(width: int) -> dict[str, Any]:
     """What a vector per state of eight lanes does, whatever the family."""
-    sizes = {"STATES": width, "SHIFT": width.bit_length() - 2}
+    sizes = {"STATES": width, "SHIFT": viterbi_lanes.shift_of(width)}
     best_to = bind(viterbi_lanes.best_to.py_func, **sizes)
     origin_of = bind(viterbi_lanes.origin_of.py_func, **sizes)
     return {

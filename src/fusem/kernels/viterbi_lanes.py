@@ -23,13 +23,18 @@ from fusem.kernels.way_back import STEPS, eight_back
 
 LANES = 8
 MOST_STATES = 8  # with more the maxima take all the time there is, and lanes can be states
-# Bound to 4 and 2 where all fit: loops of known length are written out.
-STATES, SHIFT = 8, 2  # a state's number has 2 ** SHIFT bits
+# Bound to 4 and 1 where all fit: loops of known length are written out.
+STATES, SHIFT = 8, 2  # a state's number stands in 2 ** SHIFT bits
 
 
 def packed_in(width: int) -> type:
     """What holds the numbers of the states that the best paths to so many states come from."""
     return np.uint8 if width == 4 else np.uint32
+
+
+def shift_of(width: int) -> int:
+    """The SHIFT with which so many numbers fill it."""
+    return width.bit_length() - 2
 
 
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):

@@ -8,6 +8,7 @@ from numba.extending import intrinsic
 
 from fusem.kernels.simd import splat
 
+LANES = 8
 STEPS = 8  # one byte of a lane for the state at each of them
 I8, I64 = ir.IntType(8), ir.IntType(64)
 
@@ -37,21 +38,21 @@ def eight_back(typing_context, origins, first, states, path, at, apart, mask, sh
         number = context.make_array(kinds[0])(context, builder, origin_array).data
         state = context.make_array(kinds[2])(context, builder, state_array).data
         target = context.make_array(kinds[3])(context, builder, path_array).data
-        vector = ir.VectorType(I64, STEPS)
+        vector = ir.VectorType(I64, LANES)
 
         def at_lanes(pointer, kind):
-            return builder.bitcast(pointer, ir.VectorType(kind, STEPS).as_pointer())
+            return builder.bitcast(pointer, ir.VectorType(kind, LANES).as_pointer())
 
-        left = splat(builder, log_width, STEPS)
-        kept = builder.shl(splat(builder, bits, STEPS), left)
+        left = splat(builder, log_width, LANES)
+        kept = builder.shl(splat(builder, bits, LANES), left)
         states_at = at_lanes(state, I64)
         now = builder.load(states_at)
         now.align = 8
         now = builder.shl(now, left)  # by how much what a state came from is to be moved
-        seen = ir.Constant(vector, [0] * STEPS)
+        seen = ir.Constant(vector, [0] * LANES)
         for step in reversed(range(STEPS)):
-            seen = builder.or_(builder.shl(seen, ir.Constant(vector, [8] * STEPS)), now)
-            from_ = builder.add(begin, ir.Constant(I64, step * STEPS))
+            seen = builder.or_(builder.shl(seen, ir.Constant(vector, [8] * LANES)), now)
+            from_ = builder.add(begin, ir.Constant(I64, step * LANES))
             packed = builder.load(
                 at_lanes(builder.gep(number, [from_]), ir.IntType(kinds[0].dtype.bitwidth))
             )
@@ -60,7 +61,7 @@ def eight_back(typing_context, origins, first, states, path, at, apart, mask, sh
             now = builder.and_(builder.lshr(packed, now), kept)
         builder.store(builder.lshr(now, left), states_at).align = 8
         seen = builder.lshr(seen, left)
-        for lane in range(STEPS):
+        for lane in range(LANES):
             bytes_ = builder.extract_element(seen, ir.Constant(ir.IntType(32), lane))
             bytes_ = builder.bitcast(bytes_, ir.VectorType(I8, STEPS))
             builder.store(

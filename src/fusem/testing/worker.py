@@ -44,8 +44,13 @@ class Benchmark(NamedTuple):
         given = self.parameters
         if hasattr(owner, "setup_cache"):
             if id(self.owner) not in caches:
-                caches[id(self.owner)] = owner.setup_cache()
+                try:
+                    caches[id(self.owner)] = owner.setup_cache()
+                except Exception as problem:  # noqa: BLE001 - it may take long, and is not tried again
+                    caches[id(self.owner)] = problem
             made = caches[id(self.owner)]
+            if isinstance(made, Exception):
+                raise made
             given = given if made is None else (made, *given)
         function = getattr(owner, self.attribute)
         module = sys.modules[self.owner.__module__] if inspect.isclass(self.owner) else self.owner
