@@ -20,8 +20,8 @@ from numpy.typing import DTypeLike, NDArray
 from fusem.em.workers import available_cores
 from fusem.kernels.large_pages import LEAST, PAGE, room
 
-# Spaces that are kept, and bytes of one and of all: those for missing values take about 15 MB.
-KEPT, MOST_BYTES, ALL_BYTES = max(16, 2 * available_cores()), 16 << 20, 64 << 20
+# Spaces that are kept, and bytes of one and of all: those for missing values take about 20 MB.
+KEPT, MOST_BYTES, ALL_BYTES = max(16, 2 * available_cores()), 24 << 20, 64 << 20
 _kept: list[Kept] = []  # the last one given back last
 # Bytes of one piece, for whatever a call works in, and of all.
 MOST_OF_PIECE, ALL_PIECES = 16 << 20, 32 << 20
