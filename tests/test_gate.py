@@ -474,13 +474,25 @@ def test_set_up_as_asv_does(tmp_path, monkeypatch):
     [
         ('benchmarks = "a"', "with the list `benchmarks`"),
         ('benchmarks = ["a"]\nlimit = "0.1"', "limit is '0.1', which is no number"),
+        ('benchmarks = ["a"]\nlimit = -0.5', "limit is -0.5; it must be finite and above 0"),
+        ('benchmarks = ["a"]\nlimit = nan', "limit is nan; it must be"),
         ('benchmarks = ["a"]\nenvironment = "A=1"', "environment is 'A=1', not a table"),
-        ('benchmarks = ["a"]\nenvironment = { A = 1 }', "not a table of strings"),
+        ('benchmarks = ["a"]\nenvironment = { A = 1 }', "not a table of variables"),
+        ('benchmarks = ["a"]\nenvironment = { "A=B" = "1" }', "not a table of variables"),
+        ('benchmarks = ["a"]\nenvironment = { "" = "1" }', "not a table of variables"),
+        ('benchmarks = ["a"]\nenvironment = { A = "\\u0000" }', "not a table of variables"),
+        ('benchmarks = "a', r"pyproject\.toml cannot be read: .*line 2"),
     ],
 )
 def test_settings_of_another_type_are_named(line, said, tmp_path):
     (tmp_path / "pyproject.toml").write_text(f"[tool.fusem.gate]\n{line}\n", encoding="utf-8")
     with pytest.raises(gate.Failed, match=said):
+        gate.settings_of(tmp_path)
+
+
+def test_a_table_that_is_none_is_named(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool]\nfusem = 3\n", encoding="utf-8")
+    with pytest.raises(gate.Failed, match=r"no table \[tool.fusem.gate\]"):
         gate.settings_of(tmp_path)
 
 

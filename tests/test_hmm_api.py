@@ -239,14 +239,22 @@ GOOD = {
         ("diag", 0, [[1.0, 1.0], [0.0, 1.0]], r"of state\(s\) 1 .* must hold variances, positive"),
         ("spherical", 0, [np.nan, 1.0], r"covars_\[0\] \(state 0\) holds NaN"),
         ("spherical", 0, 1.0, r"covars_ must have shape \(2,\) .* not \(\)"),
-        ("spherical", 0, [[3.0, -1.0], [1.0, 1.0]], r"covars_\[0\] \(state 0\) is not positive"),
+        ("spherical", 0, [[3.0, -1.0], [1.0, 1.0]], r"\(state 0\) has several variances"),
+        ("spherical", 0, [[-1.0, -1.0], [1.0, 1.0]], r"of state\(s\) 0 .* variances, positive"),
+        ("spherical", 0, [np.eye(2), np.diag([1.0, 9.0])], r"\(state 1\) has several variances"),
         ("spherical", 0, [np.eye(2), ODD], r"covars_\[1\] \(state 1\) is no diagonal matrix"),
         ("diag", 0, [np.eye(2), ODD], r"covars_\[1\] \(state 1\) is no diagonal matrix"),
         ("tied", 0, [np.eye(2), 2.0 * np.eye(2)], "one matrix for all states"),
         ("tied", 0, [np.eye(2), np.full((2, 2), np.nan)], "one matrix for all states"),
         ("diag", 0, [[1.0], [-1.0]], r"of state\(s\) 1 .* variances, positive"),
-        ("diag", 0, [[1.0, 1.0]], r"covars_ must have shape \(2, 2\) .* not \(1, 2\)"),
-        ("full", 0, np.eye(2), r"covars_ must have shape \(2, 2, 2\) .* not \(2, 2\)"),
+        ("spherical", 0, 1.0, r"covars_ must have shape \(2,\) or .* not \(\)"),
+        ("diag", 0, [[1.0, 1.0]], r"covars_ must have shape \(2, d\) or .* not \(1, 2\)"),
+        ("full", 0, np.eye(2), r"covars_ must have shape \(2, d, d\) or .* not \(2, 2\)"),
+        ("tied", 0, np.ones(2), r"covars_ must have shape \(d, d\) or .* not \(2,\)"),
+        ("full", 0, np.empty((2, 0, 0)), r"covars_ must have shape \(2, d, d\) .* not \(2, 0, 0\)"),
+        ("diag", 0, np.ones((2, 3, 2)), r"covars_ must have shape \(2, d\) or .* not \(2, 3, 2\)"),
+        ("full", 0, np.array([np.eye(2)] * 2) + 1j, "must hold real numbers"),
+        ("diag", 0, np.ma.masked_equal([[1.0, 7.0], [1.0, 1.0]], 7.0), r"\(state 0\) holds NaN"),
         ("diag", 1, [[[1.0, -1.0]], [[1.0, 1.0]]], "of Gaussian 0 of state 0 .* variances"),
     ],
 )
@@ -258,7 +266,7 @@ def test_assigned_covariances_that_are_none_are_named(kind, n_mix, value, said):
     if not n_mix:  # at once, as hmmlearn's
         model.covars_ = before = GOOD[kind]
         with pytest.raises(ValueError, match=said):
-            model.covars_ = np.array(value)
+            model.covars_ = value
         assert_bit_identical(model._covars_, before)
         return
     model.covars_, model.weights_ = np.array(value), np.ones((2, 1))
@@ -266,6 +274,27 @@ def test_assigned_covariances_that_are_none_are_named(kind, n_mix, value, said):
     for call in (model.score, model.fit):
         with pytest.raises(ValueError, match=said):
             call(np.zeros((5, 2)))
+
+
+@pytest.mark.parametrize("kind", GOOD)
+@pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
+def test_covariances_go_from_model_to_model_bit_for_bit(kind):
+    model = hmm.GaussianHMM(3, covariance_type=kind, random_state=0, n_iter=3, tol=0.0).fit(ROWS)
+    other = hmm.GaussianHMM(3, covariance_type=kind)
+    other.covars_ = model.covars_
+    assert_bit_identical(other._covars_, model._covars_)
+    other.means_ = model.means_
+    assert_bit_identical(other.covars_, model.covars_)
+    for name in GOOD:
+        if name != kind:
+            with pytest.raises(AttributeError, match="which were changed: assign them or call fit"):
+                _ = model.set_params(covariance_type=name).covars_
+    model.set_params(covariance_type=kind, n_components=2)
+    if kind != "tied":
+        with pytest.raises(AttributeError, match="n_components=2, which were changed"):
+            _ = model.covars_
+    with pytest.raises(ValueError, match="'covariance_type' parameter"):
+        hmm.GaussianHMM(3, covariance_type="full ").covars_ = np.ones((3, 2))
 
 
 def test_the_number_of_columns_may_be_assigned():
@@ -335,7 +364,7 @@ def test_ones_own_monitor_is_told_and_stops_a_fit(monitor, tmp_path):
 
 
 def test_there_is_a_monitor_to_make_ones_own_of_before_a_fit():
-    model = hmm.GaussianHMM(2, n_iter=50, tol=0.5, verbose=False)
+    model = hmm.GaussianHMM(2, n_iter=50, tol=0.5, verbose=False, random_state=0)
     before = model.monitor_
     assert (before.tol, before.n_iter, before.verbose) == (0.5, 50, False)
     assert (before.iter, before.converged) == (0, False)

@@ -10,6 +10,7 @@ import math
 import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -27,7 +28,8 @@ _kept: list[Kept] = []  # the last one given back last
 MOST_OF_PIECE, ALL_PIECES = 16 << 20, 32 << 20
 SMALL = 1 << 15  # bytes that malloc keeps; what is larger it may map anew, page by page
 _pieces: list[NDArray[np.uint8]] = []
-_returned: queue.SimpleQueue[NDArray[np.uint8]] = queue.SimpleQueue()  # yet to be put among them
+_returned: queue.SimpleQueue[Any] = queue.SimpleQueue()  # yet to be put among them, or what says so
+_watches: dict[int, _Watch] = {}  # of arrays that are lent
 _lock = threading.Lock()
 
 Space = TypeVar("Space", bound=tuple[Any, ...])  # named tuples of arrays and of such tuples
@@ -140,25 +142,36 @@ def lent_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if not SMALL <= n_bytes <= MOST_OF_PIECE:
         return np.empty(shape, dtype)
-    return np.asarray(_Loan(_piece(n_bytes)))[:n_bytes].view(dtype).reshape(shape)
+    loan = _Loan(_piece(n_bytes))
+    # In C: Ctrl-C that came while a function of Python's gave it back would be lost. It takes no lock.
+    watch = _Watch(loan, _returned.put)
+    watch.memory = loan.memory
+    _watches[id(watch)] = watch
+    return np.asarray(loan)[:n_bytes].view(dtype).reshape(shape)
 
 
 class _Loan:
-    """A piece that goes back with the last array made of it: all of them refer to this."""
+    """What all arrays made of a piece refer to."""
 
     def __init__(self, memory: NDArray[np.uint8]) -> None:
-        self._memory = memory
+        self.memory = memory
         self.__array_interface__ = memory.__array_interface__
 
-    # It takes no lock: whatever this thread is at, it may come; when Python ends, with no module left.
-    def __del__(self, give_back: Callable[[NDArray[np.uint8]], None] = _returned.put) -> None:
-        give_back(self._memory)
+
+class _Watch(weakref.ref[_Loan]):
+    """Says when nothing refers to a loan any more."""
+
+    memory: NDArray[np.uint8]
 
 
 def _collect() -> None:
     """Put what came back among the pieces; of too many those that were there first are let go."""
     while not _returned.empty():
-        _pieces.append(_returned.get())
+        back = _returned.get()
+        if isinstance(back, _Watch):
+            _pieces.append(_watches.pop(id(back)).memory)
+        else:
+            _pieces.append(back)
     while sum(map(len, _pieces)) > ALL_PIECES:
         del _pieces[0]
 

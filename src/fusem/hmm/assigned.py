@@ -8,38 +8,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+AXES = {"full": "Kdd", "tied": "dd", "diag": "Kd", "spherical": "K"}
 TRAILING = {"full": 2, "tied": 2, "diag": 1, "spherical": 0}  # axes of one covariance
 ABSOLUTE, RELATIVE = 1e-8, 1e-5  # tolerances of symmetry, those of np.allclose, which hmmlearn uses
 
 
-def in_the_shape_of(covariance_type: str, given: Array) -> Array:
-    """Covariances as the family has them, from those or from matrices (K, d, d).
+def assigned(covariance_type: str, n_components: int, given: Any) -> Array:
+    """Covariances in the shape of the type, from those or from matrices (K, d, d), as the getter gives them.
 
     Raises
     ------
     ValueError
-        Matrices that are more than the type can hold.
+        Another shape, complex numbers, or matrices that are more than the type can hold.
     """
-    matrices = given.ndim == 3
-    if covariance_type == "tied" and matrices and len(given):
-        if (given != given[0]).any():
+    if np.iscomplexobj(given):
+        raise ValueError("covars_ must hold real numbers, not complex ones.")
+    if isinstance(given, np.ma.MaskedArray):
+        given = np.ma.filled(given.astype(np.float64), np.nan)
+    covariances = np.array(given, dtype=np.float64)
+    axes, shape = AXES[covariance_type], covariances.shape
+    size = {"K": n_components, "d": shape[-1] if shape else 0}
+    matrices, own = tuple(map(size.__getitem__, "Kdd")), tuple(map(size.__getitem__, axes))
+    columns = (n_components, size["d"]) if covariance_type == "spherical" else own
+    if shape not in (matrices, own, columns) or not covariances.size:
+        wanted_shape = ", ".join(axes).replace("K", str(n_components))
+        raise ValueError(
+            f"covars_ must have shape ({wanted_shape}{',' * (len(axes) == 1)}) or ({n_components}, d, d) for "
+            f"covariance_type={covariance_type!r}, not {shape}."
+        )
+    if shape == own or covariance_type == "full":
+        return covariances
+    if covariance_type == "tied":
+        if (covariances != covariances[0]).any():
             raise ValueError(
                 "covars_ must hold one matrix for all states: covariance_type is 'tied'."
             )
-        return np.array(given[0])
-    if covariance_type in ("diag", "spherical") and matrices:
-        wrong = np.where(np.eye(given.shape[-1], dtype=bool), 0.0, given).any(axis=(1, 2))
-        if wrong.any():
-            raise ValueError(
-                f"{_name(wrong)} is no diagonal matrix: covariance_type is {covariance_type!r}."
-            )
-        given = np.array(np.einsum("kii->ki", given))
-    if covariance_type == "spherical" and given.ndim == 2:
-        wrong = ~(given > 0.0).all(axis=1)
-        if wrong.any():
-            raise ValueError(f"{_name(wrong)} is not positive: {wanted(covariance_type)}.")
-        return np.asarray(given.mean(axis=1))
-    return given
+        return np.array(covariances[0])
+    if covariances.ndim == 3:
+        off = np.where(np.eye(size["d"], dtype=bool), 0.0, covariances)
+        _refuse(
+            off.any(axis=(1, 2)), f"is no diagonal matrix: covariance_type is {covariance_type!r}."
+        )
+        covariances = np.array(np.einsum("kii->ki", covariances))
+    if covariance_type == "spherical":
+        unequal = (covariances != covariances[:, :1]).any(axis=1)
+        _refuse(unequal, "has several variances: covariance_type is 'spherical'.")
+        covariances = np.array(covariances[:, 0])
+    return covariances
+
+
+def _refuse(wrong: Any, what: str) -> None:
+    """ValueError that names the first of those that are wrong, if any is."""
+    if wrong.any():
+        raise ValueError(f"{_name(wrong)} {what}")
 
 
 def check_assigned(covariances: Array, covariance_type: str) -> None:
@@ -51,18 +72,17 @@ def check_assigned(covariances: Array, covariance_type: str) -> None:
         Of states, or of the Gaussians of states, in the form of the type.
     """
     axes = tuple(range(-TRAILING[covariance_type], 0))
-    wrong = ~np.isfinite(covariances).all(axis=axes)
-    if wrong.any():
-        raise ValueError(f"{_name(wrong)} holds NaN or infinity: {wanted(covariance_type)}.")
+    finite = np.isfinite(covariances).all(axis=axes)
+    _refuse(~finite, f"holds NaN or infinity: {wanted(covariance_type)}.")
     if len(axes) < 2:
         return
     turned = np.swapaxes(covariances, -1, -2)
     wrong = (np.abs(covariances - turned) > ABSOLUTE + RELATIVE * np.abs(turned)).any(axis=axes)
-    if wrong.any():
-        raise ValueError(
-            f"{_name(wrong)} is not symmetric: {wanted(covariance_type)}. If it is to be, assign the mean of "
-            "it and its transpose."
-        )
+    _refuse(
+        wrong,
+        f"is not symmetric: {wanted(covariance_type)}. If it is to be, assign the mean of it and its "
+        "transpose.",
+    )
 
 
 def wanted(covariance_type: str) -> str:

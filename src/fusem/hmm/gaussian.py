@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
 from fusem.em.blas import one_thread
 from fusem.em.summary import Summary
@@ -16,7 +20,7 @@ from fusem.em.workers import Workers
 from fusem.exceptions import DegenerateComponentWarning, RegularizationWarning, warn
 from fusem.families.gaussian import SingularComponents, known
 from fusem.families.registry import FAMILIES
-from fusem.hmm.assigned import TRAILING, check_assigned, in_the_shape_of, wanted
+from fusem.hmm.assigned import AXES, assigned, check_assigned, wanted
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
 from fusem.hmm.held import singular, with_held
@@ -40,6 +44,7 @@ REMEDY = (
     "Set covars_prior (of matrices to 0.01 * np.eye(n_features), say: a number is added to every element), "
     "use fewer states, or another covariance_type."
 )
+SHAPING = "n_components", "covariance_type"
 ALIKE = 0.01  # standard deviations between states that rows hardly tell apart
 
 
@@ -192,6 +197,12 @@ class GaussianHMM(ColumnCount, BaseHMM):
     def covars_(self) -> Array:
         """Covariance matrices of the states, (n_components, n_features, n_features)."""
         covariances: Array = np.asarray(self._covars_)
+        size = {"K": self.n_components, "d": covariances.shape[-1]}
+        if covariances.shape != tuple(size[axis] for axis in AXES[self.covariance_type]):
+            raise AttributeError(
+                f"covars_ are not those of covariance_type={self.covariance_type!r} and n_components="
+                f"{self.n_components}, which were changed: assign them or call fit again."
+            )
         if self.covariance_type == "full":
             return covariances.copy()
         if self.covariance_type == "tied":
@@ -202,12 +213,14 @@ class GaussianHMM(ColumnCount, BaseHMM):
 
     @covars_.setter
     def covars_(self, covariances: Any) -> None:
-        kind, K = self.covariance_type, self.n_components
-        given = in_the_shape_of(kind, np.array(covariances, dtype=np.float64))
-        # what else is wrong with the model is told by whatever uses it
-        if kind in TRAILING and isinstance(K, Integral) and K > 0:
-            d = given.shape[-1] if given.ndim and TRAILING[kind] else 1
-            self._components(np.zeros((K, d)), given, assigned=True)
+        validate_parameter_constraints(  # of what says which shape they have
+            {name: self._parameter_constraints[name] for name in SHAPING},
+            {name: getattr(self, name) for name in SHAPING},
+            type(self).__name__,
+        )
+        given = assigned(self.covariance_type, self.n_components, covariances)
+        d = given.shape[-1] if self.covariance_type != "spherical" else 1
+        self._components(np.zeros((self.n_components, d)), given, assigned=True)
         self._covars_ = given
 
     def _emission(self) -> Any:

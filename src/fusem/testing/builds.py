@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -51,9 +52,25 @@ def build(repository: Path, commit: str, into: Path, head: str) -> Build:
     source, folder, benchmarks = (into / name for name in ("source", "installed", "benchmarks"))
     number = checked_out(repository, commit, source)
     checked_out(repository, head, benchmarks)
+    pyproject_of(source)  # pip would say less plainly what is wrong with it
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     run([*pip, str(folder), str(source)])
     return Build(commit, source, folder, number, benchmarks)
+
+
+def pyproject_of(source: Path) -> dict[str, Any]:
+    """What ``pyproject.toml`` says; nothing where there is none.
+
+    Raises
+    ------
+    Failed
+        It cannot be read.
+    """
+    path = source / "pyproject.toml"
+    try:
+        return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise Failed(f"pyproject.toml cannot be read: {problem}.") from problem
 
 
 def checked_out(repository: Path, commit: str, into: Path) -> str:

@@ -18,12 +18,12 @@ comparison was not possible, or a benchmark that BASE runs does not run in HEAD.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shlex
 import sys
 import tempfile
 import time
-import tomllib
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fusem.testing import table
-from fusem.testing.builds import Build, Failed, build
+from fusem.testing.builds import Build, Failed, build, pyproject_of
 from fusem.testing.changelog import performance_entries, with_entries
 from fusem.testing.rounds import answers, generation, names_of
 from fusem.testing.signals import tracked
@@ -63,10 +63,11 @@ def settings_of(source: Path) -> Settings:
     Failed
         No such table, or words in it that mean nothing.
     """
-    path = source / "pyproject.toml"
-    document: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
-    given = document.get("tool", {}).get("fusem", {}).get("gate")
-    modules = (given or {}).get("benchmarks")
+    given: Any = pyproject_of(source)
+    for part in "tool", "fusem", "gate":
+        given = given.get(part) if isinstance(given, dict) else None
+    given = given if isinstance(given, dict) else {}
+    modules = given.get("benchmarks")
     if not modules or not isinstance(modules, list) or not all(isinstance(m, str) for m in modules):
         raise Failed(
             "pyproject.toml has no table [tool.fusem.gate] with the list `benchmarks` of modules to time, "
@@ -77,13 +78,17 @@ def settings_of(source: Path) -> Settings:
             f"[tool.fusem.gate] has {', '.join(sorted(unknown))}; known are {', '.join(Settings._fields)}."
         )
     environment = given.get("environment", {})
-    if not isinstance(environment, dict) or not all(
-        isinstance(v, str) for v in environment.values()
-    ):
-        raise Failed(f"[tool.fusem.gate]: environment is {environment!r}, not a table of strings.")
+    if not is_environment(environment):
+        raise Failed(
+            f"[tool.fusem.gate]: environment is {environment!r}, not a table of variables and strings."
+        )
     for name in set(given) - {"benchmarks", "environment"}:
         if isinstance(given[name], bool) or not isinstance(given[name], (int, float)):
             raise Failed(f"[tool.fusem.gate]: {name} is {given[name]!r}, which is no number.")
+        if not 0.0 < given[name] < math.inf:
+            raise Failed(
+                f"[tool.fusem.gate]: {name} is {given[name]}; it must be finite and above 0."
+            )
     return Settings(**given)
 
 
@@ -92,6 +97,14 @@ class LeftOut(NamedTuple):
 
     new: dict[str, str]  # in BASE
     broken: dict[str, str]  # in HEAD, though they do in BASE
+
+
+def is_environment(given: Any) -> bool:
+    """Whether it is a table of names and values that variables of a process may have."""
+    if not isinstance(given, dict):
+        return False
+    legal = (isinstance(value, str) and "\0" not in name + value for name, value in given.items())
+    return all(legal) and not any(not name or "=" in name for name in given)
 
 
 def compared(

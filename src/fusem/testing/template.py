@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
             "setuptools looks for the packages of this project by itself, and would find asv_benchmarks "
             f"too. Name them:\n\n[tool.setuptools.packages.find]\ninclude = {json.dumps(own)}\n"
         )
-    print(f"Put into pyproject.toml:\n\n{CONFIGURATION}")
+    print(f"Now add these lines to pyproject.toml:\n\n{CONFIGURATION}")
     return 0
 
 
