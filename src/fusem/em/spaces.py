@@ -168,10 +168,10 @@ def _collect() -> None:
     """Put what came back among the pieces; of too many those that were there first are let go."""
     while not _returned.empty():
         back = _returned.get()
-        if isinstance(back, _Watch):
-            _pieces.append(_watches.pop(id(back)).memory)
-        else:
+        if not isinstance(back, _Watch):
             _pieces.append(back)
+        elif _watches.pop(id(back), None) is not None:  # None: Ctrl-C came while it was made
+            _pieces.append(back.memory)
     while sum(map(len, _pieces)) > ALL_PIECES:
         del _pieces[0]
 
