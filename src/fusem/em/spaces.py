@@ -28,8 +28,7 @@ _kept: list[Kept] = []  # the last one given back last
 MOST_OF_PIECE, ALL_PIECES = 16 << 20, 32 << 20
 SMALL = 1 << 15  # bytes that malloc keeps; what is larger it may map anew, page by page
 _pieces: list[NDArray[np.uint8]] = []
-_returned: queue.SimpleQueue[Any] = queue.SimpleQueue()  # yet to be put among them, or what says so
-_watches: dict[int, _Watch] = {}  # of arrays that are lent
+_lent: dict[int, tuple[weakref.ref[_Loan], NDArray[np.uint8]]] = {}
 _lock = threading.Lock()
 
 Space = TypeVar("Space", bound=tuple[Any, ...])  # named tuples of arrays and of such tuples
@@ -134,7 +133,8 @@ def scratch(size: int, dtype: DTypeLike) -> Iterator[NDArray[Any]]:
     memory = _piece(n_bytes)
     yield memory[:n_bytes].view(dtype)
     if n_bytes <= MOST_OF_PIECE:  # not after an error: another thread may still write
-        _returned.put(memory)
+        with _lock:
+            _pieces.append(memory)
 
 
 def lent_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -142,11 +142,9 @@ def lent_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if not SMALL <= n_bytes <= MOST_OF_PIECE:
         return np.empty(shape, dtype)
-    loan = _Loan(_piece(n_bytes))
-    # In C: Ctrl-C that came while a function of Python's gave it back would be lost. It takes no lock.
-    watch = _Watch(loan, _returned.put)
-    watch.memory = loan.memory
-    _watches[id(watch)] = watch
+    memory = _piece(n_bytes)
+    loan = _Loan(memory)
+    _lent[id(memory)] = weakref.ref(loan), memory
     return np.asarray(loan)[:n_bytes].view(dtype).reshape(shape)
 
 
@@ -154,24 +152,19 @@ class _Loan:
     """What all arrays made of a piece refer to."""
 
     def __init__(self, memory: NDArray[np.uint8]) -> None:
-        self.memory = memory
         self.__array_interface__ = memory.__array_interface__
 
 
-class _Watch(weakref.ref[_Loan]):
-    """Says when nothing refers to a loan any more."""
-
-    memory: NDArray[np.uint8]
-
-
 def _collect() -> None:
-    """Put what came back among the pieces; of too many those that were there first are let go."""
-    while not _returned.empty():
-        back = _returned.get()
-        if not isinstance(back, _Watch):
-            _pieces.append(back)
-        elif _watches.pop(id(back), None) is not None:  # None: Ctrl-C came while it was made
-            _pieces.append(back.memory)
+    """Put pieces that nothing refers to any more among the others; of too many the first are let go.
+
+    They are looked for when one is wanted: a function that gave them back would swallow a Ctrl-C that came
+    just then. What is interrupted here loses a piece, and gives none to two.
+    """
+    for number, (loan, memory) in list(_lent.items()):
+        if loan() is None:
+            del _lent[number]
+            _pieces.append(memory)
     while sum(map(len, _pieces)) > ALL_PIECES:
         del _pieces[0]
 
