@@ -79,9 +79,8 @@ class ChainSources:
         fit_quietly(self.model, self.source)
 
     def time_fit(self, folder: Path, source: str) -> None:
-        fit_quietly(
-            clone(self.model), self.source
-        )  # fitted parameters would be logged as overwritten
+        # fitted parameters would be logged as overwritten
+        fit_quietly(clone(self.model), self.source)
 
     def time_predict(self, folder: Path, source: str) -> None:
         self.model.predict(self.source)

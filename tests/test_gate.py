@@ -528,10 +528,8 @@ def test_a_package_from_elsewhere_is_noticed(tmp_path):
     (tmp_path / "numpy-1.dist-info").mkdir()
     (found,) = foreign_modules(str(tmp_path))
     assert found.startswith("numpy from ")
-    for part in (
-        "scipy",
-        "scipy/own",
-    ):  # another distribution's modules of a package with parts of both
+    # another distribution's modules of a package with parts of both
+    for part in ("scipy", "scipy/own"):
         (tmp_path / part).mkdir()
     (tmp_path / "numpy").rmdir()
     assert "scipy.special" in sys.modules

@@ -227,43 +227,28 @@ def test_few_and_small_ones_are_kept(monkeypatch):
     assert alphas(5) == before  # those for which there is no room are the engine's
 
 
-def test_a_family_of_the_same_name_with_more_scratch_gets_its_own():
+class Changed:
+    """A family of the same name, of which one function gives other sizes."""
+
+    def __init__(self, given, **own):
+        self.given = given
+        self.__dict__.update(own)
+
+    def __getattr__(self, name):
+        return getattr(self.given, name)
+
+
+def test_a_family_of_the_same_name_that_needs_more_gets_its_own():
     spaces._kept.clear()
     given = chain("gaussian_full", 3, [9], 3).family
-
-    class More:
-        """The same, but with wider tiles."""
-
-        def __getattr__(self, name):
-            return getattr(given, name)
-
-        def tile_columns(self, n_components, d):
-            return given.tile_columns(n_components, d) + 5
-
-    with ChainEngine(given, 3, 3, np.float64).space("sums", True) as first:
-        pass
-    with ChainEngine(More(), 3, 3, np.float64).space("sums", True) as other:
-        assert len(other.tile.scratch) > len(first.tile.scratch)
-
-
-def test_a_family_that_needs_more_for_missing_values_gets_its_own():
-    spaces._kept.clear()
-    given = chain("gaussian_full", 3, [9], 3).family
-
-    class More:
-        """The same, but with more columns beside."""
-
-        def __getattr__(self, name):
-            return getattr(given, name)
-
-        def missing_needs(self, n_components, d):
-            n_bases, columns = given.missing_needs(n_components, d)
-            return n_bases, columns + 5
-
-    with ChainEngine(given, 3, 3, np.float64, True).space("sums", True) as first:
-        pass
-    with ChainEngine(More(), 3, 3, np.float64, True).space("sums", True) as other:
-        assert len(other.missing.y) > len(first.missing.y)
+    wider = Changed(given, tile_columns=lambda K, d: given.tile_columns(K, d) + 5)
+    more = Changed(given, missing_needs=lambda K, d: (K, given.missing_needs(K, d)[1] + 5))
+    sizes = {}
+    for name, family in {"given": given, "wider": wider, "more": more}.items():
+        with ChainEngine(family, 3, 3, np.float64, True).space("sums", True) as space:
+            sizes[name] = len(space.tile.scratch), len(space.missing.y)
+    assert sizes["wider"][0] > sizes["given"][0]
+    assert sizes["more"][1] > sizes["given"][1]
 
 
 def test_what_gave_an_alarm_is_kept_for_no_other_fit():

@@ -28,6 +28,7 @@ _kept: list[Kept] = []  # the last one given back last
 MOST_OF_PIECE, ALL_PIECES = 16 << 20, 32 << 20
 SMALL = 1 << 15  # bytes that malloc keeps; what is larger it may map anew, page by page
 _pieces: list[NDArray[np.uint8]] = []
+# Those of arrays that may be in use, by their id.
 _lent: dict[int, tuple[weakref.ref[_Loan], NDArray[np.uint8]]] = {}
 _lock = threading.Lock()
 
@@ -109,18 +110,17 @@ class Spaces:
         """
         own = self._own.setdefault(key, queue.SimpleQueue())
         try:
-            kept = own.get_nowait()
+            kept: Kept | None = own.get_nowait()
         except queue.Empty:
-            kept = _take(key) or _new(key, make())
+            kept = _take(key)
+        if kept is None:
+            made = make()
+            kept = Kept(key, made, bytes_of(made))
         try:
             yield kept.space
         finally:
             if not (may_keep(kept.space) and _give_back(kept)):
                 own.put(kept)
-
-
-def _new(key: Hashable, space: tuple[Any, ...]) -> Kept:
-    return Kept(key, space, bytes_of(space))
 
 
 @contextmanager
@@ -135,6 +135,7 @@ def scratch(size: int, dtype: DTypeLike) -> Iterator[NDArray[Any]]:
     if n_bytes <= MOST_OF_PIECE:  # not after an error: another thread may still write
         with _lock:
             _pieces.append(memory)
+            _collect()
 
 
 def lent_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusem.families.registry import FAMILIES
+
 Array = NDArray[np.float64]
-AXES = {"full": "Kdd", "tied": "dd", "diag": "Kd", "spherical": "K"}
 TRAILING = {"full": 2, "tied": 2, "diag": 1, "spherical": 0}  # axes of one covariance
 ABSOLUTE, RELATIVE = 1e-8, 1e-5  # tolerances of symmetry, those of np.allclose, which hmmlearn uses
 
@@ -26,14 +27,14 @@ def assigned(covariance_type: str, n_components: int, given: Any) -> Array:
     if isinstance(given, np.ma.MaskedArray):
         given = np.ma.filled(given.astype(np.float64), np.nan)
     covariances = np.array(given, dtype=np.float64)
-    axes, shape = AXES[covariance_type], covariances.shape
-    size = {"K": n_components, "d": shape[-1] if shape else 0}
-    matrices, own = tuple(map(size.__getitem__, "Kdd")), tuple(map(size.__getitem__, axes))
-    columns = (n_components, size["d"]) if covariance_type == "spherical" else own
+    shape, shape_of = covariances.shape, FAMILIES[f"gaussian_{covariance_type}"].covariance_shape
+    d = shape[-1] if shape else 0
+    own, matrices = shape_of(n_components, d), (n_components, d, d)
+    columns = (n_components, d) if covariance_type == "spherical" else own
     if shape not in (matrices, own, columns) or not covariances.size:
-        wanted_shape = ", ".join(axes).replace("K", str(n_components))
+        named = str(shape_of(n_components, "d")).replace("'", "")
         raise ValueError(
-            f"covars_ must have shape ({wanted_shape}{',' * (len(axes) == 1)}) or ({n_components}, d, d) for "
+            f"covars_ must have shape {named} or ({n_components}, d, d) for "
             f"covariance_type={covariance_type!r}, not {shape}."
         )
     if shape == own or covariance_type == "full":
@@ -45,7 +46,7 @@ def assigned(covariance_type: str, n_components: int, given: Any) -> Array:
             )
         return np.array(covariances[0])
     if covariances.ndim == 3:
-        off = np.where(np.eye(size["d"], dtype=bool), 0.0, covariances)
+        off = np.where(np.eye(d, dtype=bool), 0.0, covariances)
         _refuse(
             off.any(axis=(1, 2)), f"is no diagonal matrix: covariance_type is {covariance_type!r}."
         )

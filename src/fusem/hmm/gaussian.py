@@ -20,7 +20,7 @@ from fusem.em.workers import Workers
 from fusem.exceptions import DegenerateComponentWarning, RegularizationWarning, warn
 from fusem.families.gaussian import SingularComponents, known
 from fusem.families.registry import FAMILIES
-from fusem.hmm.assigned import AXES, assigned, check_assigned, wanted
+from fusem.hmm.assigned import assigned, check_assigned, wanted
 from fusem.hmm.base import BaseHMM
 from fusem.hmm.gaussian_prior import Prior, log_prior, renewed
 from fusem.hmm.held import singular, with_held
@@ -197,8 +197,8 @@ class GaussianHMM(ColumnCount, BaseHMM):
     def covars_(self) -> Array:
         """Covariance matrices of the states, (n_components, n_features, n_features)."""
         covariances: Array = np.asarray(self._covars_)
-        size = {"K": self.n_components, "d": covariances.shape[-1]}
-        if covariances.shape != tuple(size[axis] for axis in AXES[self.covariance_type]):
+        shape = covariances.shape
+        if shape != self._family.covariance_shape(self.n_components, shape[-1]):
             raise AttributeError(
                 f"covars_ are not those of covariance_type={self.covariance_type!r} and n_components="
                 f"{self.n_components}, which were changed: assign them or call fit again."
