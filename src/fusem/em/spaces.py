@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fusem.em.workers import available_cores
+from fusem.em.cores import available_cores
 from fusem.kernels.large_pages import LEAST, PAGE, room
 
 # Spaces that are kept, and bytes of one and of all: those for missing values take about 20 MB.

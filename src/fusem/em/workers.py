@@ -7,22 +7,16 @@ what stops one stops all.
 from __future__ import annotations
 
 import _thread
-import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from fusem.em.cores import Cores, available_cores
+
 Item = TypeVar("Item")
 QUEUE = 1  # items that wait, per thread
-
-
-def available_cores() -> int:
-    """Processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def effective_jobs(n_jobs: int | None) -> int:
@@ -69,9 +63,10 @@ class Workers:
                 work(item)
             return
         line = Line(work)
-        turns = [Turn(line) for _ in range(self.n_jobs - 1)]
+        cores = Cores()
+        turns = [Turn(line, cores) for _ in range(self.n_jobs - 1)]
         try:
-            line.feed(items, QUEUE * self.n_jobs, lambda: self._call_helpers(turns))
+            line.feed(items, QUEUE * self.n_jobs, lambda: self._call_helpers(turns, cores))
             line.close(self.n_jobs)
             line.serve()
         except BaseException:  # also Ctrl-C: threads stop after the item in hand
@@ -87,7 +82,8 @@ class Workers:
         for turn in turns:
             turn.raise_error()
 
-    def _call_helpers(self, turns: list[Turn]) -> None:
+    def _call_helpers(self, turns: list[Turn], cores: Cores) -> None:
+        cores.join()
         for turn in turns:
             self._turns.put(turn)
         with self._calling, suppress(RuntimeError):  # no more threads to be had: fewer will do
@@ -98,8 +94,9 @@ class Workers:
 class Turn:
     """Work on a line in another thread, if that begins before all is done: the first has the ticket."""
 
-    def __init__(self, line: Line[Any]) -> None:
+    def __init__(self, line: Line[Any], cores: Cores) -> None:
         self._line: Line[Any] | None = line
+        self._cores = cores
         self._ticket, self._serving = _thread.allocate_lock(), _thread.allocate_lock()
         self._error: BaseException | None = None
 
@@ -111,6 +108,7 @@ class Turn:
             line, self._line = self._line, None
             assert line is not None
             try:
+                self._cores.join()
                 line.serve()
             except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
                 self._error = error
