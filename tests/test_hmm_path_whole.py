@@ -121,15 +121,16 @@ def test_chains_that_do_not_come_back_go_step_by_step(monkeypatch):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize(
-    ("name", "d", "dtype"),
-    [("gaussian_diag", 1, "f8"), ("gaussian_spherical", 3, "f8"), ("gaussian_full", 2, "f8"),
-     ("gaussian_full", 6, "f4"), ("gaussian_tied", 2, "f8"), ("gaussian_tied", 6, "f4")],
+    ("name", "n_states", "d", "dtype"),
+    [("gaussian_diag", 3, 1, "f8"), ("gaussian_spherical", 3, 3, "f8"), ("gaussian_full", 3, 2, "f8"),
+     ("gaussian_full", 3, 6, "f4"), ("gaussian_tied", 3, 2, "f8"), ("gaussian_tied", 3, 6, "f4"),
+     ("gaussian_diag", 17, 3, "f8"), ("gaussian_full", 9, 2, "f4")],
 )  # fmt: skip
-def test_no_path_has_a_density_with_what_is_no_number(name, d, dtype, bad, monkeypatch):
+def test_no_path_has_a_density_with_what_is_no_number(name, n_states, d, dtype, bad, monkeypatch):
     """In every kernel: `GaussianHMM` looks for missing values only where this is so."""
     cut_short(monkeypatch)
     for lengths in ([3000, 700], [30] * 40):
-        given = chain(name, 3, lengths, d)
+        given = chain(name, n_states, lengths, d)
         for row in (0, 1, 40, len(given.X) - 1):
             X = given.X.astype(dtype)
             X[row, d // 2] = bad

@@ -20,7 +20,6 @@ from fusem.hmm.observations import Observations, n_rows_of
 from fusem.hmm.path import best_paths
 from fusem.hmm.transitions import Constraints
 from fusem.hmm.whole_numbers import whole_number
-from fusem.kernels.viterbi_lanes import MOST_STATES
 from fusem.mixture.output import Table, check_output
 
 Array = NDArray[np.float64]
@@ -37,7 +36,7 @@ class Decoding:
     n_features_in_: int
     _drawn: ClassVar[type] = np.float64  # what `sample` gives
     # Whether no path has a finite density with a row that holds NaN or infinity. To look for them is then
-    # only necessary where there is none; of many states it is nothing against the paths.
+    # only necessary where there is none.
     _shows_missing: ClassVar[bool] = False
 
     @abstractmethod
@@ -305,10 +304,10 @@ class Decoding:
             possible = not impossible(evidence).size
             return float(proba.max(axis=1).sum()) if possible else -np.inf, found
         with Workers(self.n_jobs) as workers:
-            seen = self._shows_missing and self.n_components <= MOST_STATES
-            model, observations, engine = self._ready(X, lengths, states, workers, complete=seen)
+            sees = self._shows_missing
+            model, observations, engine = self._ready(X, lengths, states, workers, complete=sees)
             evidence, path = best_paths(engine, model, observations, workers)
-            doubtful = seen and not np.isfinite(evidence).all()
+            doubtful = sees and not np.isfinite(evidence).all()
             if doubtful and self._has_missing(observations, model, workers):
                 del path
                 engine = self._engine(model, observations, missing=True)
