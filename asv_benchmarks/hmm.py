@@ -26,6 +26,7 @@ from asv_benchmarks.results import ChainTimes
 
 STEPS = {"quick": 2_000, "full": 50_000, "large": 200_000}
 ROUNDS = 5
+REST = 0.2  # seconds before each call
 ITERATIONS = 5  # of ours in one measurement; hmmlearn does one
 
 
@@ -151,7 +152,11 @@ def compared(quick: bool, only: str = "") -> Iterator[ChainTimes]:
 
 
 def compare(case: Case, steps: int, rounds: int) -> Iterator[ChainTimes]:
-    """EM, then the best path: once after the other library's, and the third of three in a row."""
+    """EM, then the best path: once after the other library's, and the third of three in a row.
+
+    Before each call time passes in which nothing runs: threads of a BLAS wait for more work for some 0.1 s
+    after a matrix product, on a core that the next call would have.
+    """
     peer = importlib.import_module("hmmlearn.hmm")
     X, lengths, start = rows(case, steps)
     n = len(X)
@@ -159,14 +164,16 @@ def compare(case: Case, steps: int, rounds: int) -> Iterator[ChainTimes]:
     def fit(module: Any, n_iter: int, **more: Any) -> float:
         made = model(module, case, start, n_iter, **more)
         arguments = {"lengths": lengths}
+        time.sleep(REST)
         return seconds(lambda: made.fit(X, **arguments)) / n_iter / n * 1e9
 
-    def decode(module: Any, **more: Any) -> float:
+    def decode(module: Any, rest: float = REST, **more: Any) -> float:
         made = model(module, case, start, 1, **more)
+        time.sleep(rest)
         return seconds(lambda: made.predict(X, lengths)) / n * 1e9
 
     def decode_again(module: Any, **more: Any) -> float:
-        return [decode(module, **more) for _ in range(3)][-1]
+        return [decode(module, rest, **more) for rest in (REST, 0.0, 0.0)][-1]
 
     never: dict[str, Any] = {"tol": 0.0}
     for what, call, iterations in (

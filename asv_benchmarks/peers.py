@@ -242,6 +242,7 @@ def main() -> None:
         fits=FITS,
         at_least=AT_LEAST,
         chunk_rows=CHUNK_ROWS,
+        rest=hmm.REST,
     )
     chosen.output.write_text(text, encoding="utf-8")
     print(f"{chosen.output} written")
