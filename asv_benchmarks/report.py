@@ -113,9 +113,10 @@ Rows of which a tenth of the values is missing, by chance or in 16 recurring pat
 
 Nanoseconds per time step, medians; one iteration of Baum–Welch (fusem: a fit of five, hmmlearn: of one,
 divided), or one `predict`: after seconds of the other library, whose data the caches then hold, and again,
-the third of three in a row. Before each call, or three in a row, {rest} s pass in which nothing runs: threads of
-a BLAS that has worked keep a core for some 0.1 s. Two threads for fusem, hmmlearn has none. Ratios round by round:
-median, smallest–largest. hmmlearn 0.3.3 has two implementations, "log", its default, and "scaling".
+the third of three in a row. Before each call, or three in a row, {rest} s pass in which nothing runs:
+threads of a BLAS that has worked keep a core for some 0.1 s. Two threads for fusem, hmmlearn has none.
+Ratios round by round: median, smallest–largest. hmmlearn 0.3.3 has two implementations, "log", its
+default, and "scaling".
 """
 
 

@@ -13,7 +13,6 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths
 from fusem.kernels.chain import trace_kernel
-from fusem.kernels.viterbi import trace
 from fusem.kernels.viterbi_lanes import LANES, packed_in
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, densities
@@ -314,36 +313,3 @@ def test_the_way_back_of_eight_lanes(width, length):
     assert path.reshape(LANES, length).tolist() == expected.tolist()
     first = origins[0, np.arange(LANES), expected[:, 0]]
     assert states.tolist() == first.tolist()
-
-
-@pytest.mark.parametrize("meet", [True, False])
-def test_the_way_back_of_many_states(meet):
-    """Quarters of long ways begin with guessed states: right where paths meet, else they are gone again."""
-    rng = np.random.default_rng(0)
-    lengths, width = [1, 700, 9001, 2, 4096], 16
-    n, ends = sum(lengths), np.cumsum(lengths)
-    origins = rng.integers(width, size=(n, width), dtype=np.uint8)
-    if not meet:
-        origins = rng.permuted(np.tile(np.arange(width, dtype=np.uint8), (n, 1)), axis=1)
-    last = rng.integers(width, size=len(lengths))
-    parts = np.split(origins, ends[:-1])
-    expected = [
-        way_back(part[:, None], [state])[0] for part, state in zip(parts, last, strict=True)
-    ]
-
-    pieces = np.unique([*range(0, n, 500), 0, *ends])
-    closes, last_state = np.isin(pieces[1:], ends), np.full(len(pieces) - 1, -1)
-    opens, last_state[closes] = np.isin(pieces[:-1], [0, *ends]), last
-    path = np.full(n, -1)
-    rest = opens, closes, last_state, 0, origins.ravel(), width, path
-    trace[np.float64](0, len(closes), pieces, *rest)
-    assert path.tolist() == np.concatenate(expected).tolist()
-
-    begin, end = np.flatnonzero((pieces > 701) & (pieces < 9000))[[0, -1]]  # inside the longest one
-    rows, states = slice(pieces[begin], pieces[end]), np.full(9702, -1)
-    state, inner = expected[2][pieces[end] - 701 - 1], origins[rows].ravel()
-    before = trace[np.float64](
-        begin, end, pieces, opens, closes, last_state, state, inner, width, states
-    )
-    assert states[: rows.stop - rows.start].tolist() == path[rows].tolist()
-    assert before == path[rows.start - 1]

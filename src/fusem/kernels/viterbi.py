@@ -21,8 +21,6 @@ from fusem.kernels.policy import Kernel, helper
 
 LOWERED = 64  # rows after which the values of all states are lowered
 FIRST_LOOK = 16  # rows of each of the two parts in whose middle paths may meet
-QUARTER = 512  # rows of a quarter of a way back, at least
-AHEAD = 64  # rows on which a state before them is guessed
 
 
 @helper
@@ -141,48 +139,6 @@ def climb(
     return met
 
 
-@helper
-def guessed(row, origins, width):
-    """The state before a row, if the path some rows later is in the first state, or has met with that one."""
-    state = 0
-    for t in range(row + AHEAD - 1, row - 1, -1):
-        state = element(origins, t * width + state)
-    return state
-
-
-@helper
-def back(begin, end, state, origins, width, path):
-    """Write the states of some rows, of which the last is given; returns that of the row before.
-
-    A step waits for the one after it. So four quarters are gone through at the same time, three of them from
-    guessed states; what follows a wrong guess is done again.
-    """
-    quarter = (end - begin) // 4
-    if quarter >= QUARTER:
-        third, second, first = begin + quarter, begin + 2 * quarter, begin + 3 * quarter
-        while end - first > quarter:
-            end -= 1
-            path[end] = state
-            state = element(origins, end * width + state)
-        at_first, at_second, at_third = (
-            guessed(first, origins, width), guessed(second, origins, width), guessed(third, origins, width),
-        )  # fmt: skip
-        b, c, d = at_first, at_second, at_third
-        for t in range(quarter - 1, -1, -1):
-            path[first + t], path[second + t], path[third + t], path[begin + t] = state, b, c, d
-            state = element(origins, (first + t) * width + state)
-            b = element(origins, (second + t) * width + b)
-            c = element(origins, (third + t) * width + c)
-            d = element(origins, (begin + t) * width + d)
-        if state == at_first and b == at_second and c == at_third:
-            return d
-        end = first
-    for t in range(end - 1, begin - 1, -1):
-        path[t] = state
-        state = element(origins, t * width + state)
-    return state
-
-
 def _trace(
     first,  # pieces of the stretch
     last,
@@ -197,20 +153,16 @@ def _trace(
 ):
     """Write the states of the best path; returns that of the row before."""
     origin = pieces[first]
-    piece = last - 1
-    while piece >= first:
-        end = pieces[piece + 1] - origin
+    for piece in range(last - 1, first - 1, -1):
+        a, b = pieces[piece] - origin, pieces[piece + 1] - origin
         if closes[piece]:
             state = last_state[piece]
-        while piece > first and not opens[piece]:
-            piece -= 1
-        begin = pieces[piece] - origin
+        begin = a + 1 if opens[piece] else a
+        for t in range(b - 1, begin - 1, -1):
+            path[t] = state
+            state = element(origins, t * width + state)
         if opens[piece]:
-            state = back(begin + 1, end, state, origins, width, path)
-            path[begin] = state
-        else:
-            state = back(begin, end, state, origins, width, path)
-        piece -= 1
+            path[a] = state
     return state
 
 
