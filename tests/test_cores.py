@@ -1,37 +1,71 @@
 """Threads of one run begin each on a core of its own, and stay free to go elsewhere."""
 
+import _thread
 import os
 import threading
 
 import pytest
 
-from fusem.em import cores, workers
+from fusem.em import cores
 from fusem.em.cores import Cores, available_cores
 from fusem.em.workers import Workers
 
 two = pytest.mark.skipif(
-    cores._core_now is None or available_cores() < 2,
+    cores._library is None or available_cores() < 2,
     reason="threads are moved on Linux, where there is another core",
 )
 
 
-def in_a_thread(work):
-    """What a function returns that runs in a thread of its own."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(work()))
-    thread.start()
-    thread.join()
+def begun():
+    """The cores of a run, its caller's counted, and the caller's."""
+    run = Cores()
+    run.begin()
+    (core,) = run._taken
+    return run, core
+
+
+def in_a_thread(work, meanwhile=lambda thread: None):
+    """What a function returns that runs in a thread of its own, after `meanwhile` was told of the thread."""
+    found, go, done = [], threading.Lock(), threading.Lock()
+
+    def body():
+        with go:
+            found.append(work())
+        done.release()
+
+    done.acquire()
+    with go:
+        meanwhile(_thread.start_new_thread(body, ()))
+    assert done.acquire(timeout=30)
     return found[0]
 
 
 @two
-def test_a_thread_on_a_taken_core_moves_and_is_not_kept_there():
-    run = Cores()
+def test_a_thread_that_waits_is_sent_away():
+    run, taken = begun()
     allowed = os.sched_getaffinity(0)
-    taken = run.join()
+    assert in_a_thread(lambda: os.sched_getaffinity(0)) == allowed
+    assert in_a_thread(lambda: os.sched_getaffinity(0), run.send_away) == allowed - {taken}
+
+
+@two
+def test_it_joins_elsewhere_and_is_not_kept_there():
+    run, taken = begun()
+    allowed = os.sched_getaffinity(0)
+    core, then = in_a_thread(lambda: (run.join(), os.sched_getaffinity(0)), run.send_away)
+    assert core != taken
+    assert then == allowed
+    assert run._taken == {taken, core}
+
+
+@two
+def test_a_thread_on_a_taken_core_moves():
+    """As if the scheduler had put it there."""
+    run, taken = begun()
+    allowed = os.sched_getaffinity(0)
 
     def work():
-        os.sched_setaffinity(0, {taken})  # as if the scheduler had put it there
+        os.sched_setaffinity(0, {taken})
         os.sched_setaffinity(0, allowed)
         return run.join(), os.sched_getaffinity(0)
 
@@ -42,54 +76,83 @@ def test_a_thread_on_a_taken_core_moves_and_is_not_kept_there():
 
 @two
 def test_a_thread_stays_where_no_other_core_is_free():
-    run = Cores()
-    only = run.join()
-
-    def work():
-        os.sched_setaffinity(0, {only})
-        return run.join(), os.sched_getaffinity(0)
-
-    assert in_a_thread(work) == (only, {only})
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        run, only = begun()
+        core, then = in_a_thread(lambda: (run.join(), os.sched_getaffinity(0)), run.send_away)
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert core == only == min(allowed)
+    assert then == {only}
 
 
 @two
 def test_a_thread_that_may_not_move_works_where_it_is(monkeypatch):
-    run = Cores()
-    core = run.join()
+    run, core = begun()
     calls = []
 
     def refused(*given):
         calls.append(given)
         raise PermissionError("not here")
 
-    monkeypatch.setattr(cores, "_core_now", lambda: core)
+    class Library:
+        @staticmethod
+        def sched_getcpu():
+            return core
+
+    monkeypatch.setattr(cores, "_library", Library)
     monkeypatch.setattr(os, "sched_setaffinity", refused)
     assert run.join() == core
     assert len(calls) == 1
 
 
-def test_without_a_way_to_ask_nothing_is_done(monkeypatch):
-    monkeypatch.setattr(cores, "_core_now", None)
-    assert Cores().join() == -1
+def test_where_nothing_can_be_asked_nothing_is_done(monkeypatch):
+    monkeypatch.setattr(cores, "_library", None)
+    run = Cores()
+    run.begin()
+    run.send_away(threading.get_ident())
+    assert run.join() == -1
+    assert run._taken == set()
 
 
-def test_every_thread_of_a_run_joins(monkeypatch):
-    joined, both = set(), threading.Barrier(2, timeout=30)
-
-    class Recorded(Cores):
-        def join(self):
-            joined.add(threading.get_ident())
-            return super().join()
-
-    monkeypatch.setattr(workers, "Cores", Recorded)
-    threads = set()
+@two
+def test_threads_of_workers_are_free_while_they_work():
+    allowed, seen, both = os.sched_getaffinity(0), {}, threading.Barrier(2, timeout=30)
 
     def work(item):
-        threads.add(threading.get_ident())
         if item < 2:
             both.wait()  # so that each thread has one
+        seen.setdefault(threading.get_ident(), []).append(os.sched_getaffinity(0))
 
-    with Workers(2) as two_workers:
-        two_workers.run(iter(range(4)), work)
-    assert joined == threads
-    assert len(threads) == 2
+    with Workers(2) as workers:
+        for _ in range(3):
+            workers.run(iter(range(4)), work)
+    assert len(seen) == 2
+    assert all(each == allowed for masks in seen.values() for each in masks)
+
+
+@two
+def test_a_run_sends_its_threads_away(monkeypatch):
+    sent, joined, both = [], [], threading.Barrier(2, timeout=30)
+
+    class Recorded(Cores):
+        def send_away(self, thread):
+            sent.append(thread)
+            super().send_away(thread)
+
+        def join(self):
+            joined.append(threading.get_ident())
+            return super().join()
+
+    monkeypatch.setattr("fusem.em.workers.Cores", Recorded)
+
+    def work(item):
+        if item < 2:
+            both.wait()
+
+    with Workers(2) as workers:
+        workers.run(iter(range(4)), work)
+        assert [helper.thread for helper in workers._helpers] == sent
+    assert joined == sent
+    assert threading.get_ident() not in joined

@@ -78,7 +78,7 @@ def test_a_wrong_path_is_seen():
 def test_segments_and_threads_change_nothing(kind, monkeypatch):
     given = chain("gaussian_diag", 4, LENGTHS[kind], 3)
     once = found(given)
-    monkeypatch.setattr(path, "WORTH_HELP", 0.0)
+    monkeypatch.setattr(path, "LANES_WORTH_HELP", 0.0)
     for segment in (1, 200):
         monkeypatch.setattr(path_sequences, "SEGMENT", segment)
         monkeypatch.setattr(path_sequences, "MOST_EMPTY", np.inf)  # of one sequence 7 lanes are

@@ -83,12 +83,15 @@ class Workers:
             turn.raise_error()
 
     def _call_helpers(self, turns: list[Turn], cores: Cores) -> None:
-        cores.join()
+        with self._calling:
+            with suppress(RuntimeError):  # no more threads to be had: fewer will do
+                while len(self._helpers) < len(turns):
+                    self._helpers.append(Helper(self._turns))
+            cores.begin()
+            for helper in self._helpers:
+                cores.send_away(helper.thread)
         for turn in turns:
             self._turns.put(turn)
-        with self._calling, suppress(RuntimeError):  # no more threads to be had: fewer will do
-            while len(self._helpers) < len(turns):
-                self._helpers.append(Helper(self._turns))
 
 
 class Turn:
@@ -135,7 +138,7 @@ class Helper:
 
     def __init__(self, turns: SimpleQueue[Turn | None]) -> None:
         self._begun, self._running = _thread.allocate_lock(), _thread.allocate_lock()
-        _thread.start_new_thread(self._help, (turns,))
+        self.thread = _thread.start_new_thread(self._help, (turns,))
 
     def _help(self, turns: SimpleQueue[Turn | None]) -> None:
         with self._running:

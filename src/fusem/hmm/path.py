@@ -15,7 +15,7 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_sequences import few_states, short_paths, side_by_side
-from fusem.hmm.path_whole import WORTH_HELP, each_whole, whole_paths
+from fusem.hmm.path_whole import LANES_WORTH_HELP, each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel, trace_kernel
@@ -35,6 +35,9 @@ LEAST_WORK = 1 << 16
 # Side by side they take a quarter of the time: fewer are enough, and about 1 ms each. Sequences of fewer rows
 # beside a longer one are gone through sooner in one piece (30 000 by a sixth; with 60 000 lanes are sooner).
 STRETCHES_OF_LANES, MOST_OF_LANES, LEAST_OF_LANES = 4, 1 << 18, 48_000
+# Seconds of a single thread, about: of less a second one takes more than it gives, as every stretch has rows
+# that are gone through twice.
+WORTH_HELP = 5e-3
 SECONDS_BACK = 4e-9  # per row, of the way back
 TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
@@ -48,11 +51,11 @@ def best_paths(
     """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
     plan = side_by_side(engine, observations)
     if plan is not None:
-        workers = workers_for(engine, observations, workers)
+        workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
         return short_paths(plan, engine, model, observations, workers)
     short = observations.lengths.max() <= ALIKE
     if each_whole(engine, observations) and (short or comes_back(model.transitions)):
-        workers = workers_for(engine, observations, workers)
+        workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
         whole = whole_paths(engine, model, observations, workers)
         if whole is not None:
             return whole
@@ -60,9 +63,11 @@ def best_paths(
     return found.evidence, found.states
 
 
-def workers_for(engine: ChainEngine, observations: Observations, workers: Workers) -> Workers:
-    """The caller's thread alone where another one is not worth it."""
-    alone = observations.n_rows * engine.seconds_per_step < WORTH_HELP
+def workers_for(
+    engine: ChainEngine, observations: Observations, workers: Workers, least: float
+) -> Workers:
+    """The caller's thread alone where all takes it less than so many seconds."""
+    alone = observations.n_rows * engine.seconds_per_step < least
     return ALONE if alone else workers
 
 
@@ -89,7 +94,7 @@ class Paths(Traversal):
         self, engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
     ) -> None:
         layout, W, n_rows = engine.layout(observations.lengths), engine.width, observations.n_rows
-        workers = workers_for(engine, observations, workers)
+        workers = workers_for(engine, observations, workers, WORTH_HELP)
         alone = workers is ALONE
         super().__init__(engine, model, observations, layout, workers, logarithms=True)
         least, most = LEAST_ROWS * W, min(MOST_ROWS, MOST_MOVES // W**2)

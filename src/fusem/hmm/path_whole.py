@@ -19,8 +19,11 @@ from fusem.kernels.viterbi_whole import ALIKE, LEAST_LANE
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
-# Seconds of a single thread: of less a second one takes more than it gives (at 2 ms 1.5 times as long).
-WORTH_HELP = 5e-3
+# Seconds of a single thread, about: of less a second one takes as much as it gives.
+LANES_WORTH_HELP = 2e-3
+# A sequence of more is gone through in stretches, by two threads: with four states 400 000 rows take 0.92 of
+# that in one piece, 1.6 million 1.15.
+LONGEST = 1e-2
 FEW = 32  # sequences that may be short: such steps take eight times as long
 # Operations of a step's densities and rows of a sequence: dear ones are not to be worked out eight times, as
 # they are of some hundred rows of each sequence.
@@ -35,7 +38,7 @@ def each_whole(engine: ChainEngine, observations: Observations) -> bool:
         few_states(engine, observations)
         and long_enough
         and (is_cheap(engine) or lengths.min() >= LONG)
-        and lengths.max() * engine.seconds_per_step < WORTH_HELP
+        and lengths.max() * engine.seconds_per_step < LONGEST
     )
 
 
