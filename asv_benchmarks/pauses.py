@@ -6,7 +6,6 @@ A loop of calls, which is how a benchmark times, keeps them awake.
 from __future__ import annotations
 
 import time
-from statistics import median
 from typing import Any, ClassVar
 
 import fusem
@@ -14,16 +13,17 @@ from asv_benchmarks import hmm
 from asv_benchmarks.cases import Case, blobs, profile_name, start
 from asv_benchmarks.quiet import fit_quietly
 
-PAUSE, CALLS = 0.03, 40  # seconds before each call
+PAUSE = 0.03  # seconds before each call
+ROWS = {"quick": 50_000, "full": 50_000, "large": 200_000}[profile_name()]
 CHAIN = hmm.LABELS["GaussianHMM full K=16 d=8, 1 sequence(s)"]
 
 
 def predicting(estimator: str, n_jobs: int) -> tuple[Any, Any]:
     """A model, and rows that it takes some milliseconds to predict."""
     if estimator == CHAIN.estimator:
-        X, _, begin = hmm.rows(CHAIN, hmm.STEPS[profile_name()])
+        X, _, begin = hmm.rows(CHAIN, ROWS)
         return hmm.model(fusem, CHAIN, begin, 1, n_jobs=n_jobs), X
-    case = Case("full", hmm.STEPS[profile_name()], 16, 16)
+    case = Case("full", ROWS, 16, 16)
     X = blobs(case)
     begun = start(case, X)
     return fit_quietly(fusem.GaussianMixture(16, max_iter=1, n_jobs=n_jobs, **begun), X), X
@@ -34,18 +34,15 @@ class AfterPause:
 
     param_names: ClassVar[list[str]] = ["estimator", "n_jobs"]
     params: ClassVar[tuple[list[str], list[int]]] = (["GaussianMixture", "GaussianHMM"], [1, 2])
-    timeout: ClassVar[int] = 600
+    number: ClassVar[int] = 1
+    repeat: ClassVar[tuple[int, int, float]] = (20, 60, 10.0)
 
-    def track_predict(self, estimator: str, n_jobs: int) -> float:
-        """Median of the calls."""
-        model, X = predicting(estimator, n_jobs)
-        model.predict(X)
-        taken = []
-        for _ in range(CALLS):
-            time.sleep(PAUSE)
-            begin = time.perf_counter()
-            model.predict(X)
-            taken.append(time.perf_counter() - begin)
-        return median(taken)
+    def setup(self, estimator: str, n_jobs: int) -> None:
+        """Before every call."""
+        if not hasattr(self, "model"):
+            self.model, self.X = predicting(estimator, n_jobs)
+            self.model.predict(self.X)
+        time.sleep(PAUSE)
 
-    track_predict.unit = "seconds"  # type: ignore[attr-defined]
+    def time_predict(self, estimator: str, n_jobs: int) -> None:
+        self.model.predict(self.X)

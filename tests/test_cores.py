@@ -10,9 +10,19 @@ from fusem.em import cores
 from fusem.em.cores import Cores, available_cores
 from fusem.em.workers import Workers
 
+
+def can_move():
+    """Whether threads may be moved, and there is where to."""
+    try:
+        os.sched_setaffinity(0, os.sched_getaffinity(0))
+    except (AttributeError, PermissionError):
+        return False
+    return cores._library is not None and available_cores() > 1
+
+
 two = pytest.mark.skipif(
-    cores._library is None or available_cores() < 2,
-    reason="threads are moved on Linux, where there is another core",
+    not can_move(),
+    reason="threads are moved on Linux, where that is allowed and there are two cores",
 )
 
 
@@ -29,9 +39,11 @@ def in_a_thread(work, meanwhile=lambda thread: None):
     found, go, done = [], threading.Lock(), threading.Lock()
 
     def body():
-        with go:
-            found.append(work())
-        done.release()
+        try:
+            with go:
+                found.append(work())
+        finally:
+            done.release()
 
     done.acquire()
     with go:
@@ -130,6 +142,40 @@ def test_threads_of_workers_are_free_while_they_work():
             workers.run(iter(range(4)), work)
     assert len(seen) == 2
     assert all(each == allowed for masks in seen.values() for each in masks)
+
+
+@two
+def test_runs_within_a_run_leave_threads_as_they_are():
+    allowed, seen, both = os.sched_getaffinity(0), [], threading.Barrier(2, timeout=30)
+
+    def work(item):
+        if item < 2:
+            both.wait()  # so that each thread has one
+        workers.run(iter(range(3)), lambda _: seen.append(os.sched_getaffinity(0)))
+        seen.append(os.sched_getaffinity(0))
+
+    with Workers(2) as workers:
+        workers.run(iter(range(4)), work)
+        assert workers._runs == 0
+    assert len(seen) == 16
+    assert all(each == allowed for each in seen)
+
+
+@two
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_the_child_of_a_fork_sends_no_thread_away():
+    """Their identifiers stand for none there, or for itself."""
+    allowed, done, both = os.sched_getaffinity(0), [], threading.Barrier(2, timeout=30)
+    with Workers(2) as workers:
+        workers.run(iter(range(2)), lambda _: both.wait())  # the helper has begun
+        assert all(helper.is_there() for helper in workers._helpers)
+        child = os.fork()
+        if child == 0:
+            workers.run(iter(range(4)), done.append)
+            os._exit(3 if len(done) == 4 and os.sched_getaffinity(0) == allowed else 4)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        (helper,) = workers._helpers
+    assert not helper.is_there()
 
 
 @two

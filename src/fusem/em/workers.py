@@ -7,6 +7,7 @@ what stops one stops all.
 from __future__ import annotations
 
 import _thread
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -36,6 +37,7 @@ class Workers:
         self._turns: SimpleQueue[Turn | None] = SimpleQueue()
         self._helpers: list[Helper] = []
         self._calling = _thread.allocate_lock()  # work may use these threads too
+        self._runs = 0  # under way
 
     def __enter__(self) -> Workers:
         return self
@@ -64,6 +66,8 @@ class Workers:
             return
         line = Line(work)
         cores = Cores()
+        with self._calling:
+            self._runs += 1
         turns = [Turn(line, cores) for _ in range(self.n_jobs - 1)]
         try:
             line.feed(items, QUEUE * self.n_jobs, lambda: self._call_helpers(turns, cores))
@@ -78,6 +82,8 @@ class Workers:
                 turn.end()
             if isinstance(items, Generator):
                 items.close()
+            with self._calling:
+                self._runs -= 1
         line.raise_earliest()
         for turn in turns:
             turn.raise_error()
@@ -87,9 +93,10 @@ class Workers:
             with suppress(RuntimeError):  # no more threads to be had: fewer will do
                 while len(self._helpers) < len(turns):
                     self._helpers.append(Helper(self._turns))
-            cores.begin()
-            for helper in self._helpers:
-                cores.send_away(helper.thread)
+            if self._runs == 1:  # else some are at work, where they are
+                cores.begin()
+                for helper in filter(Helper.is_there, self._helpers):
+                    cores.send_away(helper.thread)
         for turn in turns:
             self._turns.put(turn)
 
@@ -138,14 +145,22 @@ class Helper:
 
     def __init__(self, turns: SimpleQueue[Turn | None]) -> None:
         self._begun, self._running = _thread.allocate_lock(), _thread.allocate_lock()
+        self._process, self._ended = os.getpid(), False
         self.thread = _thread.start_new_thread(self._help, (turns,))
 
     def _help(self, turns: SimpleQueue[Turn | None]) -> None:
         with self._running:
             self._begun.acquire(blocking=False)
-            while (turn := turns.get()) is not None:
-                turn.take()
-                del turn  # and what its work refers to
+            try:
+                while (turn := turns.get()) is not None:
+                    turn.take()
+                    del turn  # and what its work refers to
+            finally:
+                self._ended = True
+
+    def is_there(self) -> bool:
+        """Whether its identifier still stands for a thread: in the child of a fork it does not."""
+        return not self._ended and self._process == os.getpid()
 
     def end(self) -> None:
         """Wait for a thread that has begun; another one will find that there is nothing to do."""

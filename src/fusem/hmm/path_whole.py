@@ -21,8 +21,8 @@ from fusem.mixture.engine import location
 Array = NDArray[np.float64]
 # Seconds of a single thread, about: of less a second one takes as much as it gives.
 LANES_WORTH_HELP = 2e-3
-# A sequence of more is gone through in stretches, by two threads: with four states 400 000 rows take 0.92 of
-# that in one piece, 1.6 million 1.15.
+# Of more, a sequence is gone through in stretches by two threads: in one piece 400 000 rows of four states
+# take 0.92 times as long, 1.6 million 1.15.
 LONGEST = 1e-2
 FEW = 32  # sequences that may be short: such steps take eight times as long
 # Operations of a step's densities and rows of a sequence: dear ones are not to be worked out eight times, as
