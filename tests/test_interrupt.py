@@ -83,3 +83,33 @@ def test_interrupt_stops_within_a_second(call, in_memory, n_jobs):
         if seconds_to_stop(0, call, in_memory, n_jobs) < 1.0:
             return
     pytest.fail("three interrupted calls each took more than a second to stop")
+
+
+REGISTERING = """
+import signal, sys
+import numpy as np
+from fusem.em.values import what_is_in
+
+calls = []
+
+def interrupt(frame, event, argument):
+    if event == "call" and frame.f_code.co_name == "stream_list":  # numba's, of what is to be registered
+        calls.append(frame)
+        if len(calls) == 4:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+X = np.array([[1.0, np.nan]])
+sys.setprofile(interrupt)
+try:
+    what_is_in(X)
+except KeyboardInterrupt:
+    print("stopped")
+sys.setprofile(None)
+print(what_is_in(X) == what_is_in(X[:, ::-1].copy()))
+"""
+
+
+def test_what_numba_registers_is_registered_whole():
+    """Ctrl-C in the middle of it waits: half of it is all there would be, for the rest of the process."""
+    assert finish(start(REGISTERING)).split() == ["stopped", "True"]

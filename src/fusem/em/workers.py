@@ -90,9 +90,13 @@ class Workers:
 
     def _call_helpers(self, turns: list[Turn], cores: Cores) -> None:
         with self._calling:
-            with suppress(RuntimeError):  # no more threads to be had: fewer will do
-                while len(self._helpers) < len(turns):
-                    self._helpers.append(Helper(self._turns))
+            while len(self._helpers) < len(turns):
+                self._helpers.append(Helper(self._turns))  # before it begins: none is forgotten
+                try:
+                    self._helpers[-1].begin()
+                except RuntimeError:  # no more threads to be had: fewer will do
+                    del self._helpers[-1]
+                    break
             if self._runs == 1:  # else some are at work, where they are
                 cores.begin()
                 for helper in filter(Helper.is_there, self._helpers):
@@ -145,8 +149,12 @@ class Helper:
 
     def __init__(self, turns: SimpleQueue[Turn | None]) -> None:
         self._begun, self._running = _thread.allocate_lock(), _thread.allocate_lock()
-        self._process, self._ended = os.getpid(), False
-        self.thread = _thread.start_new_thread(self._help, (turns,))
+        self._turns, self._process, self._ended = turns, os.getpid(), False
+        self.thread = 0
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self.thread = _thread.start_new_thread(self._help, (self._turns,))
 
     def _help(self, turns: SimpleQueue[Turn | None]) -> None:
         with self._running:
@@ -160,7 +168,7 @@ class Helper:
 
     def is_there(self) -> bool:
         """Whether its identifier still stands for a thread: in the child of a fork it does not."""
-        return not self._ended and self._process == os.getpid()
+        return self.thread != 0 and not self._ended and self._process == os.getpid()
 
     def end(self) -> None:
         """Wait for a thread that has begun; another one will find that there is nothing to do."""

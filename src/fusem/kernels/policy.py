@@ -19,6 +19,7 @@ import gc
 import hashlib
 import logging
 import os
+import signal
 import sys
 import threading
 import types
@@ -35,6 +36,8 @@ import numba
 import numpy as np
 from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 
 from fusem.kernels.helper_compiler import HelperCompiler, SeldomCompiler
 
@@ -258,12 +261,41 @@ def _announced(compile_kernel: Callable[..., Any], name: str) -> Callable[..., A
         timer.daemon = True
         timer.start()
         try:
+            _register_builtins()
             with _garbage_left():
                 return compile_kernel(signature)
         finally:
             timer.cancel()
 
     return compile_and_say
+
+
+@cache
+def _register_builtins() -> None:
+    """What numba registers before it compiles or loads anything, in one piece.
+
+    Half of it, after Ctrl-C, is all that it would have for the rest of the process.
+    """
+    with _interrupts_held(), global_compiler_lock:
+        cpu_target.typing_context.refresh()
+        cpu_target.target_context.refresh()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let Ctrl-C wait until the block ends, where this thread is the one that it comes to."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    held: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            handler(*held[0])
 
 
 _switched_off = threading.Event()  # the collector of garbage, by `_garbage_left`
