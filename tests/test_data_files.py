@@ -273,6 +273,14 @@ def test_wrong_csv(text, message):
         open_rows(write_csv("x.csv", text))
 
 
+def test_csv_without_rows():
+    rows = open_rows(write_csv("x.csv", "a,b\n"))
+    with pytest.raises(
+        ValueError, match=r"'x\.csv': Found array with 0 sample\(s\): nothing follows"
+    ):
+        list(rows.blocks())
+
+
 def test_csv_with_text_far_down():
     rows = open_rows(write_csv("x.csv", "a,b\n" + "1,2\n" * 400_000 + "1,oops\n"))
     message = r"'x\.csv': Line 400002 has 'oops' in column 'b', .* na_values=\['oops'\]"

@@ -117,6 +117,11 @@ class CsvRows(Rows):
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
         self._mark.check()
+        if total == 0:
+            raise ValueError(
+                f"{self.label}: Found array with 0 sample(s): nothing follows its first line, while a minimum "
+                "of 1 is required."
+            )
         self.n_rows = total
 
     def whole(self) -> Whole:
