@@ -119,8 +119,8 @@ class CsvRows(Rows):
         self._mark.check()
         if total == 0:
             raise ValueError(
-                f"{self.label}: Found array with 0 sample(s): nothing follows its first line, while a minimum "
-                "of 1 is required."
+                f"{self.label}: Found array with 0 sample(s): nothing follows its first line, while a "
+                "minimum of 1 is required."
             )
         self.n_rows = total
 
