@@ -110,6 +110,20 @@ def test_threads_end_with_the_block():
     assert len(identities) >= 2
 
 
+def test_threads_end_when_nobody_knows_them_any_more():
+    """As when Ctrl-C comes at the end of the block."""
+    both = threading.Barrier(2, timeout=10)
+    workers = Workers(2)
+    workers.run(iter(range(2)), lambda _: both.wait())  # so that the other thread has begun
+    (helper,) = workers._helpers
+    assert helper.is_there()
+    del workers
+    end = time.monotonic() + 10
+    while helper.is_there() and time.monotonic() < end:
+        time.sleep(0.001)
+    assert not helper.is_there()
+
+
 def test_where_no_thread_can_be_started_the_caller_does_all(monkeypatch):
     def refused(*_):
         raise RuntimeError("can't start new thread")
@@ -154,3 +168,5 @@ def test_number_of_threads():
     assert effective_jobs(-10_000) == 1
     with pytest.raises(ValueError, match="n_jobs == 0"):
         effective_jobs(0)
+    with pytest.raises(ValueError, match="n_jobs == 0"):
+        Workers(0)

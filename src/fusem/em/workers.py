@@ -33,9 +33,9 @@ class Workers:
     """`n_jobs` threads for as long as the `with` block lasts; the caller's own thread is one of them."""
 
     def __init__(self, n_jobs: int | None) -> None:
-        self.n_jobs = effective_jobs(n_jobs)
         self._turns: SimpleQueue[Turn | None] = SimpleQueue()
         self._helpers: list[Helper] = []
+        self.n_jobs = effective_jobs(n_jobs)
         self._calling = _thread.allocate_lock()  # work may use these threads too
         self._runs = 0  # under way
 
@@ -53,6 +53,11 @@ class Workers:
         for helper in self._helpers:
             helper.end()
         self._helpers, self._turns = [], SimpleQueue()
+
+    def __del__(self) -> None:
+        """Let threads go that Ctrl-C at the end of the block has left."""
+        for _ in self._helpers:
+            self._turns.put(None)
 
     def run(self, items: Iterator[Item], work: Callable[[Item], None]) -> None:
         """Call ``work(item)`` for every item; the error of the earliest item that failed is raised.
