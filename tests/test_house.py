@@ -12,11 +12,12 @@ from types import ModuleType
 import pytest
 
 import fusem
+from fusem.testing.changelog import performance_entries, with_entries
 from tests.lint_encodings import without_encoding
 from tests.lint_imports import wrong_imports
 from tests.lint_public import undocumented
 from tests.lint_readme import blocks, setup_commands, typed_measurements
-from tests.lint_release import wrong_tag
+from tests.lint_release import wrong_changelog, wrong_tag
 from tests.lint_sources import long_files, policy_elsewhere, raising_kernels
 from tests.lint_suites import installed_packages, missing_packages, required_packages
 from tests.lint_tests import toothless_tests
@@ -334,3 +335,14 @@ def test_a_tag_of_another_version_is_seen(tag):
     project = "[project]\nversion = '1.2.3'"
     assert wrong_tag("v1.2.3", project) is None
     assert "correct one, tag as v1.2.3" in wrong_tag(tag, project)
+
+
+def test_a_release_without_measured_entries_is_seen(tmp_path):
+    path, first = tmp_path / "CHANGELOG.md", "## [1.2.2]\n\n- Old.\n"
+    path.write_text(f"# Changelog\n\n## [Unreleased]\n\n{first}", encoding="utf-8")
+    measured = with_entries(path, performance_entries([], [], "the command"))
+    released = measured.replace("[Unreleased]", "[1.2.3] - 2026-11-28")
+    assert wrong_changelog("v1.2.3", released) is None
+    assert "no heading '## [1.2.3]'" in wrong_changelog("v1.2.3", measured)
+    assert "entries for 1.2.3" in wrong_changelog("v1.2.3", f"## [1.2.3]\n\n- New.\n\n{first}")
+    assert wrong_changelog("v1.2.2", first) is None, "there is none to compare the first one with"
