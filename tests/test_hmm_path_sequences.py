@@ -37,7 +37,7 @@ def found(given, n_jobs=2, X=None):
     """Log-densities and states; the sequences must have gone side by side."""
     observations = Observations(given.X if X is None else X, given.lengths)
     engine = engine_of(given, observations.part(0, 1))
-    assert path_sequences.side_by_side(engine, observations) is not None
+    assert path_sequences.side_by_side(engine, given.model, observations) is not None
     with Workers(n_jobs) as workers:
         return best_paths(engine, given.model, observations, workers)
 
@@ -125,8 +125,9 @@ def test_what_does_not_go_side_by_side(monkeypatch):
     def planned(lengths=given.lengths, states=None, **engine):
         observations = Observations(given.X[: np.sum(lengths)], lengths)
         observations.states = states
-        made = engine_of(given._replace(**engine.pop("replaced", {})), given.X, **engine)
-        return path_sequences.side_by_side(made, observations)
+        other = given._replace(**engine.pop("replaced", {}))
+        made = engine_of(other, given.X, **engine)
+        return path_sequences.side_by_side(made, other.model, observations)
 
     assert planned() is not None
     assert planned(states=np.full(len(given.X), -1)) is None
@@ -134,7 +135,7 @@ def test_what_does_not_go_side_by_side(monkeypatch):
     assert planned(lengths=given.lengths[:15]) is None  # fewer than two groups
     uneven = np.array([len(given.X) - 15, *[1] * 15])
     assert planned(lengths=uneven) is None  # lanes would stand empty
-    model = given.model._replace(start=np.full(9, 1 / 9))
+    model = given.model._replace(start=np.full(17, 1 / 17), transitions=np.full((17, 17), 1 / 17))
     assert planned(replaced={"model": model}) is None  # more states than fit
     monkeypatch.setattr(path_sequences, "LONGEST", int(given.lengths.max()) - 1)
     assert planned() is None

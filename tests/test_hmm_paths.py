@@ -13,7 +13,8 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths
 from fusem.kernels.chain import trace_kernel
-from fusem.kernels.viterbi_lanes import LANES, packed_in
+from fusem.kernels.states import LANES
+from fusem.kernels.viterbi_lanes import packed_in
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, densities
 from tests.reference import CountParameters

@@ -19,7 +19,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from fusem.families.gaussian import Array, Blocks, parts
 from fusem.kernels.axes import weight_totals
-from fusem.kernels.codes import count_codes, looked_up_densities
+from fusem.kernels.codes import code_densities, count_codes
+from fusem.kernels.gather import MOST_PICKED
 from fusem.kernels.mixture import mixture_kernels
 from fusem.kernels.policy import helper
 
@@ -38,7 +39,9 @@ class Params(NamedTuple):
 class CategoricalOperands(NamedTuple):
     """What the kernels read: flat arrays, the table in the dtype of the rows."""
 
-    table: NDArray[Any]  # (K · d · (M + 1)) log p, then 0 for a missing value
+    table: NDArray[
+        Any
+    ]  # (K · d · (M + 1)) log p, then 0 for a missing value; and what is read beside
     constant: Array  # (K) zeros
     n_codes: int  # M
 
@@ -69,12 +72,13 @@ def operands(params: Params, dtype: DTypeLike) -> CategoricalOperands:
     table = np.zeros((K, d, n_codes + 1))
     with np.errstate(divide="ignore"):
         table[:, :, :-1] = np.log(params.probabilities)
-    return CategoricalOperands(table.astype(dtype).ravel(), np.zeros(K), n_codes)
+    flat = np.append(table, np.zeros(MOST_PICKED)).astype(dtype)
+    return CategoricalOperands(flat, np.zeros(K), n_codes)
 
 
 @helper
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
-    looked_up_densities(
+    code_densities(
         x, operands.table, operands.n_codes, log_weights, operands.constant, logp, d, tile, stride
     )
 

@@ -14,15 +14,16 @@ from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
+from fusem.hmm.path_parts import in_parts, paths_in_parts
 from fusem.hmm.path_sequences import few_states, short_paths, side_by_side
 from fusem.hmm.path_whole import LANES_WORTH_HELP, each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import lanes_kernel, path_kernel, trace_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
-from fusem.kernels.states import ChainSpace
+from fusem.kernels.states import LANES, ChainSpace
 from fusem.kernels.viterbi import trace
-from fusem.kernels.viterbi_lanes import LANES, join_kernel, packed_in
+from fusem.kernels.viterbi_lanes import join_kernel, packed_in
 from fusem.kernels.viterbi_whole import ALIKE
 from fusem.mixture.engine import location
 
@@ -49,7 +50,7 @@ def best_paths(
     engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
 ) -> tuple[Array, Ints]:
     """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
-    plan = side_by_side(engine, observations)
+    plan = side_by_side(engine, model, observations)
     if plan is not None:
         workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
         return short_paths(plan, engine, model, observations, workers)
@@ -59,6 +60,10 @@ def best_paths(
         whole = whole_paths(engine, model, observations, workers)
         if whole is not None:
             return whole
+    if in_parts(engine, model, observations):
+        parts = paths_in_parts(engine, model, observations, workers)
+        if parts is not None:
+            return parts
     found = Paths(engine, model, observations, workers)
     return found.evidence, found.states
 

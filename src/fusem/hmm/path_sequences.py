@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
+from fusem.kernels.fixed_point import MOST_FIXED, fixed_chain
 from fusem.kernels.large_pages import LEAST_RESULT, room
-from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, packed_in
+from fusem.kernels.states import LANES
+from fusem.kernels.viterbi_lanes import MOST_STATES, packed_in
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
@@ -33,19 +36,34 @@ def few_states(engine: ChainEngine, observations: Observations) -> bool:
     return plain and engine.n_states <= MOST_STATES
 
 
+def in_whole_numbers(engine: ChainEngine, model: ChainModel, observations: Observations) -> bool:
+    """Whether it can be taken in whole numbers: with more states, where no transition is forbidden."""
+    plain = engine.emission.by_pattern is None and observations.states is None
+    more = MOST_STATES < engine.n_states <= MOST_FIXED
+    return bool(plain and more and (model.transitions > 0.0).all())
+
+
+def lane_parameters(engine: ChainEngine, model: ChainModel) -> tuple[Any, ...]:
+    """What kernels of lanes read of a model."""
+    weights, operands, chain = parameters_of(engine, model, True)
+    if engine.n_states > MOST_STATES:
+        chain = fixed_chain(chain, model.transitions)
+    return weights, operands, chain
+
+
 def segments(lengths: Ints, begins: Ints) -> list[tuple[int, int]]:
     """Runs of sequences that one call takes, the first of each and the last + 1: about `SEGMENT` rows."""
     new = np.flatnonzero(np.diff(begins // SEGMENT)) + 1
     return list(pairwise([0, *new.tolist(), len(lengths)]))
 
 
-def side_by_side(engine: ChainEngine, observations: Observations) -> Plan | None:
+def side_by_side(engine: ChainEngine, model: ChainModel, observations: Observations) -> Plan | None:
     """What goes together where there are few states and many short sequences, of whose rows nothing is known.
 
     Sequences of a segment are in the order of their lengths, in full groups: of the last one some once more.
     """
     lengths = observations.lengths
-    if not few_states(engine, observations):
+    if not (few_states(engine, observations) or in_whole_numbers(engine, model, observations)):
         return None
     if len(lengths) < 2 * LANES or lengths.max() > LONGEST:
         return None
@@ -69,7 +87,7 @@ def short_paths(
     lengths, n_rows = observations.lengths, observations.n_rows
     begins = np.cumsum(lengths) - lengths
     evidence, states = np.empty(len(lengths)), room(n_rows, np.int64, LEAST_RESULT)
-    parameters = parameters_of(engine, model, True)
+    parameters = lane_parameters(engine, model)
     kernel = sequences_kernel(engine.emission, engine.width)[engine.dtype]
 
     def work(segment: tuple[int, int], order: Ints | None = None) -> None:

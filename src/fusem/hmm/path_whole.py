@@ -14,7 +14,8 @@ from fusem.hmm.path_sequences import few_states, segments
 from fusem.hmm.traversal import NOTHING, parameters_of
 from fusem.kernels.chain import whole_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
-from fusem.kernels.viterbi_lanes import LANES, packed_in
+from fusem.kernels.states import LANES
+from fusem.kernels.viterbi_lanes import packed_in
 from fusem.kernels.viterbi_whole import ALIKE, LEAST_LANE
 from fusem.mixture.engine import location
 

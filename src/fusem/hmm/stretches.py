@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fusem.hmm.layout import Ints, Layout
-from fusem.kernels.viterbi_lanes import LANES
+from fusem.kernels.states import LANES
 
 
 class Stretch(NamedTuple):

@@ -18,7 +18,9 @@ from fusem.kernels import (
     chain_rows,
     chain_wide,
     forward_backward,
+    lanes_fixed,
     viterbi,
+    viterbi_fixed,
     viterbi_lanes,
     viterbi_sequences,
     viterbi_whole,
@@ -31,6 +33,7 @@ STEPS = (
     "resume", "resume_back", "retreat", "retreat_only",
 )  # fmt: skip
 READING = ("factors", "in_logarithms", "scale_of")
+SEQUENCE_STEPS = ("advance", "lowered", "opened", "row_value", "settled", "state_value")
 PATH_STEPS = ("advance", "enter", "keep", "lowered", "resume", "through")
 
 
@@ -168,7 +171,7 @@ def path_kernel(emission: Emission, arithmetic: str) -> Kernel:
 def lanes_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best path of few states, stretches side by side."""
     own, steps = f"{emission.name}_best_lanes_{width}", lane_steps(emission, width)
-    return Kernel(viterbi_lanes.climb, own, **steps, STATES=width)
+    return Kernel(viterbi_lanes.climb, own, **steps)
 
 
 @cache
@@ -182,21 +185,45 @@ def trace_kernel(width: int) -> Kernel:
 def whole_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best paths of few states through whole sequences."""
     steps, own = lane_steps(emission, width), f"{emission.name}_best_whole_{width}"
-    steps["climb"] = once(bind(viterbi_lanes.climb, **steps, STATES=width))
-    in_parts = bind(viterbi_whole.in_parts.py_func, **steps, STATES=width)
-    return Kernel(viterbi_whole.best_paths, own, **steps, STATES=width, in_parts=in_parts)
+    steps["climb"] = once(bind(viterbi_lanes.climb, **steps))
+    in_parts = bind(viterbi_whole.in_parts.py_func, **steps)
+    return Kernel(viterbi_whole.best_paths, own, **steps, in_parts=in_parts)
+
+
+@cache
+def parts_kernel(emission: Emission) -> Kernel:
+    """Bind the template of parts side by side, in whole numbers."""
+    steps = steps_of_lanes(16)
+    place_of = bind_place(emission, steps)
+    names = ("climb", "begin_alike", "enter_again")
+    own = {"place_of": place_of, "advance": steps["advance"]}
+    own["climb"] = once(bind(viterbi_fixed.climb.py_func, **own))
+    for name in names[1:]:
+        own[name] = bind(getattr(viterbi_fixed, name).py_func, **own)
+    name = f"{emission.name}_best_parts"
+    return Kernel(viterbi_fixed.part_paths, name, **own, trace=steps["trace"])
+
+
+@cache
+def mended_kernel() -> Kernel:
+    """What makes one path of those of all parts."""
+    return Kernel(viterbi_fixed.mended, "parts_mended", origin_of=steps_of_lanes(16)["origin_of"])
 
 
 @cache
 def sequences_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best paths of few states, short sequences side by side."""
     steps = steps_of_lanes(width)
-    load_steps = bind(viterbi_sequences.load_steps.py_func, log_density=emission.log_density)
-    enter = bind(viterbi_sequences.enter.py_func, STATES=width)
-    trace = bind(viterbi_sequences.trace.py_func, origin_of=steps["origin_of"])
-    own = f"{emission.name}_best_sequences_{width}"
-    own_steps = {"load_steps": load_steps, "enter": enter, "trace": trace}
-    return Kernel(viterbi_sequences.best_paths, own, **{**steps, **own_steps}, STATES=width)
+    if width > viterbi_lanes.MOST_STATES:
+        steps = {**steps, **steps_of(lanes_fixed, SEQUENCE_STEPS)}
+    own = {
+        name: bind(
+            getattr(viterbi_sequences, name).py_func, **steps, log_density=emission.log_density
+        )
+        for name in ("best_state", "enter", "load_steps", "trace")
+    }
+    name = f"{emission.name}_best_sequences_{width}"
+    return Kernel(viterbi_sequences.best_paths, name, **{**steps, **own})
 
 
 @cache
@@ -205,12 +232,23 @@ def steps_of_lanes(width: int) -> dict[str, Any]:
     sizes = {"STATES": width, "SHIFT": viterbi_lanes.shift_of(width)}
     best_to = bind(viterbi_lanes.best_to.py_func, **sizes)
     origin_of = bind(viterbi_lanes.origin_of.py_func, **sizes)
+    floating = bind(viterbi_lanes.advance.py_func, best_to=best_to, **sizes)
     return {
         "best_to": best_to,
         "origin_of": origin_of,
-        "advance": bind(viterbi_lanes.advance.py_func, best_to=best_to, **sizes),
+        "advance": floating if width <= viterbi_lanes.MOST_STATES else lanes_fixed.advance,
+        "settled": viterbi_lanes.settled
+        if width <= viterbi_lanes.MOST_STATES
+        else lanes_fixed.settled,
         "trace": bind(viterbi_lanes.trace.py_func, origin_of=origin_of, **sizes),
+        "STATES": width,
     }
+
+
+def bind_place(emission: Emission, steps: dict[str, Any]) -> Any:
+    """Where a step of all lanes stands in its tile."""
+    own = {"log_density": emission.log_density, "settled": steps["settled"]}
+    return once(bind(viterbi_lanes.place_of.py_func, **own))
 
 
 def lane_steps(emission: Emission, width: int) -> dict[str, Any]:
@@ -220,7 +258,7 @@ def lane_steps(emission: Emission, width: int) -> dict[str, Any]:
         name: bind(getattr(viterbi_lanes, name).py_func, STATES=width, best_to=steps["best_to"])
         for name in ("through", "stay", "joined", "common_states")
     }
-    place_of = once(bind(viterbi_lanes.place_of.py_func, log_density=emission.log_density))
+    place_of = bind_place(emission, steps)
     meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
     return {**steps, "place_of": place_of, "meet": meet}
 

@@ -14,9 +14,7 @@ import math
 from fusem.kernels.elements import element
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, filled, larger, load_as, store
-from fusem.kernels.states import states_8, store_tags, tagged
-
-LANES = 8
+from fusem.kernels.states import LANES, states_8, store_tags, tagged
 
 
 @helper

@@ -7,9 +7,9 @@ log-density and is not counted. No code can lead out of a table.
 from __future__ import annotations
 
 from fusem.kernels.elements import element
-from fusem.kernels.gather import add_where_equal, looked_up
+from fusem.kernels.gather import add_where_equal, looked_up, most_picked, picked
 from fusem.kernels.lane_sums import add_totals, total
-from fusem.kernels.policy import helper
+from fusem.kernels.policy import bind, helper
 from fusem.kernels.simd import (
     add,
     filled,
@@ -34,9 +34,65 @@ def code_of(row, none):
 
 
 @helper
-def looked_up_densities(
+def add_compared(total, row, table, i, n_codes):
+    """total + table[i + code] for the codes of a row, which are compared with each."""
+    for m in range(n_codes):
+        own, more = filled(float(m), row), filled(float(element(table, i + m)), row)
+        total = add_where_equal(row, own, more, total)
+    return total
+
+
+@helper
+def add_looked_up(total, row, table, i, n_codes):
+    """The same of any number of codes."""
+    return add(total, looked_up(table, i, code_of(row, filled(float(n_codes), row))))
+
+
+@helper
+def add_picked(total, row, table, i, n_codes):
+    """The same of no more than `most_picked`."""
+    return add(total, picked(table, i, code_of(row, filled(float(n_codes), row))))
+
+
+def _densities(x, table, n_codes, log_weights, constant, logp, d, tile, stride):
+    """Log-densities, two components at a time."""
+    n_components, strip, width = log_weights.size, 4 * lanes(x), n_codes + 1
+    for r in range(0, tile, strip):
+        k = 0
+        while k + 2 <= n_components:
+            a = b = zeros_wide(x)
+            for j in range(d):
+                row, i = load_wide(x, r * d + j * strip), (k * d + j) * width
+                a = add_logarithm(a, row, table, i, n_codes)
+                b = add_logarithm(b, row, table, i + d * width, n_codes)
+            begun = element(log_weights, k) + element(constant, k)
+            store_affine(logp, k * stride + r, a, 1.0, begun)
+            begun = element(log_weights, k + 1) + element(constant, k + 1)
+            store_affine(logp, (k + 1) * stride + r, b, 1.0, begun)
+            k += 2
+        if k < n_components:
+            a = zeros_wide(x)
+            for j in range(d):
+                row = load_wide(x, r * d + j * strip)
+                a = add_logarithm(a, row, table, (k * d + j) * width, n_codes)
+            begun = element(log_weights, k) + element(constant, k)
+            store_affine(logp, k * stride + r, a, 1.0, begun)
+
+
+@helper
+def add_logarithm(total, row, table, i, n_codes):
+    """One of the three above."""
+
+
+compared_densities = bind(_densities, add_logarithm=add_compared)
+looked_up_densities = bind(_densities, add_logarithm=add_looked_up)
+picked_densities = bind(_densities, add_logarithm=add_picked)
+
+
+@helper
+def code_densities(
     x,  # IN  (d columns) tile of codes
-    table,  # IN  (K · d · (M + 1)) logarithms of probabilities, then 0
+    table,  # IN  (K · d · (M + 1)) logarithms of probabilities, then 0; and MOST_PICKED more
     n_codes,  # IN  M
     log_weights,  # IN  (K)
     constant,  # IN  (K)
@@ -46,62 +102,12 @@ def looked_up_densities(
     stride,
 ):
     """Log-densities of components that have a probability for every code of every column."""
-    n_components, strip, width = log_weights.size, 4 * lanes(x), n_codes + 1
     if n_codes <= FEW:
         compared_densities(x, table, n_codes, log_weights, constant, logp, d, tile, stride)
-        return
-    for r in range(0, tile, strip):
-        none = filled(float(n_codes), zeros_wide(x))
-        k = 0
-        while k + 2 <= n_components:
-            a = b = zeros_wide(x)
-            for j in range(d):
-                code, i = code_of(load_wide(x, r * d + j * strip), none), (k * d + j) * width
-                a = add(a, looked_up(table, i, code))
-                b = add(b, looked_up(table, i + d * width, code))
-            begun = element(log_weights, k) + element(constant, k)
-            store_affine(logp, k * stride + r, a, 1.0, begun)
-            begun = element(log_weights, k + 1) + element(constant, k + 1)
-            store_affine(logp, (k + 1) * stride + r, b, 1.0, begun)
-            k += 2
-        if k < n_components:
-            a = zeros_wide(x)
-            for j in range(d):
-                code, i = code_of(load_wide(x, r * d + j * strip), none), (k * d + j) * width
-                a = add(a, looked_up(table, i, code))
-            begun = element(log_weights, k) + element(constant, k)
-            store_affine(logp, k * stride + r, a, 1.0, begun)
-
-
-@helper
-def compared_densities(x, table, n_codes, log_weights, constant, logp, d, tile, stride):
-    """`looked_up_densities` for so few codes that comparing with each is faster."""
-    n_components, strip, width = log_weights.size, 4 * lanes(x), n_codes + 1
-    for r in range(0, tile, strip):
-        k = 0
-        while k + 2 <= n_components:
-            a = b = like = zeros_wide(x)
-            for j in range(d):
-                code, i = load_wide(x, r * d + j * strip), (k * d + j) * width
-                for m in range(n_codes):
-                    own = filled(float(m), like)
-                    a = add_where_equal(code, own, filled(float(element(table, i + m)), like), a)
-                    other = filled(float(element(table, i + d * width + m)), like)
-                    b = add_where_equal(code, own, other, b)
-            begun = element(log_weights, k) + element(constant, k)
-            store_affine(logp, k * stride + r, a, 1.0, begun)
-            begun = element(log_weights, k + 1) + element(constant, k + 1)
-            store_affine(logp, (k + 1) * stride + r, b, 1.0, begun)
-            k += 2
-        if k < n_components:
-            a = like = zeros_wide(x)
-            for j in range(d):
-                code, i = load_wide(x, r * d + j * strip), (k * d + j) * width
-                for m in range(n_codes):
-                    own = filled(float(m), like)
-                    a = add_where_equal(code, own, filled(float(element(table, i + m)), like), a)
-            begun = element(log_weights, k) + element(constant, k)
-            store_affine(logp, k * stride + r, a, 1.0, begun)
+    elif n_codes < most_picked(table):
+        picked_densities(x, table, n_codes, log_weights, constant, logp, d, tile, stride)
+    else:
+        looked_up_densities(x, table, n_codes, log_weights, constant, logp, d, tile, stride)
 
 
 @helper

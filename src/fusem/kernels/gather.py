@@ -7,9 +7,60 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fusem.kernels.simd import I32, IR_TYPES, Vector, constant, splat
+from fusem.kernels.policy import vector_bytes
+from fusem.kernels.simd import I32, IR_TYPES, Vector, constant, pointer_to, shuffle, splat
 
 I64 = ir.IntType(64)
+PICKS = vector_bytes() == 64  # whether the processor picks out of two registers, with AVX-512
+MOST_PICKED = 32  # elements from the beginning of a table on that are read at once
+
+
+@intrinsic
+def most_picked(typing_context, array):
+    """Elements of a table that `picked` is for, in the dtype of the array: none on most processors."""
+    count = 2 * 512 // array.dtype.bitwidth if PICKS else 0
+
+    def codegen(context, builder, signature, arguments):
+        return context.get_constant(types.intp, count)
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def picked(typing_context, table, start, place):
+    """`looked_up` in a table of no more than `most_picked` elements, which stay in two registers."""
+    bits = table.dtype.bitwidth
+    lanes, parts = 512 // bits, place.lanes * bits // 512
+
+    def codegen(context, builder, signature, arguments):
+        array, first, places = arguments
+        name = "pd" if bits == 64 else "ps"
+        kind, integers = (
+            ir.VectorType(IR_TYPES[table.dtype], lanes),
+            ir.VectorType(ir.IntType(bits), lanes),
+        )
+        pick = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(kind, [kind, integers, kind]),
+            f"llvm.x86.avx512.vpermi2var.{name}.512",
+        )
+        halves = []
+        for half in range(2):
+            there = builder.add(first, ir.Constant(I64, half * lanes))
+            pointer, size = pointer_to(context, builder, table, array, there, lanes)
+            halves.append(builder.load(pointer))
+            halves[-1].align = size
+        found = []
+        for part in range(parts):
+            chosen = list(range(part * lanes, (part + 1) * lanes))
+            at = builder.fptosi(shuffle(builder, places, places, chosen), integers)
+            found.append(builder.call(pick, [halves[0], at, halves[1]]))
+        while len(found) > 1:
+            both = range(2 * found[0].type.count)
+            found = [shuffle(builder, a, b, list(both)) for a, b in zip(found[::2], found[1::2])]
+        return found[0]
+
+    return Vector(table.dtype, place.lanes)(table, types.intp, place), codegen
 
 
 @intrinsic

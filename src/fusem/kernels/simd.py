@@ -15,14 +15,16 @@ from numba.extending import intrinsic, models, register_model
 from fusem.kernels.elements import element_at
 from fusem.kernels.policy import vector_bytes
 
-IR_TYPES = {types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
+IR_TYPES = {
+    types.float64: ir.DoubleType(), types.float32: ir.FloatType(), types.int64: ir.IntType(64),
+}  # fmt: skip
 I32 = ir.IntType(32)
 
 
 class Vector(types.Type):
     """numba type of a vector of `lanes` scalars."""
 
-    def __init__(self, scalar: types.Float, lanes: int) -> None:
+    def __init__(self, scalar: types.Number, lanes: int) -> None:
         self.scalar, self.lanes = scalar, lanes
         self.ir = ir.VectorType(IR_TYPES[scalar], lanes)
         super().__init__(name=f"Vector({scalar} x {lanes})")

@@ -13,6 +13,7 @@ from fusem.kernels.elements import element_at
 from fusem.kernels.simd import Vector, call, constant, pointer_to, shuffle, splat
 from fusem.kernels.tile import Workspace
 
+LANES = 8  # of a vector of states, or of one state of so many stretches, on every processor
 MANTISSA, BIAS = 52, 1023
 FLOAT64_BITS = ir.IntType(64)
 

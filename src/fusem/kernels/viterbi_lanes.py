@@ -15,30 +15,34 @@ import numpy as np
 from fusem.kernels.elements import element, put
 from fusem.kernels.policy import Kernel, helper
 from fusem.kernels.simd import add, filled, larger, load_as, store, where_less
-from fusem.kernels.states import states_8, store_whole
+from fusem.kernels.states import LANES, states_8, store_whole
 from fusem.kernels.tile import PADDING, load_group
 from fusem.kernels.transpose import GROUP, transpose_group
 from fusem.kernels.viterbi import FIRST_LOOK
 from fusem.kernels.way_back import STEPS, eight_back
 
-LANES = 8
-MOST_STATES = 8  # with more the maxima take all the time there is, and lanes can be states
+MOST_STATES = 8  # with more steps are in whole numbers: `viterbi_fixed`
 # Bound to 4 and 1 where all fit: loops of known length are written out.
 STATES, SHIFT = 8, 2  # a state's number stands in 2 ** SHIFT bits
 
 
 def packed_in(width: int) -> type:
     """What holds the numbers of the states that the best paths to so many states come from."""
-    return np.uint8 if width == 4 else np.uint32
+    return {4: np.uint8, 8: np.uint32, 16: np.int64}[width]
 
 
 def shift_of(width: int) -> int:
     """The SHIFT with which so many numbers fill it."""
-    return width.bit_length() - 2
+    return 1 if width == 4 else 2
 
 
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
     """The family's tile kernel."""
+
+
+@helper
+def settled(m, n_states, stride, columns):
+    """For whole numbers; log-densities in floating point are what steps add."""
 
 
 @helper
@@ -72,6 +76,7 @@ def place_of(
             load_group(address + step * row_stride, apart, column_stride, x, x, r, d)
         logp, scratch = m.tile.logp, m.tile.scratch
         log_density(x, operands, log_weights, logp, scratch, d, tile, tile + PADDING)
+        settled(m, log_weights.size, tile + PADDING, tile)
     return place
 
 

@@ -7,15 +7,14 @@ shorter one has ended its last row is repeated, and what comes of that is not lo
 
 from __future__ import annotations
 
-from fusem.kernels.elements import element, put
+from fusem.kernels.elements import put
 from fusem.kernels.policy import helper
-from fusem.kernels.simd import add, filled, lanes, load_as, store
-from fusem.kernels.states import states_8
+from fusem.kernels.simd import lanes
+from fusem.kernels.states import LANES
 from fusem.kernels.tile import PADDING, gather_rows, load_group
-from fusem.kernels.viterbi import best_of
-from fusem.kernels.viterbi_lanes import LANES, MOST_STATES, advance, origin_of
+from fusem.kernels.viterbi_lanes import advance, origin_of, settled
 
-STATES = 8  # bound to 4 where all fit: loops of known length are written out
+STATES = 8  # bound to other numbers
 
 
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
@@ -44,14 +43,49 @@ def load_steps(
         gather_rows(address, row_stride, column_stride, chosen, 0, x, d, width)
     logp, scratch, stride = m.tile.logp, m.tile.scratch, m.tile.w.size + PADDING
     log_density(x, operands, log_weights, logp, scratch, d, width, stride)
+    settled(m, log_weights.size, stride, width)
+
+
+@helper
+def opened(m, at):
+    """For whole numbers; the states of a first row are logarithms."""
+
+
+@helper
+def lowered(m, at):
+    """Likewise; states may fall as long as they like."""
+
+
+@helper
+def state_value(m, at, lane):
+    """A state's logarithm."""
+    return m.alpha[at]
+
+
+@helper
+def row_value(m, at, column):
+    """A row's log-density."""
+    return m.tile.logp[at]
 
 
 @helper
 def enter(m, then, chain, stride):
     """The states of every lane after its first row, that of the tile."""
     for j in range(STATES):
-        factor = load_as(m.tile.logp, j * stride, states_8())
-        store(m.alpha, then + j * LANES, add(filled(element(chain.start, j), factor), factor))
+        for lane in range(LANES):
+            value = chain.start[j] + row_value(m, j * stride + lane, lane)
+            m.alpha[then + j * LANES + lane] = value
+    opened(m, then)
+
+
+@helper
+def best_state(m, at, lane):
+    """The first of the best states of a lane."""
+    best = 0
+    for j in range(1, STATES):
+        if state_value(m, at + j * LANES, lane) > state_value(m, at + best * LANES, lane):
+            best = j
+    return best
 
 
 @helper
@@ -95,7 +129,7 @@ def best_paths(
             firsts[lane] = begins[order[group + lane]]
             lasts[lane] = lengths[order[group + lane]] - 1
         longest, ended = lasts[LANES - 1] + 1, 0
-        now, then = 0, MOST_STATES * LANES
+        now, then = 0, STATES * LANES
         for t in range(longest):
             place = t % per_tile
             if place == 0:
@@ -103,13 +137,16 @@ def best_paths(
                     address, row_stride, column_stride, d, firsts, lasts, t, min(per_tile, longest - t),
                     log_weights, operands, m, chosen,
                 )  # fmt: skip
+                if t > 0:
+                    lowered(m, now)
             if t > 0:
                 advance(m, now, then, chain, place, stride, origins, t * LANES)
             else:
                 enter(m, then, chain, stride)
             now, then = then, now
             while ended < LANES and lasts[ended] == t:
-                states[ended] = best_of(m.alpha, now + ended, STATES, LANES)
-                evidence[order[group + ended]] = m.alpha[now + states[ended] * LANES + ended]
+                states[ended] = best_state(m, now + ended, ended)
+                best = now + states[ended] * LANES + ended
+                evidence[order[group + ended]] = state_value(m, best, ended)
                 ended += 1
         trace(firsts, lasts, states, origins, path)

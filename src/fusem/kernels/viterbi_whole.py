@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 
 from fusem.kernels.policy import helper
+from fusem.kernels.states import LANES
 from fusem.kernels.tile import PADDING
 from fusem.kernels.viterbi import best_of
-from fusem.kernels.viterbi_lanes import LANES, join, origin_of, place_of, trace
+from fusem.kernels.viterbi_lanes import join, origin_of, place_of, trace
 
 STATES = 8  # bound to 4 where all fit: loops of known length are written out
 LEAST_LANE = 64  # rows: in half of them paths are to meet

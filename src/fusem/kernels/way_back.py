@@ -7,8 +7,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from fusem.kernels.simd import splat
+from fusem.kernels.states import LANES
 
-LANES = 8
 STEPS = 8  # one byte of a lane for the state at each of them
 I8, I64 = ir.IntType(8), ir.IntType(64)
 
@@ -19,7 +19,7 @@ def eight_back(typing_context, origins, first, states, path, at, apart, mask, sh
 
     Parameters
     ----------
-    origins : array of unsigned integers
+    origins : array of integers
         Where the best paths came from, one number per step and lane: state j's in `2 ** shift` bits from bit
         `j << shift` on.
     first : int
@@ -57,8 +57,11 @@ def eight_back(typing_context, origins, first, states, path, at, apart, mask, sh
                 at_lanes(builder.gep(number, [from_]), ir.IntType(kinds[0].dtype.bitwidth))
             )
             packed.align = kinds[0].dtype.bitwidth // 8
-            packed = builder.shl(builder.zext(packed, vector), left)  # waits for no state
-            now = builder.and_(builder.lshr(packed, now), kept)
+            if kinds[0].dtype.bitwidth < I64.width:
+                packed = builder.shl(builder.zext(packed, vector), left)  # waits for no state
+                now = builder.and_(builder.lshr(packed, now), kept)
+            else:
+                now = builder.and_(builder.shl(builder.lshr(packed, now), left), kept)
         builder.store(builder.lshr(now, left), states_at).align = 8
         seen = builder.lshr(seen, left)
         for lane in range(LANES):

@@ -1,0 +1,140 @@
+"""The most probable paths (Viterbi) of nine to sixteen states through long sequences, in parts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusem.em.spaces import scratch
+from fusem.em.workers import Workers
+from fusem.hmm.engine import ChainEngine, ChainModel
+from fusem.hmm.layout import Ints
+from fusem.hmm.observations import Observations
+from fusem.hmm.path_sequences import in_whole_numbers, lane_parameters
+from fusem.kernels.chain import mended_kernel, parts_kernel
+from fusem.kernels.fixed_point import MOST_FIXED
+from fusem.kernels.large_pages import LEAST_RESULT, room
+from fusem.kernels.states import LANES
+from fusem.mixture.engine import location
+
+Array = NDArray[np.float64]
+GROUP = (
+    1 << 15
+)  # rows of eight parts, about: some 0.6 ms, and what the maxima came from stays in the cache
+WARM = 128  # rows before a part: paths take some tens to meet. A multiple of the steps of a tile
+SHORT = (
+    8192  # rows of a sequence: those of fewer are not worth the rows that are gone through twice
+)
+
+
+def in_parts(engine: ChainEngine, model: ChainModel, observations: Observations) -> bool:
+    """Whether steps can be taken in whole numbers, and all sequences are long."""
+    return in_whole_numbers(engine, model, observations) and observations.lengths.min() >= SHORT
+
+
+class Parts:
+    """A sequence in parts of equal length, eight of which are a group.
+
+    Parameters
+    ----------
+    begin : int
+        Its first row among all.
+    n_rows : int
+    warm : int
+        Rows that are gone through before a part.
+    """
+
+    def __init__(self, begin: int, n_rows: int, warm: int) -> None:
+        self.begin, self.end, self.warm = begin, begin + n_rows, warm
+        n_parts = LANES * max(1, n_rows // GROUP)
+        # of the rows after the first one: those of a part, and what all parts leave over
+        self.length, self.left = divmod(n_rows - 1 - warm, n_parts)
+        self.steps = warm + self.length
+        self.groups = range(0, n_parts, LANES)  # the first part of each
+        self.first = begin + 1 + self.left  # row that the first part's way begins with
+        self.begun, self.ended = np.zeros((2, n_parts * MOST_FIXED), dtype=np.int64)
+        self.gains = np.zeros(n_parts)
+        self.guesses, self.entry = np.zeros((2, n_parts), dtype=np.int64)
+        self.size = self.steps * n_parts + self.left * LANES  # elements of `origins`
+        self.origins = np.empty(0, dtype=np.int64)
+
+    def rows(self, first: int) -> tuple[int, int]:
+        """Rows that a group goes through."""
+        begin = self.first + first * self.length
+        return begin if first else self.begin, begin + LANES * self.length + self.warm
+
+    def origins_of(self, first: int) -> NDArray[np.int64]:
+        """Where the best paths of a group came from."""
+        return self.origins[first * self.steps : (first + LANES) * self.steps]
+
+    @property
+    def first_origins(self) -> NDArray[np.int64]:
+        """The same of the rows that are left over."""
+        return self.origins[len(self.gains) * self.steps :]
+
+    def cold(self) -> set[int]:
+        """Groups with a part that is felt to have begun with nothing known."""
+        differs = self.begun[MOST_FIXED:] != self.ended[:-MOST_FIXED]
+        parts = 1 + np.flatnonzero(differs.reshape(-1, MOST_FIXED).any(axis=1))
+        return {int(part) - int(part) % LANES for part in parts}
+
+
+def paths_in_parts(
+    engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
+) -> tuple[Array, Ints] | None:
+    """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,).
+
+    None where what was before a part is felt to its end.
+    """
+    lengths = observations.lengths
+    begins = (np.cumsum(lengths) - lengths).tolist()
+    sequences = [Parts(a, n, WARM) for a, n in zip(begins, lengths.tolist(), strict=True)]
+    states = room(observations.n_rows, np.int64, LEAST_RESULT)
+    parameters = lane_parameters(engine, model)
+    kernel, mended = parts_kernel(engine.emission)[engine.dtype], mended_kernel()[np.float64]
+    failed: list[Parts] = []
+
+    def through(parts: Parts, first: int, again: bool) -> None:
+        """Take a group of parts there and back."""
+        X = observations.part(*parts.rows(first))  # held: it may be a copy
+        address, row_stride, column_stride, _ = location(X)
+        with engine.space("lanes", True) as space:
+            done = kernel(
+                address, row_stride, column_stride, engine.d, parts.left if first == 0 else -1,
+                parts.length, parts.warm, again, first, *parameters, space, parts.begun, parts.ended,
+                parts.gains, parts.guesses, parts.entry, parts.first_origins, parts.origins_of(first),
+                states[parts.first + parts.warm : parts.end],
+            )  # fmt: skip
+        if not done:
+            failed.append(parts)
+
+    def mend(parts: Parts) -> None:
+        """Make one path of those of all parts."""
+        mended(
+            parts.left, parts.length, parts.warm, parts.guesses, parts.entry, parts.first_origins,
+            parts.origins, states[parts.begin : parts.end],
+        )  # fmt: skip
+
+    if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
+        nothing = Parts(0, 1, 0)
+        with engine.space("lanes", True) as space:
+            kernel(
+                0, 0, 0, engine.d, -1, 0, 0, False, 0, *parameters, space, nothing.begun, nothing.ended,
+                nothing.gains, nothing.guesses, nothing.entry, *[nothing.origins] * 3,
+            )  # fmt: skip
+    with scratch(sum(parts.size for parts in sequences), np.int64) as origins:
+        at = 0
+        for parts in sequences:
+            parts.origins = origins[at : at + parts.size]
+            at += parts.size
+        groups = [(parts, first) for parts in sequences for first in parts.groups]
+        workers.run(iter(groups), lambda group: through(*group, again=False))
+        cold = [(parts, first) for parts in sequences for first in sorted(parts.cold())]
+        workers.run(iter(cold), lambda group: through(*group, again=True))
+        if failed:
+            return None
+        for parts in sequences:
+            mend(parts)
+    evidence = np.array([parts.gains.sum() for parts in sequences])
+    # an impossible row is taken off before a part and within the part before it
+    return np.where(np.isnan(evidence), -np.inf, evidence), states

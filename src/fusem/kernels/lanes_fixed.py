@@ -1,0 +1,115 @@
+"""Steps of best paths whose lanes are stretches or sequences, in whole numbers: nine to sixteen states.
+
+A row's log-densities are taken less the largest of them, and the states of a row less theirs from tile to
+tile; what was taken off is added up beside. What is left of them is small, and rounded to 2⁻⁴⁰ once. Of a
+log-density, or a state before a stretch, that lies further below than 2040 no more is kept than that: where
+every transition is possible, however improbable, the way through another state is better by then. So these
+steps are for chains that forbid nothing.
+"""
+
+from __future__ import annotations
+
+from fusem.kernels.fixed_point import (
+    ABOVE,
+    ONE,
+    filled,
+    fixed,
+    floating,
+    from_top,
+    larger,
+    less,
+    load_as,
+    number,
+    states_8,
+    step_of,
+    store,
+    to_top,
+)
+from fusem.kernels.policy import helper
+from fusem.kernels.simd import add as plus
+from fusem.kernels.simd import larger as larger_floating
+from fusem.kernels.simd import load_as as load
+from fusem.kernels.simd import store as put
+from fusem.kernels.states import LANES
+from fusem.kernels.states import states_8 as zeros
+
+STATES = 16
+OFF = LANES  # place in beta of what was taken off, of every lane
+step = step_of(STATES)
+
+
+@helper
+def taken_off(m, vector):
+    """Add to what was taken off."""
+    put(m.beta, OFF, plus(load(m.beta, OFF, vector), vector))
+
+
+@helper
+def settled(m, n_states, stride, columns):
+    """Log-densities of a tile, whole numbers less each row's largest; of states that there are not 0."""
+    logp = m.tile.logp
+    for r in range(0, columns, LANES):
+        top = load(logp, r, zeros())
+        for j in range(1, n_states):
+            top = larger_floating(load(logp, j * stride + r, top), top)
+        shift = to_top(top)
+        put(m.top, r, from_top(shift))
+        for j in range(n_states):
+            store(logp, j * stride + r, fixed(load(logp, j * stride + r, top), shift))
+        for j in range(n_states, STATES):
+            store(logp, j * stride + r, filled(ABOVE, states_8()))
+
+
+@helper
+def opened(m, at):
+    """The states of a first row, from logarithms on; what was taken off begins with them."""
+    top = load(m.alpha, at, zeros())
+    for j in range(LANES, STATES * LANES, LANES):
+        top = larger_floating(load(m.alpha, at + j, top), top)
+    shift, above = to_top(top), filled(ABOVE, states_8())
+    for j in range(0, STATES * LANES, LANES):
+        store(m.alpha, at + j, less(fixed(load(m.alpha, at + j, top), shift), above))
+    put(m.beta, OFF, from_top(shift))
+
+
+@helper
+def largest(m, at):
+    """The largest of the states of every lane."""
+    top = load_as(m.alpha, at, states_8())
+    for j in range(LANES, STATES * LANES, LANES):
+        top = larger(load_as(m.alpha, at + j, top), top)
+    return top
+
+
+@helper
+def lower(m, at, top):
+    """Take a number off the states of every lane."""
+    for j in range(0, STATES * LANES, LANES):
+        store(m.alpha, at + j, less(load_as(m.alpha, at + j, top), top))
+
+
+@helper
+def lowered(m, at):
+    """Take the largest off the states of all lanes."""
+    top = largest(m, at)
+    taken_off(m, floating(top))
+    lower(m, at, top)
+
+
+@helper
+def state_value(m, at, lane):
+    """A state's logarithm."""
+    return number(m.alpha, at) + m.beta[OFF + lane]
+
+
+@helper
+def row_value(m, at, column):
+    """A row's log-density."""
+    return number(m.tile.logp, at) - ABOVE / ONE + m.top[column]
+
+
+@helper
+def advance(m, now, then, chain, place, stride, origins, at):
+    """Take the states of all lanes (in alpha) through a step; where they came from, one number per lane."""
+    taken_off(m, load(m.top, place * LANES, zeros()))
+    step(m.alpha, now, then, chain.back, m.tile.logp, place * LANES, stride, origins, at)
