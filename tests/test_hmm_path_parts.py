@@ -1,9 +1,10 @@
-"""The most probable paths of nine to sixteen states, in whole numbers: those of the twin, however cut."""
+"""The most probable paths in whole numbers, part by part: those of the twin, however they are cut."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from fusem.em.workers import Workers
 from fusem.hmm import path, path_parts
@@ -23,6 +24,7 @@ SHORTEST = WARM + LANES + 1
 # a row alone, and none, one and seven left over before eight parts; of two groups likewise
 EDGES = [SHORTEST + left for left in (0, 1, 7)] + [600, 616, 1009]
 KINDS = [
+    ("gaussian_diag", 1, 1), ("gaussian_full", 3, 9), ("gaussian_spherical", 6, 4), ("poisson", 8, 1),
     ("gaussian_diag", 9, 3), ("gaussian_full", 12, 2), ("gaussian_tied", 16, 9), ("poisson", 16, 1),
     ("categorical", 16, 1), ("multinomial", 11, 4),
 ]  # fmt: skip
@@ -34,6 +36,7 @@ def small(monkeypatch):
     monkeypatch.setattr(path_parts, "GROUP", 300)
     monkeypatch.setattr(path_parts, "WARM", WARM)
     monkeypatch.setattr(path_parts, "SHORT", SHORTEST)
+    monkeypatch.setattr(path_parts, "WORTH_HELP", 0.0)
 
 
 def found(given, n_jobs=2, X=None):
@@ -98,14 +101,17 @@ def test_rows_are_read_where_they_are(d):
 
 def passes(monkeypatch):
     """Lists of what `Parts.cold` answers, and of parts whose guessed last states were wrong, as they come."""
-    cold, mended, seen, wrong = Parts.cold, path_parts.mended_kernel(), [], []
+    cold, kernel, seen, wrong = Parts.cold, path_parts.mended_kernel, [], []
 
-    def mend(left, length, warm, guesses, entry, *rest):
-        wrong.append(int((guesses[:-1] != entry[1:]).sum()))
-        mended[np.float64](left, length, warm, guesses, entry, *rest)
+    def mended(width):
+        def mend(left, length, warm, guesses, entry, *rest):
+            wrong.append(int((guesses[:-1] != entry[1:]).sum()))
+            kernel(width)[np.float64](left, length, warm, guesses, entry, *rest)
+
+        return {np.float64: mend}
 
     monkeypatch.setattr(Parts, "cold", lambda parts: seen.append(cold(parts)) or seen[-1])
-    monkeypatch.setattr(path_parts, "mended_kernel", lambda: {np.float64: mend})
+    monkeypatch.setattr(path_parts, "mended_kernel", mended)
     return seen, wrong
 
 
@@ -142,6 +148,25 @@ def test_where_that_never_ends_all_goes_another_way(monkeypatch):
         outcome = best_paths(engine_of(given, given.X), given.model, observations, workers)
     assert taken
     check(given, *outcome)
+
+
+@pytest.mark.usefixtures("small")
+def test_missing_values_of_independent_columns():
+    given = chain("gaussian_diag", 11, EDGES, 4)
+    hidden = np.random.default_rng(0).random(given.X.shape) < 0.2
+    observations = Observations(np.where(hidden, np.nan, given.X), given.lengths)
+    engine = engine_of(given, given.X, missing=True)
+    with Workers(2) as workers:
+        evidence, states = paths_in_parts(engine, given.model, observations, workers)
+    each = norm.logpdf(given.X[:, None], given.emission.means, np.sqrt(given.emission.covariances))
+    logs = np.where(hidden[:, None], 0.0, each).sum(axis=2)
+    ends = np.cumsum(EDGES)[:-1]
+    for value, part, own in zip(
+        evidence, np.split(logs, ends), np.split(states, ends), strict=True
+    ):
+        largest, expected = best_path(given.model.start, given.model.transitions, part)
+        np.testing.assert_allclose(value, largest, rtol=1e-12)
+        np.testing.assert_array_equal(own, expected)
 
 
 @pytest.mark.parametrize("row", [0, 3, 40, 300, 640, 998, 999])
@@ -205,6 +230,8 @@ def test_what_is_cut_into_parts():
     assert taken()
     assert taken(n_states=16)
     assert not taken(n_states=8)
+    assert taken(n_states=8, lengths=(400_000,))
+    assert not taken(n_states=8, lengths=(400_000, path_parts.SHORT - 1))
     assert not taken(n_states=17)
     assert not taken(lengths=(9000, path_parts.SHORT - 1))
     assert not taken(states=np.full(9000, -1))
@@ -221,7 +248,7 @@ def test_what_cannot_win_is_kept_far_enough_below():
 
 
 @pytest.mark.parametrize("kind", [np.full(37, 50), np.arange(1, 60), np.ones(21, dtype=np.int64)])
-@pytest.mark.parametrize(("name", "n_states", "d"), KINDS[:4])
+@pytest.mark.parametrize(("name", "n_states", "d"), KINDS[4:])
 def test_short_sequences_side_by_side(name, n_states, d, kind):
     given = chain(name, n_states, kind, d)
     check(given, *found_side_by_side(given))

@@ -143,7 +143,7 @@ def test_no_path_has_a_density_with_what_is_no_number(name, n_states, d, dtype, 
                 assert np.flatnonzero(~np.isfinite(evidence)).tolist() == [sequence]
 
 
-def test_which_sequences_are_taken_whole():
+def test_which_sequences_are_taken_whole(monkeypatch):
     given = chain("gaussian_full", 3, [5000, 400])
 
     def taken(lengths=given.lengths, n_states=3, states=None, missing=False):
@@ -159,7 +159,9 @@ def test_which_sequences_are_taken_whole():
     assert taken(lengths=[1] * FEW)
     assert not taken(lengths=[1] * (FEW + 1))
     assert taken(lengths=[ALIKE] * (FEW + 1))
-    assert not taken(lengths=[10_000_000])
+    assert taken(lengths=[1_000_000])
+    monkeypatch.setattr(path_whole, "LONGEST", 1e-2)
+    assert not taken(lengths=[1_000_000])
 
 
 @pytest.mark.parametrize("n_states", [3, 8])

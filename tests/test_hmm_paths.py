@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from fusem.em.workers import Workers
 from fusem.families import categorical
@@ -12,7 +11,10 @@ from fusem.hmm import path
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.observations import Observations
 from fusem.hmm.path import Paths
-from fusem.kernels.chain import trace_kernel
+from fusem.kernels import viterbi_lanes
+from fusem.kernels.chain import fixed_steps, steps_of_lanes
+from fusem.kernels.fixed_point import origins_in
+from fusem.kernels.policy import Kernel
 from fusem.kernels.states import LANES
 from fusem.kernels.viterbi_lanes import packed_in
 from tests.comparison import assert_bit_identical
@@ -66,8 +68,6 @@ def cut_short(monkeypatch):
     monkeypatch.setattr(path, "WORTH_HELP", 0.0)
     monkeypatch.setattr(path, "LEAST_ROWS", 1)
     monkeypatch.setattr(path, "LEAST_WORK", 1)
-    monkeypatch.setattr(path, "MOST_OF_LANES", 1)
-    monkeypatch.setattr(path, "LEAST_OF_LANES", 1)
     monkeypatch.setattr(path, "STRETCHES", 1000)
 
 
@@ -83,70 +83,6 @@ def test_stretches_join_where_paths_meet(n_states, monkeypatch):
     for once, again in ((paths, best(given, n_jobs=1)), (paths, best(given, n_jobs=3))):
         assert_bit_identical(once.states, again.states)
         assert_bit_identical(once.evidence, again.evidence)
-
-
-SIDE_BY_SIDE = [30_000, 7, 25_000]
-KINDS = [
-    ("gaussian_diag", 1, 1), ("gaussian_diag", 2, 3), ("gaussian_full", 3, 9), ("gaussian_full", 4, 8),
-    ("gaussian_tied", 4, 2), ("gaussian_spherical", 5, 4), ("poisson", 8, 1),
-]  # fmt: skip
-
-
-def lanes_used(monkeypatch):
-    """What calls for stretches side by side are given, from now on; they may be short."""
-    monkeypatch.setattr(path, "WORTH_HELP", 0.0)
-    monkeypatch.setattr(path, "LEAST_OF_LANES", 1)
-    monkeypatch.setattr(path, "LEAST_ROWS", 16)
-    monkeypatch.setattr(path, "MOST_OF_LANES", 1)
-    calls, climb = [], Paths._climb_lanes
-    monkeypatch.setattr(
-        Paths, "_climb_lanes", lambda self, *given: calls.append(given) or climb(self, *given)
-    )
-    return calls
-
-
-@pytest.mark.parametrize(("name", "n_states", "d"), KINDS)
-def test_stretches_side_by_side(name, n_states, d, monkeypatch):
-    given = chain(name, n_states, SIDE_BY_SIDE, d)
-    calls = lanes_used(monkeypatch)
-    paths = best(given)
-    assert len(calls) >= 2
-    check(given, paths)
-
-
-@pytest.mark.parametrize("order", ["F", "float32", "strided"])
-def test_rows_side_by_side_are_read_where_they_are(order, monkeypatch):
-    given = chain("gaussian_diag", 4, SIDE_BY_SIDE, 3)
-    X = given.X.astype(np.float32)
-    calls = lanes_used(monkeypatch)
-    plain = best(given._replace(X=X.astype(float)))
-    if order == "F":
-        X = np.asfortranarray(X.astype(float))
-    elif order == "strided":
-        X = np.repeat(np.repeat(X.astype(float), 2, axis=0), 3, axis=1)[::2, ::3]
-    paths = best(given._replace(X=X))
-    assert len(calls) >= 2
-    if order != "float32":
-        assert_bit_identical(plain.states, paths.states)
-    np.testing.assert_allclose(
-        paths.evidence, plain.evidence, rtol=1e-6 if order == "float32" else 0
-    )
-    assert (paths.states != plain.states).mean() < 1e-4
-
-
-def test_rows_side_by_side_with_missing_values(monkeypatch):
-    given, calls = chain("gaussian_diag", 3, SIDE_BY_SIDE, 4), lanes_used(monkeypatch)
-    hidden = np.random.default_rng(0).random(given.X.shape) < 0.2
-    X = np.where(hidden, np.nan, given.X)
-    paths = best(given._replace(X=X))
-    assert calls
-    each = norm.logpdf(given.X[:, None], given.emission.means, np.sqrt(given.emission.covariances))
-    logs = np.where(hidden[:, None], 0.0, each).sum(axis=2)
-    parts = by_sequence(given, logs), by_sequence(given, paths.states)
-    for value, part, states in zip(paths.evidence, *parts, strict=True):
-        largest, expected = best_path(given.model.start, given.model.transitions, part)
-        np.testing.assert_allclose(value, largest, rtol=1e-12)
-        np.testing.assert_array_equal(states, expected)
 
 
 def test_a_wrong_path_is_seen():
@@ -219,7 +155,7 @@ def test_what_is_done_again_is_entered_as_before(n_states, monkeypatch):
 
     def choose_the_last(self, slab):
         connect(self, slab)
-        for part in (part for stretch in slab for part in range(stretch.number, stretch.after)):
+        for part in (stretch.number for stretch in slab):
             if self._entry[part] >= 0:
                 ways = self._before[part] + self._head[part]
                 ties = np.flatnonzero(ways >= ways.max() - 1e-9)
@@ -229,17 +165,6 @@ def test_what_is_done_again_is_entered_as_before(n_states, monkeypatch):
     monkeypatch.setattr(Paths, "_connect", choose_the_last)
     check_values(given, best(given))
     assert max(chosen) > 1
-
-
-def test_symbols_side_by_side(monkeypatch):
-    """Few symbols have paths that differ by rounding alone."""
-    given, calls = chain("categorical", 4, SIDE_BY_SIDE, 1), lanes_used(monkeypatch)
-    paths = best(given)
-    assert calls
-    check_values(given, paths)
-    for value, part in zip(paths.evidence, by_sequence(given, densities(given)), strict=True):
-        largest, _ = best_path(given.model.start, given.model.transitions, part)
-        np.testing.assert_allclose(value, largest, rtol=1e-12)
 
 
 SLOW = 1e-6  # probability of a move in a chain whose paths meet late
@@ -284,16 +209,8 @@ def test_many_states_have_wider_origins():
     check(given, best(given))
 
 
-def test_several_long_sequences_are_taken_side_by_side(monkeypatch):
-    calls = lanes_used(monkeypatch)
-    given = chain("gaussian_diag", 3, [9000, 9000, 5, 9001], 2)
-    paths = best(given)
-    check(given, paths)
-    assert len({stretch.first for stretch, *_ in calls}) >= 3, "of each some"
-
-
 def test_what_is_soon_done_is_not_cut(monkeypatch):
-    given = chain("gaussian_diag", 3, [path.LEAST_OF_LANES + 11], 2)
+    given = chain("gaussian_diag", 3, [20_000], 2)
     paths = best(given)
     check(given, paths)
     assert len(paths._met) == 1
@@ -301,15 +218,24 @@ def test_what_is_soon_done_is_not_cut(monkeypatch):
     assert_bit_identical(best(given).states, paths.states)
 
 
-@pytest.mark.parametrize("width", [4, 8])
+WAYS_BACK = {  # how numbers of states are packed, and with what steps
+    **{f"{width}": (packed_in(width), steps_of_lanes(width)) for width in (4, 8)},
+    **{f"{width} fixed": (origins_in(width), fixed_steps(width)) for width in (4, 8, 16)},
+}
+
+
+@pytest.mark.parametrize("kind", WAYS_BACK)
 @pytest.mark.parametrize("length", [1, 7, 8, 9, 16, 125])
-def test_the_way_back_of_eight_lanes(width, length):
-    rng = np.random.default_rng(length)
+def test_the_way_back_of_eight_lanes(kind, length):
+    dtype, steps = WAYS_BACK[kind]
+    rng, width = np.random.default_rng(length), steps["STATES"]
     origins = rng.integers(width, size=(length, LANES, width))
     last = rng.integers(width, size=LANES)
-    packed = (origins << (np.arange(width) * width // 2)).sum(axis=2).astype(packed_in(width))
+    places = np.arange(width, dtype=np.uint64) << np.uint64(steps["SHIFT"])
+    packed = (origins.astype(np.uint64) << places).sum(axis=2).astype(np.uint64).astype(dtype)
     states, path = last.copy(), np.full(LANES * length, -1)
-    trace_kernel(width)[np.float64](length, states, packed.ravel(), path)
+    trace = Kernel(viterbi_lanes.trace.py_func, f"trace_{kind}", **steps)
+    trace[np.float64](length, states, packed.ravel(), path, 0)
     expected = way_back(origins, last)
     assert path.reshape(LANES, length).tolist() == expected.tolist()
     first = origins[0, np.arange(LANES), expected[:, 0]]

@@ -15,17 +15,15 @@ from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.path_parts import in_parts, paths_in_parts
-from fusem.hmm.path_sequences import few_states, short_paths, side_by_side
+from fusem.hmm.path_sequences import short_paths, side_by_side
 from fusem.hmm.path_whole import LANES_WORTH_HELP, each_whole, whole_paths
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
-from fusem.kernels.chain import lanes_kernel, path_kernel, trace_kernel
+from fusem.kernels.chain import path_kernel
 from fusem.kernels.large_pages import LEAST_RESULT, room
-from fusem.kernels.states import LANES, ChainSpace
+from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
-from fusem.kernels.viterbi_lanes import join_kernel, packed_in
 from fusem.kernels.viterbi_whole import ALIKE
-from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
 STRETCHES = 8  # that a long source is at least cut into
@@ -33,16 +31,13 @@ STRETCHES = 8  # that a long source is at least cut into
 LEAST_ROWS = 128
 # Rows of a stretch times lanes of its states: about 0.2 ms, long against the 50 µs of Python a stretch takes.
 LEAST_WORK = 1 << 16
-# Side by side they take a quarter of the time: fewer are enough, and about 1 ms each. Sequences of fewer rows
-# beside a longer one are gone through sooner in one piece (30 000 by a sixth; with 60 000 lanes are sooner).
-STRETCHES_OF_LANES, MOST_OF_LANES, LEAST_OF_LANES = 4, 1 << 18, 48_000
 # Seconds of a single thread, about: of less a second one takes more than it gives, as every stretch has rows
 # that are gone through twice.
 WORTH_HELP = 5e-3
 SECONDS_BACK = 4e-9  # per row, of the way back
 TASKS = 4  # that the way back is about cut into: it is short against waking a thread
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
-# Bytes of origins; more only where the path itself takes as much, as it does of stretches side by side.
+# Bytes of origins; more only where the path itself takes as much.
 LEAST_KEPT = 64 << 20
 
 
@@ -54,18 +49,21 @@ def best_paths(
     if plan is not None:
         workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
         return short_paths(plan, engine, model, observations, workers)
-    short = observations.lengths.max() <= ALIKE
-    if each_whole(engine, observations) and (short or comes_back(model.transitions)):
-        workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
-        whole = whole_paths(engine, model, observations, workers)
-        if whole is not None:
-            return whole
+    found = None
     if in_parts(engine, model, observations):
-        parts = paths_in_parts(engine, model, observations, workers)
-        if parts is not None:
-            return parts
-    found = Paths(engine, model, observations, workers)
-    return found.evidence, found.states
+        found = paths_in_parts(engine, model, observations, workers)
+    short = observations.lengths.max() <= ALIKE
+    if (
+        found is None
+        and each_whole(engine, observations)
+        and (short or comes_back(model.transitions))
+    ):
+        workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
+        found = whole_paths(engine, model, observations, workers)
+    if found is None:
+        paths = Paths(engine, model, observations, workers)
+        found = paths.evidence, paths.states
+    return found
 
 
 def workers_for(
@@ -104,17 +102,14 @@ class Paths(Traversal):
         super().__init__(engine, model, observations, layout, workers, logarithms=True)
         least, most = LEAST_ROWS * W, min(MOST_ROWS, MOST_MOVES // W**2)
         self._can_meet = most >= least and comes_back(model.transitions)
-        lanes = self._can_meet and not alone and self._fits_lanes()
         rows = n_rows if alone else max(LEAST_WORK // W, n_rows // STRETCHES)
-        if lanes:
-            rows = min(n_rows // STRETCHES_OF_LANES, MOST_OF_LANES)
         rows = min(max(least, rows), most)
         self._evidence = np.zeros(len(layout.opens))
         self._last_state = np.zeros(len(layout.opens), dtype=np.int64)
         self.states = room(n_rows, np.int64, LEAST_RESULT)
 
-        stretches = stretches_of(layout, observations.lengths, rows, least if lanes else None)
-        n = stretches[-1].after
+        stretches = stretches_of(layout, observations.lengths, rows)
+        n = len(stretches)
         self._before = np.full((n, W), np.nan)  # best log-probabilities of the row before
         self._head = np.empty((n, W))  # from each state there to where all best paths have met
         self._ends = np.empty((n, W))  # those of the last row
@@ -129,8 +124,6 @@ class Paths(Traversal):
             *self.parameters, ChainSpace, NOTHING, np.zeros(W), np.zeros(W), self._evidence,
             self._last_state, self._origins,
         )  # fmt: skip
-        if lanes and any(not stretch.in_one for stretch in stretches):
-            self._lanes_kernel = self._compiled_lanes()
         self._trace_kernel = trace[np.float64]
         self._trace_kernel(
             0, 0, layout.pieces, NO_FLAGS, NO_FLAGS, self._last_state, 0, self._origins, W, self.states,
@@ -141,26 +134,6 @@ class Paths(Traversal):
             self._find(slabs)
         self._origins = self._origins[:0]
         self.evidence: Array = self._evidence[layout.closes]
-
-    def _fits_lanes(self) -> bool:
-        """Whether stretches may be gone through side by side."""
-        few = few_states(self.engine, self.observations)
-        return bool(few and self.observations.lengths.max() >= LEAST_OF_LANES)
-
-    def _compiled_lanes(self) -> Any:
-        """The kernel of stretches side by side; what belongs to it is compiled in this thread too."""
-        states = self.states[:0]
-        self._join(0, 0)
-        packed: NDArray[Any] = self._origins.view(packed_in(self.engine.width))
-        trace_kernel(self.engine.width)[np.float64](0, self._entry, packed, states)
-        kernel = lanes_kernel(self.engine.emission, self.engine.width)[self.engine.dtype]
-        if not kernel.overloads:
-            with self.engine.space(self.purpose, True) as space:
-                kernel(
-                    0, 0, 0, self.engine.d, 0, 0, 0, *self.parameters, space, NOTHING, NOTHING, NOTHING,
-                    packed,
-                )  # fmt: skip
-        return kernel
 
     def _find(self, slabs: list[list[Stretch]]) -> None:
         """Forth slab by slab; back as soon as no sequence runs on."""
@@ -177,7 +150,7 @@ class Paths(Traversal):
             while waiting:
                 earlier = waiting.pop()
                 self._origin = self._rows(earlier)[0]
-                self.workers.run(iter(earlier), lambda s: self._climb(s, self._entrances(s)))
+                self.workers.run(iter(earlier), lambda s: self._climb(s, self._entrance(s.number)))
                 self._trace(earlier)
 
     def _slabs(self, stretches: list[Stretch]) -> Iterator[list[Stretch]]:
@@ -202,46 +175,17 @@ class Paths(Traversal):
         W = self.engine.width
         return self._origins[(begin - self._origin) * W : (end - self._origin) * W]
 
-    def _packed_of(self, begin: int, end: int) -> NDArray[Any]:
-        """The same of a stretch side by side, one number for all states."""
-        return self._origins_of(begin, end).view(packed_in(self.engine.width))[: end - begin]
-
     def _climb(self, stretch: Stretch, before: Array) -> None:
         """The best way to every state at every row; `before` is empty where it is not known."""
-        if not stretch.in_one:
-            ends = self._ends[stretch.parts].ravel()
-            self._met[stretch.parts] = self._climb_lanes(stretch, before, ends)
-            return
         number, layout = stretch.number, self.layout
         origins = self._origins_of(*layout.rows(stretch.first, stretch.last))
         _held, known, given = self.given(stretch.first, stretch.last)
         with self.engine.space(self.purpose, True, known) as space:
             self._met[number] = self._kernel(
                 *given, layout.opens, layout.closes, *self.parameters, space, before,
-                self._head[number], self._ends[stretch.after - 1], self._evidence, self._last_state,
+                self._head[number], self._ends[number], self._evidence, self._last_state,
                 origins,
             )  # fmt: skip
-
-    def _climb_lanes(
-        self, stretch: Stretch, before: Array, ends: Array, steps: int | None = None
-    ) -> int:
-        """The same of parts side by side, or of their first steps; returns the rows before the meeting."""
-        begin, end = self.layout.rows(stretch.first, stretch.last)
-        X = self.observations.part(begin, end)  # held: it may be a copy
-        address, row_stride, column_stride, n_rows = location(X)
-        length = n_rows // LANES
-        with self.engine.space(self.purpose, True) as space:
-            met: int = self._lanes_kernel(
-                address, row_stride, column_stride, self.engine.d, length * row_stride, length,
-                length if steps is None else steps, *self.parameters, space, before,
-                self._head[stretch.parts].ravel(), ends, self._packed_of(begin, end),
-            )  # fmt: skip
-        return met
-
-    def _entrances(self, stretch: Stretch) -> Array:
-        """`_entrance` of all parts, one after the other."""
-        parts = range(stretch.parts.start, stretch.parts.stop)
-        return np.concatenate([self._entrance(number) for number in parts])
 
     def _entrance(self, number: int) -> Array:
         """Best log-probabilities of the row before, of the one state alone where that is known.
@@ -258,17 +202,13 @@ class Paths(Traversal):
 
     def _connect(self, slab: list[Stretch]) -> None:
         """What came before each stretch: where paths have met that adds one number to all that follows."""
-        for i, stretch in enumerate(slab):
+        for stretch in slab:
             if stretch.opens:
                 continue
             number, blocks = stretch.number, self.layout.blocks
             if self._met[number] < 0:
-                slab[i] = alone = stretch._replace(in_one=True)
                 self._before[number] = self._ends[number - 1]
-                self._climb(alone, self._before[number])
-                continue
-            if not stretch.in_one:
-                self._join(number, stretch.after)
+                self._climb(stretch, self._before[number])
                 continue
             before = self._before[number]
             before[:] = self._ends[number - 1]
@@ -281,11 +221,6 @@ class Paths(Traversal):
             else:
                 self._ends[number] += ways.max()
 
-    def _join(self, first: int, after: int) -> None:
-        """`_connect` of parts side by side."""
-        parts = (each.ravel() for each in (self._before, self._head, self._ends))
-        join_kernel[np.float64](first, after, *parts, self._entry, self.engine.width)
-
     def _trace(self, slab: list[Stretch]) -> None:
         """The states of all rows; stretches whose last states depend on each other from the last on."""
         tasks: list[list[Stretch]] = []
@@ -296,7 +231,7 @@ class Paths(Traversal):
                 tasks.append([])
             tasks[-1].append(stretch)
         begin, end = self._rows(slab)
-        again = np.maximum(self._met[slab[0].number : slab[-1].after], 0).sum()
+        again = np.maximum(self._met[slab[0].number : slab[-1].number + 1], 0).sum()
         seconds = (end - begin) * SECONDS_BACK + again * self.engine.seconds_per_step
         (ALONE if seconds < WORTH_HELP else self.workers).run(iter(tasks), self._back)
 
@@ -308,17 +243,10 @@ class Paths(Traversal):
                 self._until_met(stretch)
             begin, end = layout.rows(stretch.first, stretch.last)
             states = self.states[begin:end]
-            if not stretch.in_one:
-                entries, packed = (
-                    self._entry[number + 1 : stretch.after + 1].copy(),
-                    self._packed_of(begin, end),
-                )
-                trace_kernel(W)[np.float64](len(states) // LANES, entries, packed, states)
-                continue
             first, last = layout.blocks[[stretch.first, stretch.last]]
             state = self._trace_kernel(
                 first, last, layout.pieces, layout.opens, layout.closes, self._last_state,
-                self._entry[stretch.after], self._origins_of(begin, end), W, states,
+                self._entry[number + 1], self._origins_of(begin, end), W, states,
             )  # fmt: skip
             if self._entry[number] < 0:
                 self._entry[number] = state
@@ -327,11 +255,6 @@ class Paths(Traversal):
         """Origins of the first rows, from the one state before them that is on the path."""
         number, engine, met = stretch.number, self.engine, int(self._met[stretch.number])
         begin, end = self.layout.rows(stretch.first, stretch.last)
-        if not stretch.in_one:
-            before = np.full((LANES, engine.width), -np.inf)
-            before[np.arange(LANES), self._entry[stretch.parts]] = 0.0
-            self._climb_lanes(stretch, before.ravel(), np.empty(before.size), met)
-            return
         end = begin + met
         before, head, ends = np.full((3, engine.width), -np.inf)
         before[self._entry[number]] = 0.0

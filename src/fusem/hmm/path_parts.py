@@ -1,6 +1,8 @@
-"""The most probable paths (Viterbi) of nine to sixteen states through long sequences, in parts."""
+"""The most probable paths (Viterbi) of up to sixteen states through long sequences, in parts."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +12,30 @@ from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
-from fusem.hmm.path_sequences import in_whole_numbers, lane_parameters
+from fusem.hmm.path_sequences import fixed_parameters, in_whole_numbers
 from fusem.kernels.chain import mended_kernel, parts_kernel
-from fusem.kernels.fixed_point import MOST_FIXED
+from fusem.kernels.fixed_point import origins_in
 from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import LANES
+from fusem.kernels.viterbi_lanes import MOST_STATES
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
-GROUP = 48_000  # rows of eight parts at least: about 1 ms; what the maxima came from stays in the cache
+# Rows of eight parts at least, some 1 ms: what the maxima came from stays in the cache.
+GROUP = 48_000
 WARM = 128  # rows before a part: paths take some tens to meet. A multiple of the steps of a tile
-SHORT = (
-    8192  # rows of a sequence: those of fewer are not worth the rows that are gone through twice
-)
+SHORT = 8192  # rows of a sequence: fewer are not worth those that are gone through twice
+# Seconds of a single thread, about, of the longest sequence: with up to eight states shorter ones are gone
+# through sooner in one piece.
+WORTH_HELP = 5e-3
 
 
 def in_parts(engine: ChainEngine, model: ChainModel, observations: Observations) -> bool:
-    """Whether steps can be taken in whole numbers, and all sequences are long."""
-    return in_whole_numbers(engine, model, observations) and observations.lengths.min() >= SHORT
+    """Whether steps can be taken in whole numbers, and all sequences are long, one long for few states."""
+    lengths = observations.lengths
+    seconds = lengths.max() * engine.seconds_per_step
+    long = lengths.min() >= SHORT and (engine.n_states > MOST_STATES or seconds >= WORTH_HELP)
+    return bool(long and in_whole_numbers(engine, model, observations))
 
 
 class Parts:
@@ -40,9 +48,11 @@ class Parts:
     n_rows : int
     warm : int
         Rows that are gone through before a part.
+    width : int
+        Numbers that all states take.
     """
 
-    def __init__(self, begin: int, n_rows: int, warm: int) -> None:
+    def __init__(self, begin: int, n_rows: int, warm: int, width: int) -> None:
         self.begin, self.end, self.warm = begin, begin + n_rows, warm
         groups = n_rows // GROUP
         n_parts = LANES * max(1, groups - groups % 2)  # as many for each of two threads
@@ -51,30 +61,31 @@ class Parts:
         self.steps = warm + self.length
         self.groups = range(0, n_parts, LANES)  # the first part of each
         self.first = begin + 1 + self.left  # row that the first part's way begins with
-        self.begun, self.ended = np.zeros((2, n_parts * MOST_FIXED), dtype=np.int64)
+        self.width = width
+        self.begun, self.ended = np.zeros((2, n_parts * width), dtype=np.int64)
         self.gains = np.zeros(n_parts)
         self.guesses, self.entry = np.zeros((2, n_parts), dtype=np.int64)
         self.size = self.steps * n_parts + self.left * LANES  # elements of `origins`
-        self.origins = np.empty(0, dtype=np.int64)
+        self.origins: NDArray[Any] = np.empty(0, dtype=origins_in(width))
 
     def rows(self, first: int) -> tuple[int, int]:
         """Rows that a group goes through."""
         begin = self.first + first * self.length
         return begin if first else self.begin, begin + LANES * self.length + self.warm
 
-    def origins_of(self, first: int) -> NDArray[np.int64]:
+    def origins_of(self, first: int) -> NDArray[Any]:
         """Where the best paths of a group came from."""
         return self.origins[first * self.steps : (first + LANES) * self.steps]
 
     @property
-    def first_origins(self) -> NDArray[np.int64]:
+    def first_origins(self) -> NDArray[Any]:
         """The same of the rows that are left over."""
         return self.origins[len(self.gains) * self.steps :]
 
     def cold(self) -> set[int]:
         """Groups with a part that is felt to have begun with nothing known."""
-        differs = self.begun[MOST_FIXED:] != self.ended[:-MOST_FIXED]
-        parts = 1 + np.flatnonzero(differs.reshape(-1, MOST_FIXED).any(axis=1))
+        differs = self.begun[self.width :] != self.ended[: -self.width]
+        parts = 1 + np.flatnonzero(differs.reshape(-1, self.width).any(axis=1))
         return {int(part) - int(part) % LANES for part in parts}
 
 
@@ -87,10 +98,13 @@ def paths_in_parts(
     """
     lengths = observations.lengths
     begins = (np.cumsum(lengths) - lengths).tolist()
-    sequences = [Parts(a, n, WARM) for a, n in zip(begins, lengths.tolist(), strict=True)]
+    sequences = [
+        Parts(a, n, WARM, engine.width) for a, n in zip(begins, lengths.tolist(), strict=True)
+    ]
     states = room(observations.n_rows, np.int64, LEAST_RESULT)
-    parameters = lane_parameters(engine, model)
-    kernel, mended = parts_kernel(engine.emission)[engine.dtype], mended_kernel()[np.float64]
+    parameters = fixed_parameters(engine, model)
+    kernel = parts_kernel(engine.emission, engine.width)[engine.dtype]
+    mended = mended_kernel(engine.width)[np.float64]
     failed: list[Parts] = []
 
     def through(parts: Parts, first: int, again: bool) -> None:
@@ -115,13 +129,13 @@ def paths_in_parts(
         )  # fmt: skip
 
     if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
-        nothing = Parts(0, 1, 0)
+        nothing = Parts(0, 1, 0, engine.width)
         with engine.space("lanes", True) as space:
             kernel(
                 0, 0, 0, engine.d, -1, 0, 0, False, 0, *parameters, space, nothing.begun, nothing.ended,
                 nothing.gains, nothing.guesses, nothing.entry, *[nothing.origins] * 3,
             )  # fmt: skip
-    with scratch(sum(parts.size for parts in sequences), np.int64) as origins:
+    with scratch(sum(parts.size for parts in sequences), origins_in(engine.width)) as origins:
         at = 0
         for parts in sequences:
             parts.origins = origins[at : at + parts.size]

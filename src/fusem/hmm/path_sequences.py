@@ -15,7 +15,7 @@ from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
-from fusem.kernels.fixed_point import MOST_FIXED, fixed_chain
+from fusem.kernels.fixed_point import MOST_FIXED, fixed_chain, origins_in
 from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import LANES
 from fusem.kernels.viterbi_lanes import MOST_STATES, packed_in
@@ -37,18 +37,15 @@ def few_states(engine: ChainEngine, observations: Observations) -> bool:
 
 
 def in_whole_numbers(engine: ChainEngine, model: ChainModel, observations: Observations) -> bool:
-    """Whether it can be taken in whole numbers: with more states, where no transition is forbidden."""
+    """Whether it can be taken in whole numbers: with more states too, where no transition is forbidden."""
     plain = engine.emission.by_pattern is None and observations.states is None
-    more = MOST_STATES < engine.n_states <= MOST_FIXED
-    return bool(plain and more and (model.transitions > 0.0).all())
+    return bool(plain and engine.n_states <= MOST_FIXED and (model.transitions > 0.0).all())
 
 
-def lane_parameters(engine: ChainEngine, model: ChainModel) -> tuple[Any, ...]:
-    """What kernels of lanes read of a model."""
+def fixed_parameters(engine: ChainEngine, model: ChainModel) -> tuple[Any, ...]:
+    """`parameters_of` in whole numbers."""
     weights, operands, chain = parameters_of(engine, model, True)
-    if engine.n_states > MOST_STATES:
-        chain = fixed_chain(chain, model.transitions)
-    return weights, operands, chain
+    return weights, operands, fixed_chain(chain, model.transitions)
 
 
 def segments(lengths: Ints, begins: Ints) -> list[tuple[int, int]]:
@@ -87,7 +84,10 @@ def short_paths(
     lengths, n_rows = observations.lengths, observations.n_rows
     begins = np.cumsum(lengths) - lengths
     evidence, states = np.empty(len(lengths)), room(n_rows, np.int64, LEAST_RESULT)
-    parameters = lane_parameters(engine, model)
+    if engine.n_states > MOST_STATES:
+        parameters, packed = fixed_parameters(engine, model), origins_in(engine.width)
+    else:
+        parameters, packed = parameters_of(engine, model, True), packed_in(engine.width)
     kernel = sequences_kernel(engine.emission, engine.width)[engine.dtype]
 
     def work(segment: tuple[int, int], order: Ints | None = None) -> None:
@@ -97,7 +97,7 @@ def short_paths(
         begin, end = int(begins[first]), int(begins[first] + own.sum())
         X = observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, _ = location(X)
-        size, packed = int(own.max()) * LANES, packed_in(engine.width)
+        size = int(own.max()) * LANES
         with engine.space("lanes", True) as space, scratch(size, packed) as origins:
             chosen = np.empty(len(space.tile.w), dtype=np.int32)
             kernel(

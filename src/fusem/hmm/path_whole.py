@@ -22,9 +22,7 @@ from fusem.mixture.engine import location
 Array = NDArray[np.float64]
 # Seconds of a single thread, about: of less a second one takes as much as it gives.
 LANES_WORTH_HELP = 2e-3
-# Of more, a sequence is gone through in stretches by two threads: in one piece 400 000 rows of four states
-# take 0.92 times as long, 1.6 million 1.15.
-LONGEST = 1e-2
+LONGEST = 1.0  # of a call: short against Ctrl-C
 FEW = 32  # sequences that may be short: such steps take eight times as long
 # Operations of a step's densities and rows of a sequence: dear ones are not to be worked out eight times, as
 # they are of some hundred rows of each sequence.

@@ -25,15 +25,15 @@ from fusem.kernels import (
     viterbi_sequences,
     viterbi_whole,
 )
+from fusem.kernels.fixed_point import TAG_SHIFT, step_of
 from fusem.kernels.policy import Kernel, bind, helper, once
-from fusem.kernels.states import states_4, states_8, states_16, states_64
+from fusem.kernels.states import LANES, states_4, states_8, states_16, states_64
 
 STEPS = (
     "advance", "close", "enter", "keep_back", "leave", "mass_back", "mass_of", "no_move",
     "resume", "resume_back", "retreat", "retreat_only",
 )  # fmt: skip
 READING = ("factors", "in_logarithms", "scale_of")
-SEQUENCE_STEPS = ("advance", "lowered", "opened", "row_value", "settled", "state_value")
 PATH_STEPS = ("advance", "enter", "keep", "lowered", "resume", "through")
 
 
@@ -168,20 +168,6 @@ def path_kernel(emission: Emission, arithmetic: str) -> Kernel:
 
 
 @cache
-def lanes_kernel(emission: Emission, width: int) -> Kernel:
-    """Bind the template of the best path of few states, stretches side by side."""
-    own, steps = f"{emission.name}_best_lanes_{width}", lane_steps(emission, width)
-    return Kernel(viterbi_lanes.climb, own, **steps)
-
-
-@cache
-def trace_kernel(width: int) -> Kernel:
-    """The way back of stretches side by side."""
-    trace = steps_of_lanes(width)["trace"]
-    return Kernel(viterbi_lanes.trace_stretch, f"lanes_trace_{width}", trace=trace)
-
-
-@cache
 def whole_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best paths of few states through whole sequences."""
     steps, own = lane_steps(emission, width), f"{emission.name}_best_whole_{width}"
@@ -191,23 +177,29 @@ def whole_kernel(emission: Emission, width: int) -> Kernel:
 
 
 @cache
-def parts_kernel(emission: Emission) -> Kernel:
+def parts_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of parts side by side, in whole numbers."""
-    steps = steps_of_lanes(16)
-    place_of = bind_place(emission, steps)
-    names = ("climb", "begin_alike", "enter_again")
-    own = {"place_of": place_of, "advance": steps["advance"]}
-    own["climb"] = once(bind(viterbi_fixed.climb.py_func, **own))
-    for name in names[1:]:
-        own[name] = bind(getattr(viterbi_fixed, name).py_func, **own)
-    name = f"{emission.name}_best_parts"
-    return Kernel(viterbi_fixed.part_paths, name, **own, trace=steps["trace"])
+    steps = fixed_steps(width)
+    steps["place_of"] = bind_place(emission, steps["settled"])
+    steps["climb"] = once(bind(viterbi_fixed.climb.py_func, **steps))
+    for name in ("begin_alike", "enter_again", "keep"):
+        steps[name] = bind(getattr(viterbi_fixed, name).py_func, **steps)
+    steps["trace"] = bind(viterbi_lanes.trace.py_func, **steps)
+    return Kernel(viterbi_fixed.part_paths, f"{emission.name}_best_parts_{width}", **steps)
 
 
 @cache
-def mended_kernel() -> Kernel:
+def mended_kernel(width: int) -> Kernel:
     """What makes one path of those of all parts."""
-    return Kernel(viterbi_fixed.mended, "parts_mended", origin_of=steps_of_lanes(16)["origin_of"])
+    return Kernel(viterbi_fixed.mended, f"parts_mended_{width}", **fixed_steps(width))
+
+
+def fixed_steps(width: int) -> dict[str, Any]:
+    """What steps in whole numbers do, whatever the family."""
+    steps = {"STATES": width, "SHIFT": TAG_SHIFT, "ALL": width * LANES, "step": step_of(width)}
+    for name in ("settled", "opened", "largest", "lower", "lowered", "advance"):
+        steps[name] = bind(getattr(lanes_fixed, name).py_func, **steps)
+    return {**steps, "origin_of": bind(viterbi_lanes.origin_of.py_func, **steps)}
 
 
 @cache
@@ -215,39 +207,35 @@ def sequences_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of the best paths of few states, short sequences side by side."""
     steps = steps_of_lanes(width)
     if width > viterbi_lanes.MOST_STATES:
-        steps = {**steps, **steps_of(lanes_fixed, SEQUENCE_STEPS)}
-    own = {
+        own = fixed_steps(width)
+        steps = {**own, **steps_of(lanes_fixed, ("row_value", "state_value"))}
+    steps |= {
         name: bind(
             getattr(viterbi_sequences, name).py_func, **steps, log_density=emission.log_density
         )
         for name in ("best_state", "enter", "load_steps", "trace")
     }
     name = f"{emission.name}_best_sequences_{width}"
-    return Kernel(viterbi_sequences.best_paths, name, **{**steps, **own})
+    return Kernel(viterbi_sequences.best_paths, name, **steps)
 
 
-@cache
 def steps_of_lanes(width: int) -> dict[str, Any]:
     """What a vector per state of eight lanes does, whatever the family."""
     sizes = {"STATES": width, "SHIFT": viterbi_lanes.shift_of(width)}
     best_to = bind(viterbi_lanes.best_to.py_func, **sizes)
     origin_of = bind(viterbi_lanes.origin_of.py_func, **sizes)
-    floating = bind(viterbi_lanes.advance.py_func, best_to=best_to, **sizes)
     return {
+        **sizes,
         "best_to": best_to,
         "origin_of": origin_of,
-        "advance": floating if width <= viterbi_lanes.MOST_STATES else lanes_fixed.advance,
-        "settled": viterbi_lanes.settled
-        if width <= viterbi_lanes.MOST_STATES
-        else lanes_fixed.settled,
+        "advance": bind(viterbi_lanes.advance.py_func, best_to=best_to, **sizes),
         "trace": bind(viterbi_lanes.trace.py_func, origin_of=origin_of, **sizes),
-        "STATES": width,
     }
 
 
-def bind_place(emission: Emission, steps: dict[str, Any]) -> Any:
+def bind_place(emission: Emission, settled: Any) -> Any:
     """Where a step of all lanes stands in its tile."""
-    own = {"log_density": emission.log_density, "settled": steps["settled"]}
+    own = {"log_density": emission.log_density, "settled": settled}
     return once(bind(viterbi_lanes.place_of.py_func, **own))
 
 
@@ -258,7 +246,7 @@ def lane_steps(emission: Emission, width: int) -> dict[str, Any]:
         name: bind(getattr(viterbi_lanes, name).py_func, STATES=width, best_to=steps["best_to"])
         for name in ("through", "stay", "joined", "common_states")
     }
-    place_of = bind_place(emission, steps)
+    place_of = bind_place(emission, viterbi_lanes.settled)
     meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
     return {**steps, "place_of": place_of, "meet": meet}
 

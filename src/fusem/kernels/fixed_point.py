@@ -9,6 +9,9 @@ They stand where float64 would, bit for bit.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -20,6 +23,7 @@ from fusem.kernels.simd import Vector, constant, splat
 from fusem.kernels.states import LANES, Chain
 
 DIGITS, TAG = 40, 4  # bits behind the point, and behind those
+TAG_SHIFT = 2  # the logarithm of the second
 MOST_FIXED = 1 << TAG  # states
 ONE = 1 << (DIGITS + TAG)  # what stands for 1.0
 # Logarithms are taken for no less than this, more than a double can hold of a probability, twice over.
@@ -49,8 +53,13 @@ def fixed_chain(chain: Chain, transitions: NDArray[np.float64]) -> Chain:
     return chain._replace(back=(whole + tags[:, None] - ABOVE).T.ravel(), tags=fall)
 
 
+def origins_in(width: int) -> Any:
+    """What holds the numbers of the states that the best paths to so many states come from."""
+    return {4: np.uint16, 8: np.uint32, 16: np.int64}[width]
+
+
 def pointer_at(context, builder, kind, array, index, vector):
-    """Pointer to eight elements of eight bytes, whatever the array's dtype says."""
+    """Pointer to eight elements, whatever the array's dtype says."""
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
@@ -203,7 +212,8 @@ def put_bits(typing_context, array, index, value):
     return types.none(array, types.intp, types.int64), codegen
 
 
-def step_of(n_states: int):
+@cache
+def step_of(n_states: int) -> Any:
     """A step of so many states, each in eight lanes: an intrinsic.
 
     All states are read once: they stay in registers while those of the next row are found.
@@ -222,7 +232,7 @@ def step_of(n_states: int):
             From state i to state j at [j · n_states + i], with the tag that stands for i.
         factors : array
             Whole numbers of the row, that of state j at [place + j · stride].
-        origins : array of int64
+        origins : array of integers
             One number per lane, from element `at` on.
         """
 
@@ -253,8 +263,12 @@ def step_of(n_states: int):
                 there = builder.add(end, builder.shl(j, ir.Constant(I64, 3)))
                 pointer = pointer_at(context, builder, kinds[0], array, there, WHOLE.ir)
                 builder.store(value, pointer).align = 8
-            pointer = pointer_at(context, builder, kinds[7], packed_array, target, WHOLE.ir)
-            builder.store(builder.load(packed), pointer).align = 8
+            bits = kinds[7].dtype.bitwidth
+            narrow = ir.VectorType(ir.IntType(bits), LANES)
+            pointer = pointer_at(context, builder, kinds[7], packed_array, target, narrow)
+            numbers = builder.load(packed)
+            numbers = builder.trunc(numbers, narrow) if bits < I64.width else numbers
+            builder.store(numbers, pointer).align = bits // 8
             return context.get_dummy_value()
 
         word = types.intp

@@ -1,4 +1,4 @@
-"""Steps of best paths whose lanes are stretches or sequences, in whole numbers: nine to sixteen states.
+"""Steps of best paths whose lanes are stretches or sequences, in whole numbers: up to sixteen states.
 
 A row's log-densities are taken less the largest of them, and the states of a row less theirs from tile to
 tile; what was taken off is added up beside. What is left of them is small, and rounded to 2⁻⁴⁰ once. Of a
@@ -12,6 +12,7 @@ from __future__ import annotations
 from fusem.kernels.fixed_point import (
     ABOVE,
     ONE,
+    bits_at,
     filled,
     fixed,
     floating,
@@ -33,7 +34,7 @@ from fusem.kernels.simd import store as put
 from fusem.kernels.states import LANES
 from fusem.kernels.states import states_8 as zeros
 
-STATES = 16
+STATES = 16  # bound to others
 OFF = LANES  # place in beta of what was taken off, of every lane
 step = step_of(STATES)
 
@@ -105,7 +106,7 @@ def state_value(m, at, lane):
 @helper
 def row_value(m, at, column):
     """A row's log-density."""
-    return number(m.tile.logp, at) - ABOVE / ONE + m.top[column]
+    return (bits_at(m.tile.logp, at) - ABOVE) / ONE + m.top[column]
 
 
 @helper

@@ -29,7 +29,7 @@ from fusem.kernels.states import LANES
 from fusem.kernels.tile import PADDING
 from fusem.kernels.viterbi_lanes import origin_of, trace
 
-ALL = STATES * LANES
+ALL = STATES * LANES  # bound with STATES
 LOOK = 8  # rows after which parts that are entered again are compared with what they were
 
 

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from fusem.kernels.elements import element, put
-from fusem.kernels.policy import Kernel, helper
+from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, filled, larger, load_as, store, where_less
 from fusem.kernels.states import LANES, states_8, store_whole
 from fusem.kernels.tile import PADDING, load_group
@@ -21,19 +21,19 @@ from fusem.kernels.transpose import GROUP, transpose_group
 from fusem.kernels.viterbi import FIRST_LOOK
 from fusem.kernels.way_back import STEPS, eight_back
 
-MOST_STATES = 8  # with more steps are in whole numbers: `viterbi_fixed`
+MOST_STATES = 8  # with more all steps are in whole numbers: `viterbi_fixed`
 # Bound to 4 and 1 where all fit: loops of known length are written out.
 STATES, SHIFT = 8, 2  # a state's number stands in 2 ** SHIFT bits
 
 
 def packed_in(width: int) -> type:
     """What holds the numbers of the states that the best paths to so many states come from."""
-    return {4: np.uint8, 8: np.uint32, 16: np.int64}[width]
+    return np.uint8 if width == 4 else np.uint32
 
 
 def shift_of(width: int) -> int:
     """The SHIFT with which so many numbers fill it."""
-    return 1 if width == 4 else 2
+    return width.bit_length() - 2
 
 
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
@@ -298,16 +298,3 @@ def trace(
             states[lane] = origin_of(origins, t * LANES + lane, state)
     for t in range(whole - STEPS, -1, -STEPS):
         eight_back(origins, t * LANES, states, path, at + t, length, STATES - 1, SHIFT)
-
-
-def join_parts(first, after, before, head, ends, entry, width):
-    """`join`, called from Python."""
-    join(first, after, before, head, ends, entry, width)
-
-
-def trace_stretch(length, states, origins, path):
-    """`trace`, called from Python."""
-    trace(length, states, origins, path, 0)
-
-
-join_kernel = Kernel(join_parts, "lanes_join")
