@@ -34,9 +34,10 @@ KINDS = [
 def small(monkeypatch):
     """Groups, and what precedes parts, of few rows."""
     monkeypatch.setattr(path_parts, "GROUP", 300)
+    monkeypatch.setattr(path_parts, "GROUP_SECONDS", 0.0)
     monkeypatch.setattr(path_parts, "WARM", WARM)
     monkeypatch.setattr(path_parts, "SHORT", SHORTEST)
-    monkeypatch.setattr(path_parts, "WORTH_HELP", 0.0)
+    monkeypatch.setattr(path_parts, "WORTH_HELP", dict.fromkeys((4, 8, 16), 0.0))
 
 
 def found(given, n_jobs=2, X=None):
@@ -229,9 +230,10 @@ def test_what_is_cut_into_parts():
 
     assert taken()
     assert taken(n_states=16)
-    assert not taken(n_states=8)
-    assert taken(n_states=8, lengths=(400_000,))
-    assert not taken(n_states=8, lengths=(400_000, path_parts.SHORT - 1))
+    assert not taken(n_states=8, lengths=(30_000,))
+    assert taken(n_states=8, lengths=(200_000,))
+    assert not taken(n_states=8, lengths=(200_000, path_parts.SHORT - 1))
+    assert not taken(n_states=4, lengths=(200_000,))
     assert not taken(n_states=17)
     assert not taken(lengths=(9000, path_parts.SHORT - 1))
     assert not taken(states=np.full(9000, -1))

@@ -17,25 +17,26 @@ from fusem.kernels.chain import mended_kernel, parts_kernel
 from fusem.kernels.fixed_point import origins_in
 from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import LANES
-from fusem.kernels.viterbi_lanes import MOST_STATES
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
-# Rows of eight parts at least, some 1 ms: what the maxima came from stays in the cache.
-GROUP = 48_000
+# Rows of eight parts, at least, and seconds that one thread takes for them, about: long against the 30 µs of
+# Python they take. What the maxima came from stays in the cache.
+GROUP, GROUP_SECONDS = 48_000, 2e-3
 WARM = 128  # rows before a part: paths take some tens to meet. A multiple of the steps of a tile
 SHORT = 8192  # rows of a sequence: fewer are not worth those that are gone through twice
-# Seconds of a single thread, about, of the longest sequence: with up to eight states shorter ones are gone
-# through sooner in one piece.
-WORTH_HELP = 5e-3
+# Seconds of a single thread, about, of the longest sequence: shorter ones are gone through sooner in one
+# piece. With four states one thread would always be sooner so, in 0.85 of the time, but two take 0.8 of it.
+WORTH_HELP = {4: 2e-2, 8: 3e-3, 16: 0.0}
 
 
 def in_parts(engine: ChainEngine, model: ChainModel, observations: Observations) -> bool:
-    """Whether steps can be taken in whole numbers, and all sequences are long, one long for few states."""
+    """Whether steps can be taken in whole numbers, and all sequences are long."""
+    if not in_whole_numbers(engine, model, observations):
+        return False
     lengths = observations.lengths
     seconds = lengths.max() * engine.seconds_per_step
-    long = lengths.min() >= SHORT and (engine.n_states > MOST_STATES or seconds >= WORTH_HELP)
-    return bool(long and in_whole_numbers(engine, model, observations))
+    return bool(lengths.min() >= SHORT and seconds >= WORTH_HELP[engine.width])
 
 
 class Parts:
@@ -50,11 +51,13 @@ class Parts:
         Rows that are gone through before a part.
     width : int
         Numbers that all states take.
+    group : int
+        Rows of a group, at least.
     """
 
-    def __init__(self, begin: int, n_rows: int, warm: int, width: int) -> None:
+    def __init__(self, begin: int, n_rows: int, warm: int, width: int, group: int) -> None:
         self.begin, self.end, self.warm = begin, begin + n_rows, warm
-        groups = n_rows // GROUP
+        groups = n_rows // group
         n_parts = LANES * max(1, groups - groups % 2)  # as many for each of two threads
         # of the rows after the first one: those of a part, and what all parts leave over
         self.length, self.left = divmod(n_rows - 1 - warm, n_parts)
@@ -98,8 +101,10 @@ def paths_in_parts(
     """
     lengths = observations.lengths
     begins = (np.cumsum(lengths) - lengths).tolist()
+    group = max(GROUP, int(GROUP_SECONDS / engine.seconds_per_step))
     sequences = [
-        Parts(a, n, WARM, engine.width) for a, n in zip(begins, lengths.tolist(), strict=True)
+        Parts(begin, n_rows, WARM, engine.width, group)
+        for begin, n_rows in zip(begins, lengths.tolist(), strict=True)
     ]
     states = room(observations.n_rows, np.int64, LEAST_RESULT)
     parameters = fixed_parameters(engine, model)
@@ -129,7 +134,7 @@ def paths_in_parts(
         )  # fmt: skip
 
     if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
-        nothing = Parts(0, 1, 0, engine.width)
+        nothing = Parts(0, 1, 0, engine.width, 1)
         with engine.space("lanes", True) as space:
             kernel(
                 0, 0, 0, engine.d, -1, 0, 0, False, 0, *parameters, space, nothing.begun, nothing.ended,

@@ -84,11 +84,12 @@ def short_paths(
     lengths, n_rows = observations.lengths, observations.n_rows
     begins = np.cumsum(lengths) - lengths
     evidence, states = np.empty(len(lengths)), room(n_rows, np.int64, LEAST_RESULT)
-    if engine.n_states > MOST_STATES:
+    fixed = engine.width > 4 and in_whole_numbers(engine, model, observations)  # of four no gain
+    if fixed:
         parameters, packed = fixed_parameters(engine, model), origins_in(engine.width)
     else:
         parameters, packed = parameters_of(engine, model, True), packed_in(engine.width)
-    kernel = sequences_kernel(engine.emission, engine.width)[engine.dtype]
+    kernel = sequences_kernel(engine.emission, engine.width, fixed)[engine.dtype]
 
     def work(segment: tuple[int, int], order: Ints | None = None) -> None:
         first, last = segment

@@ -203,19 +203,20 @@ def fixed_steps(width: int) -> dict[str, Any]:
 
 
 @cache
-def sequences_kernel(emission: Emission, width: int) -> Kernel:
+def sequences_kernel(emission: Emission, width: int, fixed: bool) -> Kernel:
     """Bind the template of the best paths of few states, short sequences side by side."""
-    steps = steps_of_lanes(width)
-    if width > viterbi_lanes.MOST_STATES:
-        own = fixed_steps(width)
-        steps = {**own, **steps_of(lanes_fixed, ("row_value", "state_value"))}
+    if fixed:
+        steps = {**fixed_steps(width), **steps_of(lanes_fixed, ("row_value", "state_value"))}
+        steps["advance"] = bind(lanes_fixed.advance_and_add.py_func, advance=steps["advance"])
+    else:
+        steps = steps_of_lanes(width)
     steps |= {
         name: bind(
             getattr(viterbi_sequences, name).py_func, **steps, log_density=emission.log_density
         )
         for name in ("best_state", "enter", "load_steps", "trace")
     }
-    name = f"{emission.name}_best_sequences_{width}"
+    name = f"{emission.name}_best_sequences_{width}{'_fixed' if fixed else ''}"
     return Kernel(viterbi_sequences.best_paths, name, **steps)
 
 

@@ -110,7 +110,22 @@ def row_value(m, at, column):
 
 
 @helper
+def rows_taken_off(m, place, steps):
+    """Add up what was taken off the rows of some steps of the tile."""
+    total = zeros()
+    for at in range(place * LANES, (place + steps) * LANES, LANES):
+        total = plus(total, load(m.top, at, total))
+    taken_off(m, total)
+
+
+@helper
 def advance(m, now, then, chain, place, stride, origins, at):
     """Take the states of all lanes (in alpha) through a step; where they came from, one number per lane."""
-    taken_off(m, load(m.top, place * LANES, zeros()))
     step(m.alpha, now, then, chain.back, m.tile.logp, place * LANES, stride, origins, at)
+
+
+@helper
+def advance_and_add(m, now, then, chain, place, stride, origins, at):
+    """The same, and add what was taken off the row."""
+    taken_off(m, load(m.top, place * LANES, zeros()))
+    advance(m, now, then, chain, place, stride, origins, at)

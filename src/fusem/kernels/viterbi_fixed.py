@@ -23,6 +23,7 @@ from fusem.kernels.lanes_fixed import (
     lowered,
     opened,
     row_value,
+    rows_taken_off,
 )
 from fusem.kernels.policy import helper
 from fusem.kernels.states import LANES
@@ -54,6 +55,7 @@ def climb(
             advance(m, now, then, chain, place + step, tile + PADDING, origins, (t + step) * LANES)
             now, then = then, now
         lowered(m, now)
+        rows_taken_off(m, place, steps)
         t += steps
     return now
 
