@@ -41,16 +41,14 @@ FLOATING = Vector(types.float64, LANES)
 def fixed_chain(chain: Chain, transitions: NDArray[np.float64]) -> Chain:
     """A chain whose `back` are the logarithms of transitions, none of them 0, with tags of their states.
 
-    Of ways that are equally good that from the first state is the largest. In place of the states' numbers
-    stands how far a state may fall in a step.
+    Of ways that are equally good that from the first state is the largest.
     """
     K, width = len(transitions), len(chain.start)
     moves = np.full((width, width), NEVER)
     moves[:K, :K] = np.log(transitions)
     whole = np.rint(moves * 2.0**DIGITS).astype(np.int64) << TAG
-    fall = np.array([ONE - whole[:K, :K].min()])
     tags = (1 << TAG) - 1 - np.arange(width)
-    return chain._replace(back=(whole + tags[:, None] - ABOVE).T.ravel(), tags=fall)
+    return chain._replace(back=(whole + tags[:, None] - ABOVE).T.ravel())
 
 
 def origins_in(width: int) -> Any:
@@ -133,35 +131,16 @@ def larger(typing_context, a, b):
 
 
 @intrinsic
-def fixed(typing_context, x, shift):
-    """x + shift as whole numbers for the shift of `to_top`, no less than `LEAST`, above them by `ABOVE`."""
+def fixed(typing_context, x, top):
+    """x − top as whole numbers, which is not above 0 and taken for `LEAST` at least; above it by `ABOVE`."""
 
     def codegen(context, builder, signature, arguments):
-        value, least = builder.fadd(*arguments), constant(x.ir, MAGIC + LEAST)
+        value, least = builder.fsub(*arguments), constant(x.ir, LEAST)
         value = builder.select(builder.fcmp_ordered(">", value, least), value, least)  # NaN: least
-        return builder.shl(builder.bitcast(value, WHOLE.ir), ir.Constant(WHOLE.ir, [TAG] * LANES))
+        value = builder.bitcast(builder.fadd(value, constant(x.ir, MAGIC)), WHOLE.ir)
+        return builder.shl(value, ir.Constant(WHOLE.ir, [TAG] * LANES))
 
     return WHOLE(x, x), codegen
-
-
-@intrinsic
-def to_top(typing_context, top):
-    """What is to be added to logarithms of which `top` are the largest, to be `fixed`."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.fsub(constant(top.ir, MAGIC), arguments[0])
-
-    return top(top), codegen
-
-
-@intrinsic
-def from_top(typing_context, shift):
-    """What a shift took off."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.fsub(constant(shift.ir, MAGIC), arguments[0])
-
-    return shift(shift), codegen
 
 
 @intrinsic

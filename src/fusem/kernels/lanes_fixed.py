@@ -16,7 +16,6 @@ from fusem.kernels.fixed_point import (
     filled,
     fixed,
     floating,
-    from_top,
     larger,
     less,
     load_as,
@@ -24,7 +23,6 @@ from fusem.kernels.fixed_point import (
     states_8,
     step_of,
     store,
-    to_top,
 )
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add as plus
@@ -53,10 +51,9 @@ def settled(m, n_states, stride, columns):
         top = load(logp, r, zeros())
         for j in range(1, n_states):
             top = larger_floating(load(logp, j * stride + r, top), top)
-        shift = to_top(top)
-        put(m.top, r, from_top(shift))
+        put(m.top, r, top)
         for j in range(n_states):
-            store(logp, j * stride + r, fixed(load(logp, j * stride + r, top), shift))
+            store(logp, j * stride + r, fixed(load(logp, j * stride + r, top), top))
         for j in range(n_states, STATES):
             store(logp, j * stride + r, filled(ABOVE, states_8()))
 
@@ -67,10 +64,10 @@ def opened(m, at):
     top = load(m.alpha, at, zeros())
     for j in range(LANES, STATES * LANES, LANES):
         top = larger_floating(load(m.alpha, at + j, top), top)
-    shift, above = to_top(top), filled(ABOVE, states_8())
+    above = filled(ABOVE, states_8())
     for j in range(0, STATES * LANES, LANES):
-        store(m.alpha, at + j, less(fixed(load(m.alpha, at + j, top), shift), above))
-    put(m.beta, OFF, from_top(shift))
+        store(m.alpha, at + j, less(fixed(load(m.alpha, at + j, top), top), above))
+    put(m.beta, OFF, top)
 
 
 @helper
