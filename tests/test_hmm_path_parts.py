@@ -13,6 +13,7 @@ from fusem.hmm.path import best_paths
 from fusem.hmm.path_parts import Parts, in_parts, paths_in_parts
 from fusem.kernels.fixed_point import LEAST, MAGIC, NEVER, ONE
 from fusem.kernels.states import LANES
+from fusem.kernels.tile import tile_rows
 from tests.comparison import assert_bit_identical
 from tests.hmms import chain, densities
 from tests.reference_hmm import best_path
@@ -247,7 +248,9 @@ def test_what_cannot_win_is_kept_far_enough_below():
     assert most < -LEAST
     assert -NEVER > -LEAST
     assert 2.0 ** np.floor(np.log2(MAGIC)) <= MAGIC + LEAST
-    assert 64.0 * ONE * most < 2.0**62  # of all steps of a tile
+    steps = [tile_rows(d, dtype) // LANES for d in range(1, 999) for dtype in ("f8", "f4")]
+    assert max(steps) * ONE * (most - LEAST) < 2.0**62  # how far a state falls before it is lowered
+    assert not path_parts.WARM % np.lcm.reduce(steps)
 
 
 @pytest.mark.parametrize("kind", [np.full(37, 50), np.arange(1, 60), np.ones(21, dtype=np.int64)])
