@@ -66,7 +66,8 @@ def test_step_equals_the_twin_with_missing_values(case, dtype, d, K):
 
 
 @by_dtype
-@pytest.mark.parametrize("n_codes", [1, 2, 3, 16, 17, 300])
+# those of fewer than seven are compared, up to 15 or 31 are picked out of registers
+@pytest.mark.parametrize("n_codes", [1, 2, 6, 7, 15, 16, 31, 32, 300])
 def test_any_number_of_codes(dtype, n_codes):
     rng = np.random.default_rng(n_codes)
     params = CountParameters(np.array([0.4, 0.6]), rng.dirichlet(np.ones(n_codes), size=(2, 3)))

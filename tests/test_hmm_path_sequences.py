@@ -66,6 +66,22 @@ def test_sequences_side_by_side(name, n_states, d, kind):
     check(given, *found(given))
 
 
+@pytest.mark.parametrize("n_states", [6, 3])
+def test_forbidden_moves_side_by_side(n_states):
+    """In floating point, which knows what cannot be."""
+    given = chain("gaussian_diag", n_states, LENGTHS["any"])
+    moves = np.where(np.roll(np.eye(n_states), 1, axis=1) > 0.0, 0.0, given.model.transitions)
+    moves /= moves.sum(axis=1, keepdims=True)
+    given = given._replace(model=given.model._replace(transitions=moves))
+    evidence, states = found(given)
+    check(given, evidence, states)
+    assert np.isfinite(evidence).all()
+    moved = np.delete(
+        np.stack([states[:-1], states[1:]]), np.cumsum(given.lengths)[:-1] - 1, axis=1
+    )
+    assert (moves[tuple(moved)] > 0.0).all()
+
+
 def test_a_wrong_path_is_seen():
     given = chain("gaussian_diag", 3, LENGTHS["any"])
     evidence, states = found(given)
