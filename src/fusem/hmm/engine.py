@@ -113,6 +113,7 @@ class ChainEngine:
         columns = family.tile_columns(n_states, d), *needs
         self._sizes = self.emission.name, n_states, d, self.dtype, self.size, *columns
         self._spaces = Spaces()
+        self.alarmed = False  # whether a kernel gave an alarm
 
     @property
     def arithmetic(self) -> str:
@@ -188,6 +189,7 @@ class ChainEngine:
         with self._spaces.lent(key, self._space, may_keep) as space:
             space.alarm[0] = 0.0
             yield space._replace(known=known, number=self._parameters)
+            self.alarmed |= bool(space.alarm[0])
 
     def _space(self) -> ChainSpace:
         K, W, steps, missing = self.n_states, self.width, 2 * self.steps + GROUP, None

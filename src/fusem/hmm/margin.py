@@ -66,7 +66,11 @@ class Margins(Decoding):
             for first in range(begin, end, CALL_ROWS):
                 last = min(first + CALL_ROWS, end)
                 X = observations.part(first, last)
-                logp[first - begin : last - begin] = densities(X, observations.known(first, last))
+                part = densities(X, observations.known(first, last))
+                top = part.max(
+                    axis=1, keepdims=True
+                )  # a far row's would leave no digits of the others
+                logp[first - begin : last - begin] = part - np.where(np.isfinite(top), top, 0.0)
             flat = logp.reshape(-1), *given, best, np.empty(K), np.empty(K)
             kernel(*flat, margins[begin:end])
             evidence[number] = best[-K:].max()

@@ -17,9 +17,11 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.path_parts import in_parts, paths_in_parts
 from fusem.hmm.path_sequences import short_paths, side_by_side
 from fusem.hmm.path_whole import LANES_WORTH_HELP, each_whole, whole_paths
+from fusem.hmm.sequence_filter import RowDensities
 from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import path_kernel
+from fusem.kernels.far_rows import FAR
 from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
@@ -39,18 +41,19 @@ TASKS = 4  # that the way back is about cut into: it is short against waking a t
 MOST_ROWS, MOST_MOVES = 1 << 20, 1 << 30  # of one call: short against Ctrl-C
 # Bytes of origins; more only where the path itself takes as much.
 LEAST_KEPT = 64 << 20
+FAR_ROWS = 1 << 16  # whose densities are looked at in one call
 
 
 def best_paths(
     engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
 ) -> tuple[Array, Ints]:
     """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
+    found = None
     plan = side_by_side(engine, model, observations)
     if plan is not None:
         workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
-        return short_paths(plan, engine, model, observations, workers)
-    found = None
-    if in_parts(engine, model, observations):
+        found = short_paths(plan, engine, model, observations, workers)
+    elif in_parts(engine, model, observations):
         found = paths_in_parts(engine, model, observations, workers)
     short = observations.lengths.max() <= ALIKE
     if (
@@ -63,7 +66,22 @@ def best_paths(
     if found is None:
         paths = Paths(engine, model, observations, workers)
         found = paths.evidence, paths.states
+    if engine.alarmed:
+        found = found[0] + tops_of_far_rows(engine, model, observations), found[1]
     return found
+
+
+def tops_of_far_rows(engine: ChainEngine, model: ChainModel, observations: Observations) -> Array:
+    """What `bring_near` took off the rows of each sequence."""
+    densities, ends = RowDensities(engine, model), observations.ends
+    total = np.zeros(len(ends))
+    for first in range(0, observations.n_rows, FAR_ROWS):
+        last = min(first + FAR_ROWS, observations.n_rows)
+        top = densities(observations.part(first, last), observations.known(first, last)).max(axis=1)
+        far = np.flatnonzero((top < -FAR) & (top > -np.inf))
+        sequence = np.searchsorted(ends, first + far, side="right")
+        total += np.bincount(sequence, weights=top[far], minlength=len(ends))
+    return total
 
 
 def workers_for(

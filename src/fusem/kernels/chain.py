@@ -25,6 +25,7 @@ from fusem.kernels import (
     viterbi_sequences,
     viterbi_whole,
 )
+from fusem.kernels.far_rows import bring_near
 from fusem.kernels.fixed_point import TAG_SHIFT, step_of
 from fusem.kernels.policy import Kernel, bind, helper, once
 from fusem.kernels.states import LANES, states_4, states_8, states_16, states_64
@@ -161,7 +162,7 @@ def path_kernel(emission: Emission, arithmetic: str) -> Kernel:
             step: bind(helper_.py_func, **VECTORS[arithmetic])
             for step, helper_ in steps_of(chain_best_narrow, PATH_STEPS).items()
         }
-    block_factors = block_factors_of(emission, chain_log.factors)
+    block_factors = block_factors_of(emission, chain_best.factors)
     meet = bind(viterbi.meet.py_func, through=steps.pop("through"))
     own = f"{emission.name}_best_{arithmetic}"
     return Kernel(viterbi.climb, own, block_factors=block_factors, meet=meet, **steps)
@@ -180,7 +181,7 @@ def whole_kernel(emission: Emission, width: int) -> Kernel:
 def parts_kernel(emission: Emission, width: int) -> Kernel:
     """Bind the template of parts side by side, in whole numbers."""
     steps = fixed_steps(width)
-    steps["place_of"] = bind_place(emission, steps["settled"])
+    steps["place_of"] = bind_place(emission, steps["settle"])
     steps["climb"] = once(bind(viterbi_fixed.climb.py_func, **steps))
     for name in ("begin_alike", "enter_again", "keep"):
         steps[name] = bind(getattr(viterbi_fixed, name).py_func, **steps)
@@ -197,7 +198,7 @@ def mended_kernel(width: int) -> Kernel:
 def fixed_steps(width: int) -> dict[str, Any]:
     """What steps in whole numbers do, whatever the family."""
     steps = {"STATES": width, "SHIFT": TAG_SHIFT, "ALL": width * LANES, "step": step_of(width)}
-    for name in ("settled", "opened", "largest", "lower", "lowered", "advance"):
+    for name in ("settle", "opened", "largest", "lower", "lowered", "advance"):
         steps[name] = bind(getattr(lanes_fixed, name).py_func, **steps)
     return {**steps, "origin_of": bind(viterbi_lanes.origin_of.py_func, **steps)}
 
@@ -206,7 +207,7 @@ def fixed_steps(width: int) -> dict[str, Any]:
 def sequences_kernel(emission: Emission, width: int, fixed: bool) -> Kernel:
     """Bind the template of the best paths of few states, short sequences side by side."""
     if fixed:
-        steps = {**fixed_steps(width), **steps_of(lanes_fixed, ("row_value", "state_value"))}
+        steps = {**fixed_steps(width), **steps_of(lanes_fixed, ("off", "row_value", "state_value"))}
         steps["advance"] = bind(lanes_fixed.advance_and_add.py_func, advance=steps["advance"])
     else:
         steps = steps_of_lanes(width)
@@ -234,9 +235,9 @@ def steps_of_lanes(width: int) -> dict[str, Any]:
     }
 
 
-def bind_place(emission: Emission, settled: Any) -> Any:
+def bind_place(emission: Emission, settle: Any) -> Any:
     """Where a step of all lanes stands in its tile."""
-    own = {"log_density": emission.log_density, "settled": settled}
+    own = {"log_density": emission.log_density, "settle": settle}
     return once(bind(viterbi_lanes.place_of.py_func, **own))
 
 
@@ -247,7 +248,7 @@ def lane_steps(emission: Emission, width: int) -> dict[str, Any]:
         name: bind(getattr(viterbi_lanes, name).py_func, STATES=width, best_to=steps["best_to"])
         for name in ("through", "stay", "joined", "common_states")
     }
-    place_of = bind_place(emission, viterbi_lanes.settled)
+    place_of = bind_place(emission, bring_near)
     meet = bind(viterbi_lanes.meet.py_func, STATES=width, place_of=place_of, **parts)
     return {**steps, "place_of": place_of, "meet": meet}
 

@@ -11,10 +11,19 @@ from __future__ import annotations
 
 import math
 
+from fusem.kernels.chain_log import factors as log_factors
 from fusem.kernels.elements import element
+from fusem.kernels.far_rows import bring_near
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, filled, larger, load_as, store
 from fusem.kernels.states import LANES, states_8, store_tags, tagged
+
+
+@helper
+def factors(m, first, rows, n_states, stride, width):
+    """Write the log-densities of a tile's rows, those of far rows less the largest."""
+    bring_near(m, n_states, stride, rows)
+    log_factors(m, first, rows, n_states, stride, width)
 
 
 @helper

@@ -44,7 +44,7 @@ def taken_off(m, vector):
 
 
 @helper
-def settled(m, n_states, stride, columns):
+def settle(m, n_states, stride, columns):
     """Log-densities of a tile, whole numbers less each row's largest; of states that there are not 0."""
     logp = m.tile.logp
     for r in range(0, columns, LANES):
@@ -60,14 +60,14 @@ def settled(m, n_states, stride, columns):
 
 @helper
 def opened(m, at):
-    """The states of a first row, from logarithms on; what was taken off begins with them."""
+    """The states of a first row, from logarithms on; what was taken off begins with it."""
     top = load(m.alpha, at, zeros())
     for j in range(LANES, STATES * LANES, LANES):
         top = larger_floating(load(m.alpha, at + j, top), top)
     above = filled(ABOVE, states_8())
     for j in range(0, STATES * LANES, LANES):
         store(m.alpha, at + j, less(fixed(load(m.alpha, at + j, top), top), above))
-    put(m.beta, OFF, top)
+    put(m.beta, OFF, plus(top, load(m.top, 0, top)))
 
 
 @helper
@@ -95,15 +95,21 @@ def lowered(m, at):
 
 
 @helper
-def state_value(m, at, lane):
-    """A state's logarithm."""
-    return number(m.alpha, at) + m.beta[OFF + lane]
+def state_value(m, at):
+    """A state's logarithm, but for what was taken off."""
+    return number(m.alpha, at)
 
 
 @helper
-def row_value(m, at, column):
-    """A row's log-density."""
-    return (bits_at(m.tile.logp, at) - ABOVE) / ONE + m.top[column]
+def off(m, lane):
+    """What was taken off."""
+    return m.beta[OFF + lane]
+
+
+@helper
+def row_value(m, at):
+    """A row's log-density, less the row's largest."""
+    return (bits_at(m.tile.logp, at) - ABOVE) / ONE
 
 
 @helper

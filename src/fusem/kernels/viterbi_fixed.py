@@ -70,7 +70,7 @@ def begin_alike(
     place_of(address, row_stride, column_stride, d, zero, zero + 1, zero, log_weights, operands, m)
     for j in range(STATES):
         for lane in range(LANES):
-            value = chain.start[j] + row_value(m, j * (m.tile.w.size + PADDING) + lane, lane)
+            value = chain.start[j] + row_value(m, j * (m.tile.w.size + PADDING) + lane)
             m.alpha[j * LANES + lane] = value
     opened(m, zero)
     return climb(

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from fusem.kernels.elements import element, put
+from fusem.kernels.far_rows import bring_near as settle
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add, filled, larger, load_as, store, where_less
 from fusem.kernels.states import LANES, states_8, store_whole
@@ -38,11 +39,6 @@ def shift_of(width: int) -> int:
 
 def log_density(x, operands, log_weights, logp, scratch, d, tile, stride):
     """The family's tile kernel."""
-
-
-@helper
-def settled(m, n_states, stride, columns):
-    """For whole numbers; log-densities in floating point are what steps add."""
 
 
 @helper
@@ -76,7 +72,7 @@ def place_of(
             load_group(address + step * row_stride, apart, column_stride, x, x, r, d)
         logp, scratch = m.tile.logp, m.tile.scratch
         log_density(x, operands, log_weights, logp, scratch, d, tile, tile + PADDING)
-        settled(m, log_weights.size, tile + PADDING, tile)
+        settle(m, log_weights.size, tile + PADDING, tile)
     return place
 
 

@@ -8,11 +8,12 @@ shorter one has ended its last row is repeated, and what comes of that is not lo
 from __future__ import annotations
 
 from fusem.kernels.elements import put
+from fusem.kernels.far_rows import bring_near as settle
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import lanes
 from fusem.kernels.states import LANES
 from fusem.kernels.tile import PADDING, gather_rows, load_group
-from fusem.kernels.viterbi_lanes import advance, origin_of, settled
+from fusem.kernels.viterbi_lanes import advance, origin_of
 
 STATES = 8  # bound to other numbers
 
@@ -43,7 +44,7 @@ def load_steps(
         gather_rows(address, row_stride, column_stride, chosen, 0, x, d, width)
     logp, scratch, stride = m.tile.logp, m.tile.scratch, m.tile.w.size + PADDING
     log_density(x, operands, log_weights, logp, scratch, d, width, stride)
-    settled(m, log_weights.size, stride, width)
+    settle(m, log_weights.size, stride, width)
 
 
 @helper
@@ -57,13 +58,19 @@ def lowered(m, at):
 
 
 @helper
-def state_value(m, at, lane):
+def state_value(m, at):
     """A state's logarithm."""
     return m.alpha[at]
 
 
 @helper
-def row_value(m, at, column):
+def off(m, lane):
+    """What was taken off it."""
+    return 0.0
+
+
+@helper
+def row_value(m, at):
     """A row's log-density."""
     return m.tile.logp[at]
 
@@ -73,17 +80,17 @@ def enter(m, then, chain, stride):
     """The states of every lane after its first row, that of the tile."""
     for j in range(STATES):
         for lane in range(LANES):
-            value = chain.start[j] + row_value(m, j * stride + lane, lane)
+            value = chain.start[j] + row_value(m, j * stride + lane)
             m.alpha[then + j * LANES + lane] = value
     opened(m, then)
 
 
 @helper
-def best_state(m, at, lane):
+def best_state(m, at):
     """The first of the best states of a lane."""
     best = 0
     for j in range(1, STATES):
-        if state_value(m, at + j * LANES, lane) > state_value(m, at + best * LANES, lane):
+        if state_value(m, at + j * LANES) > state_value(m, at + best * LANES):
             best = j
     return best
 
@@ -145,8 +152,8 @@ def best_paths(
                 enter(m, then, chain, stride)
             now, then = then, now
             while ended < LANES and lasts[ended] == t:
-                states[ended] = best_state(m, now + ended, ended)
+                states[ended] = best_state(m, now + ended)
                 best = now + states[ended] * LANES + ended
-                evidence[order[group + ended]] = state_value(m, best, ended)
+                evidence[order[group + ended]] = state_value(m, best) + off(m, ended)
                 ended += 1
         trace(firsts, lasts, states, origins, path)
