@@ -189,7 +189,6 @@ def test_far_rows_and_hardly_possible_moves(monkeypatch):
     given = chain("gaussian_tied", 9, [5000], 2)
     X = 100.0 * given.X
     X[200:900:7] *= 1e4
-    X[1000:1003] *= 1e10  # densities of which a double has no digit behind the point
     given = given._replace(X=X)
     monkeypatch.setattr(path_parts, "GROUP", 5000)
     hardly = np.where(np.eye(9) > 0, 1.0 - 8e-300, 1e-300)
@@ -199,15 +198,47 @@ def test_far_rows_and_hardly_possible_moves(monkeypatch):
         assert (np.diff(states) != 0).sum() > 100
 
 
+def one_start(given, first, allowed):
+    """Only some states may be the first, and the first rows look as others do."""
+    n_states, begins = len(given.model.start), np.cumsum(given.lengths) - given.lengths
+    start = np.zeros(n_states)
+    start[allowed] = 1.0 / len(allowed)
+    X = given.X.copy()
+    X[begins] = first
+    return given._replace(X=X, model=given.model._replace(start=start))
+
+
+@pytest.mark.parametrize("first", [0.0, 300.0, -1e4])
+@pytest.mark.parametrize("n_states", [9, 5])
 @pytest.mark.usefixtures("small")
-def test_first_states_that_cannot_be():
-    given = chain("gaussian_diag", 9, EDGES, 2)
-    start = np.zeros(9)
-    start[4] = 1.0
-    given = given._replace(model=given.model._replace(start=start))
-    evidence, states = found(given)
-    check(given, evidence, states)
-    assert (states[np.cumsum(EDGES) - EDGES] == 4).all()
+def test_first_states_that_cannot_be(n_states, first):
+    for lengths, find in ((EDGES, found), ([50] * 40, found_side_by_side)):
+        given = one_start(chain("gaussian_tied", n_states, lengths, 2), first, [1, 4])
+        evidence, states = find(given)
+        check(given, evidence, states)
+        assert np.isin(states[np.cumsum(lengths) - lengths], [1, 4]).all()
+
+
+@pytest.mark.parametrize("n_states", [9, 5])
+@pytest.mark.usefixtures("small")
+def test_where_no_state_can_begin_all_is_impossible(n_states):
+    for lengths, find in ((EDGES, found), ([3] * 40, found_side_by_side)):
+        given = chain("categorical", n_states, lengths, 1)
+        chances = given.model.components.probabilities.copy()
+        chances[0, 0] = [1.0, 0.0, 0.0, 0.0, 0.0]
+        given = one_start(given, 1.0, [0])
+        components = given.model.components._replace(probabilities=chances)
+        evidence, _ = find(given._replace(model=given.model._replace(components=components)))
+        assert (evidence == -np.inf).all()
+
+
+def test_one_machine_code_for_a_dtype(small):
+    for n_states in (3, 8, 16):
+        given = chain("gaussian_diag", n_states, EDGES, 2)
+        found(given)
+        engine = engine_of(given, given.X)
+        kernel = path_parts.parts_kernel(engine.emission, engine.width)[np.float64]
+        assert len(kernel.overloads) == 1
 
 
 @pytest.mark.usefixtures("small")

@@ -20,8 +20,8 @@ from fusem.kernels.states import LANES
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
-# Rows of eight parts, at least, and seconds that one thread takes for them, about: long against the 30 µs of
-# Python they take. What the maxima came from stays in the cache.
+# Rows of eight parts where there are several eights, at least, and seconds of one thread, about: long against
+# the 30 µs of Python they take. What the maxima came from stays in the cache.
 GROUP, GROUP_SECONDS = 48_000, 2e-3
 WARM = 128  # rows before a part: paths take some tens to meet. A multiple of the steps of a tile
 SHORT = 8192  # rows of a sequence: fewer are not worth those that are gone through twice
@@ -52,7 +52,7 @@ class Parts:
     width : int
         Numbers that all states take.
     group : int
-        Rows of a group, at least.
+        Rows of a group, at least, where there are several.
     """
 
     def __init__(self, begin: int, n_rows: int, warm: int, width: int, group: int) -> None:
@@ -138,7 +138,7 @@ def paths_in_parts(
         with engine.space("lanes", True) as space:
             kernel(
                 0, 0, 0, engine.d, -1, 0, 0, False, 0, *parameters, space, nothing.begun, nothing.ended,
-                nothing.gains, nothing.guesses, nothing.entry, *[nothing.origins] * 3,
+                nothing.gains, nothing.guesses, nothing.entry, nothing.origins, nothing.origins, states[:0],
             )  # fmt: skip
     with scratch(sum(parts.size for parts in sequences), origins_in(engine.width)) as origins:
         at = 0

@@ -110,4 +110,7 @@ def short_paths(
     if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
         work((0, 1), np.empty(0, dtype=np.int64))
     workers.run(iter(plan), work)
+    evidence[
+        np.isnan(evidence)
+    ] = -np.inf  # an impossible row's largest density is taken off itself
     return evidence, states

@@ -22,7 +22,7 @@ from fusem.mixture.engine import location
 Array = NDArray[np.float64]
 # Seconds of a single thread, about: of less a second one takes as much as it gives.
 LANES_WORTH_HELP = 2e-3
-LONGEST = 1.0  # of a call: short against Ctrl-C
+LONGEST = 1e-1  # of one sequence: where paths do not meet, eight numbers are kept of every row
 FEW = 32  # sequences that may be short: such steps take eight times as long
 # Operations of a step's densities and rows of a sequence: dear ones are not to be worked out eight times, as
 # they are of some hundred rows of each sequence.

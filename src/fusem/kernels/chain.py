@@ -198,7 +198,7 @@ def mended_kernel(width: int) -> Kernel:
 def fixed_steps(width: int) -> dict[str, Any]:
     """What steps in whole numbers do, whatever the family."""
     steps = {"STATES": width, "SHIFT": TAG_SHIFT, "ALL": width * LANES, "step": step_of(width)}
-    for name in ("settle", "opened", "largest", "lower", "lowered", "advance"):
+    for name in ("begin", "go_on", "settle", "enter", "largest", "lower", "lowered", "advance"):
         steps[name] = bind(getattr(lanes_fixed, name).py_func, **steps)
     return {**steps, "origin_of": bind(viterbi_lanes.origin_of.py_func, **steps)}
 
@@ -207,15 +207,16 @@ def fixed_steps(width: int) -> dict[str, Any]:
 def sequences_kernel(emission: Emission, width: int, fixed: bool) -> Kernel:
     """Bind the template of the best paths of few states, short sequences side by side."""
     if fixed:
-        steps = {**fixed_steps(width), **steps_of(lanes_fixed, ("off", "row_value", "state_value"))}
+        steps = {**fixed_steps(width), **steps_of(lanes_fixed, ("off", "state_value"))}
         steps["advance"] = bind(lanes_fixed.advance_and_add.py_func, advance=steps["advance"])
+        own: tuple[str, ...] = ("best_state", "load_steps", "trace")
     else:
-        steps = steps_of_lanes(width)
+        steps, own = steps_of_lanes(width), ("best_state", "enter", "load_steps", "trace")
     steps |= {
         name: bind(
             getattr(viterbi_sequences, name).py_func, **steps, log_density=emission.log_density
         )
-        for name in ("best_state", "enter", "load_steps", "trace")
+        for name in own
     }
     name = f"{emission.name}_best_sequences_{width}{'_fixed' if fixed else ''}"
     return Kernel(viterbi_sequences.best_paths, name, **steps)

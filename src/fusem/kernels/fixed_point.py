@@ -1,8 +1,8 @@
 """Logarithms as whole numbers, eight at a time, with a state's number in their last bits.
 
 A logarithm x is the int64 nearest to 2⁴⁰ x, times 16: the four bits that are free say which state a way came
-from, so that the largest of some ways says so too. Processors add whole numbers twice as fast as floating
-ones, and sums of them are exact: what is best does not depend on where a long sum was begun.
+from, so that the largest of some ways says so too. Sums of whole numbers are exact: what is best does not
+depend on where a long one was begun. (And some processors add them twice as fast as floating ones.)
 
 They stand where float64 would, bit for bit.
 """
@@ -107,15 +107,12 @@ def store(typing_context, array, index, vector):
 
 @intrinsic
 def filled(typing_context, value, like):
-    """A whole number in every lane, or what stands for a float64."""
+    """A whole number in every lane."""
 
     def codegen(context, builder, signature, arguments):
-        number = arguments[0]
-        if isinstance(value, types.Float):
-            number = builder.fptosi(builder.fmul(number, ir.Constant(number.type, float(ONE))), I64)
-        return splat(builder, number, LANES)
+        return splat(builder, arguments[0], LANES)
 
-    return like(value, like), codegen
+    return like(types.int64, like), codegen
 
 
 @intrinsic

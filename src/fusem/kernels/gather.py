@@ -15,6 +15,35 @@ PICKS = vector_bytes() == 64  # whether the processor picks out of two registers
 MOST_PICKED = 32  # elements from the beginning of a table on that are read at once
 
 
+def gather_of(table, place):
+    """What reads a table one element after the other."""
+
+    def codegen(context, builder, signature, arguments):
+        array, first, places = arguments
+        data = context.make_array(table)(context, builder, array).data
+        scalar, count = IR_TYPES[table.dtype], place.lanes
+        kind, integers = ir.VectorType(scalar, count), ir.VectorType(I32, count)
+        flags = ir.VectorType(ir.IntType(1), count)
+        addresses = ir.VectorType(I64, count)
+        size = table.dtype.bitwidth // 8
+        base = builder.ptrtoint(builder.gep(data, [first]), I64)
+        steps = builder.sext(builder.fptosi(places, integers), addresses)
+        steps = builder.mul(steps, ir.Constant(addresses, [size] * count))
+        steps = builder.add(steps, splat(builder, base, count))
+        pointers = builder.inttoptr(steps, ir.VectorType(scalar.as_pointer(), count))
+        name = "f64" if isinstance(scalar, ir.DoubleType) else "f32"
+        gather = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(kind, [pointers.type, I32, flags, kind]),
+            f"llvm.masked.gather.v{count}{name}.v{count}p0",
+        )
+        everywhere = ir.Constant(flags, [1] * count)
+        nothing = constant(kind, 0.0)
+        return builder.call(gather, [pointers, ir.Constant(I32, size), everywhere, nothing])
+
+    return codegen
+
+
 @intrinsic
 def most_picked(typing_context, array):
     """Elements of a table that `picked` is for, in the dtype of the array: none on most processors."""
@@ -29,6 +58,8 @@ def most_picked(typing_context, array):
 @intrinsic
 def picked(typing_context, table, start, place):
     """`looked_up` in a table of no more than `most_picked` elements, which stay in two registers."""
+    if not PICKS:  # never reached, but compiled
+        return Vector(table.dtype, place.lanes)(table, types.intp, place), gather_of(table, place)
     bits = table.dtype.bitwidth
     lanes, parts = 512 // bits, place.lanes * bits // 512
 
@@ -66,31 +97,7 @@ def picked(typing_context, table, start, place):
 @intrinsic
 def looked_up(typing_context, table, start, place):
     """table[start + place] for each lane: whole numbers ≥ 0, in the floating dtype of the table."""
-
-    def codegen(context, builder, signature, arguments):
-        array, first, places = arguments
-        data = context.make_array(table)(context, builder, array).data
-        scalar, count = IR_TYPES[table.dtype], place.lanes
-        kind, integers = ir.VectorType(scalar, count), ir.VectorType(I32, count)
-        flags = ir.VectorType(ir.IntType(1), count)
-        addresses = ir.VectorType(I64, count)
-        size = table.dtype.bitwidth // 8
-        base = builder.ptrtoint(builder.gep(data, [first]), I64)
-        steps = builder.sext(builder.fptosi(places, integers), addresses)
-        steps = builder.mul(steps, ir.Constant(addresses, [size] * count))
-        steps = builder.add(steps, splat(builder, base, count))
-        pointers = builder.inttoptr(steps, ir.VectorType(scalar.as_pointer(), count))
-        name = "f64" if isinstance(scalar, ir.DoubleType) else "f32"
-        gather = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(kind, [pointers.type, I32, flags, kind]),
-            f"llvm.masked.gather.v{count}{name}.v{count}p0",
-        )
-        everywhere = ir.Constant(flags, [1] * count)
-        nothing = constant(kind, 0.0)
-        return builder.call(gather, [pointers, ir.Constant(I32, size), everywhere, nothing])
-
-    return Vector(table.dtype, place.lanes)(table, types.intp, place), codegen
+    return Vector(table.dtype, place.lanes)(table, types.intp, place), gather_of(table, place)
 
 
 @intrinsic

@@ -2,17 +2,19 @@
 
 A row's log-densities are taken less the largest of them, and the states of a row less theirs from tile to
 tile; what was taken off is added up beside. What is left of them is small, and rounded to 2⁻⁴⁰ once. Of a
-log-density, or a state before a stretch, that lies further below than 2040 no more is kept than that: where
-every transition is possible, however improbable, the way through another state is better by then. So these
-steps are for chains that forbid nothing.
+log-density that lies further below than 2040 no more is kept than that (of a first row's after the start was
+added): where every transition is possible, however improbable, the way through another state is better by
+then. So these steps are for chains that forbid no transition.
 """
 
 from __future__ import annotations
 
+import math
+
 from fusem.kernels.fixed_point import (
     ABOVE,
+    LEAST,
     ONE,
-    bits_at,
     filled,
     fixed,
     floating,
@@ -26,9 +28,11 @@ from fusem.kernels.fixed_point import (
 )
 from fusem.kernels.policy import helper
 from fusem.kernels.simd import add as plus
+from fusem.kernels.simd import filled as filled_floating
 from fusem.kernels.simd import larger as larger_floating
 from fusem.kernels.simd import load_as as load
 from fusem.kernels.simd import store as put
+from fusem.kernels.simd import sub
 from fusem.kernels.states import LANES
 from fusem.kernels.states import states_8 as zeros
 
@@ -44,9 +48,31 @@ def taken_off(m, vector):
 
 
 @helper
+def begin(m, chain):
+    """Say that the next tile begins with the first rows of sequences: `settle` adds where these may start."""
+    m.weight[STATES] = 1.0
+    for j in range(STATES):
+        m.weight[j] = chain.start[j]
+
+
+@helper
+def go_on(m):
+    """Say that it does not."""
+    m.weight[STATES] = 0.0
+
+
+@helper
 def settle(m, n_states, stride, columns):
     """Log-densities of a tile, whole numbers less each row's largest; of states that there are not 0."""
-    logp = m.tile.logp
+    logp, highest = m.tile.logp, zeros()
+    if m.weight[STATES] > 0.0:
+        highest = filled_floating(-math.inf, highest)
+        for j in range(n_states):
+            if m.weight[j] > -math.inf:
+                highest = larger_floating(load(logp, j * stride, highest), highest)
+        for j in range(n_states):
+            here = sub(load(logp, j * stride, highest), highest)
+            put(logp, j * stride, plus(here, filled_floating(m.weight[j], here)))
     for r in range(0, columns, LANES):
         top = load(logp, r, zeros())
         for j in range(1, n_states):
@@ -56,18 +82,20 @@ def settle(m, n_states, stride, columns):
             store(logp, j * stride + r, fixed(load(logp, j * stride + r, top), top))
         for j in range(n_states, STATES):
             store(logp, j * stride + r, filled(ABOVE, states_8()))
+    if m.weight[STATES] > 0.0:
+        put(m.top, 0, plus(load(m.top, 0, highest), highest))
+        go_on(m)
 
 
 @helper
-def opened(m, at):
-    """The states of a first row, from logarithms on; what was taken off begins with it."""
-    top = load(m.alpha, at, zeros())
-    for j in range(LANES, STATES * LANES, LANES):
-        top = larger_floating(load(m.alpha, at + j, top), top)
-    above = filled(ABOVE, states_8())
-    for j in range(0, STATES * LANES, LANES):
-        store(m.alpha, at + j, less(fixed(load(m.alpha, at + j, top), top), above))
-    put(m.beta, OFF, plus(top, load(m.top, 0, top)))
+def enter(m, then, chain, stride):
+    """The states of every lane after its first row, that of the tile; what was taken off begins with it."""
+    for j in range(STATES):
+        here = less(load_as(m.tile.logp, j * stride, states_8()), filled(ABOVE, states_8()))
+        if chain.start[j] == -math.inf:  # there may be no such state
+            here = filled(int(LEAST * ONE), here)
+        store(m.alpha, then + j * LANES, here)
+    put(m.beta, OFF, load(m.top, 0, zeros()))
 
 
 @helper
@@ -104,12 +132,6 @@ def state_value(m, at):
 def off(m, lane):
     """What was taken off."""
     return m.beta[OFF + lane]
-
-
-@helper
-def row_value(m, at):
-    """A row's log-density, less the row's largest."""
-    return (bits_at(m.tile.logp, at) - ABOVE) / ONE
 
 
 @helper

@@ -18,11 +18,12 @@ from fusem.kernels.lanes_fixed import (
     OFF,
     STATES,
     advance,
+    begin,
+    enter,
+    go_on,
     largest,
     lower,
     lowered,
-    opened,
-    row_value,
     rows_taken_off,
 )
 from fusem.kernels.policy import helper
@@ -67,12 +68,9 @@ def begin_alike(
     """Take all lanes alike through the first rows of a sequence; where their states are then."""
     # a helper is compiled anew for every literal that it is given
     zero = 0 * d
+    begin(m, chain)
     place_of(address, row_stride, column_stride, d, zero, zero + 1, zero, log_weights, operands, m)
-    for j in range(STATES):
-        for lane in range(LANES):
-            value = chain.start[j] + row_value(m, j * (m.tile.w.size + PADDING) + lane)
-            m.alpha[j * LANES + lane] = value
-    opened(m, zero)
+    enter(m, zero, chain, m.tile.w.size + PADDING)
     return climb(
         address + row_stride, row_stride, column_stride, d, zero, left, zero, left, log_weights, operands,
         chain, m, zero, origins,
@@ -143,6 +141,7 @@ def part_paths(
 ):
     """Go through eight parts and back; returns false where they cannot be entered again."""
     steps, now = warm + length, 0
+    go_on(m)
     for lane in range(LANES):
         m.beta[OFF + lane] = 0.0
     if left >= 0 and not again:

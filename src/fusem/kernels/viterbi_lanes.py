@@ -22,7 +22,7 @@ from fusem.kernels.transpose import GROUP, transpose_group
 from fusem.kernels.viterbi import FIRST_LOOK
 from fusem.kernels.way_back import STEPS, eight_back
 
-MOST_STATES = 8  # with more all steps are in whole numbers: `viterbi_fixed`
+MOST_STATES = 8  # in floating point
 # Bound to 4 and 1 where all fit: loops of known length are written out.
 STATES, SHIFT = 8, 2  # a state's number stands in 2 ** SHIFT bits
 

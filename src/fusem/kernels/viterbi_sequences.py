@@ -48,13 +48,13 @@ def load_steps(
 
 
 @helper
-def opened(m, at):
-    """For whole numbers; the states of a first row are logarithms."""
+def begin(m, chain):
+    """For whole numbers; in floating point the start is added to a first row by `enter`."""
 
 
 @helper
 def lowered(m, at):
-    """Likewise; states may fall as long as they like."""
+    """Likewise; states in floating point may fall as long as they like."""
 
 
 @helper
@@ -70,19 +70,12 @@ def off(m, lane):
 
 
 @helper
-def row_value(m, at):
-    """A row's log-density."""
-    return m.tile.logp[at]
-
-
-@helper
 def enter(m, then, chain, stride):
     """The states of every lane after its first row, that of the tile."""
     for j in range(STATES):
         for lane in range(LANES):
-            value = chain.start[j] + row_value(m, j * stride + lane)
+            value = chain.start[j] + m.tile.logp[j * stride + lane]
             m.alpha[then + j * LANES + lane] = value
-    opened(m, then)
 
 
 @helper
@@ -139,6 +132,8 @@ def best_paths(
         now, then = 0, STATES * LANES
         for t in range(longest):
             place = t % per_tile
+            if t == 0:
+                begin(m, chain)
             if place == 0:
                 load_steps(
                     address, row_stride, column_stride, d, firsts, lasts, t, min(per_tile, longest - t),
