@@ -25,9 +25,8 @@ SHORTEST = WARM + LANES + 1
 # a row alone, and none, one and seven left over before eight parts; of two groups likewise
 EDGES = [SHORTEST + left for left in (0, 1, 7)] + [600, 616, 1009]
 KINDS = [
-    ("gaussian_diag", 1, 1), ("gaussian_full", 3, 9), ("gaussian_spherical", 6, 4), ("poisson", 8, 1),
-    ("gaussian_diag", 9, 3), ("gaussian_full", 12, 2), ("gaussian_tied", 16, 9), ("poisson", 16, 1),
-    ("categorical", 16, 1), ("multinomial", 11, 4),
+    ("gaussian_diag", 1, 1), ("gaussian_full", 3, 9), ("poisson", 8, 1), ("gaussian_diag", 9, 3),
+    ("gaussian_tied", 16, 9), ("categorical", 16, 1), ("multinomial", 11, 4),
 ]  # fmt: skip
 
 
@@ -285,7 +284,7 @@ def test_what_cannot_win_is_kept_far_enough_below():
 
 
 @pytest.mark.parametrize("kind", [np.full(37, 50), np.arange(1, 60), np.ones(21, dtype=np.int64)])
-@pytest.mark.parametrize(("name", "n_states", "d"), KINDS[4:])
+@pytest.mark.parametrize(("name", "n_states", "d"), KINDS[2:6:3])
 def test_short_sequences_side_by_side(name, n_states, d, kind):
     given = chain(name, n_states, kind, d)
     check(given, *found_side_by_side(given))
