@@ -39,9 +39,8 @@ class Params(NamedTuple):
 class CategoricalOperands(NamedTuple):
     """What the kernels read: flat arrays, the table in the dtype of the rows."""
 
-    table: NDArray[
-        Any
-    ]  # (K · d · (M + 1)) log p, then 0 for a missing value; and what is read beside
+    # (K · d · (M + 1)) log p, then 0 for a missing value; after all of them what is read beside
+    table: NDArray[Any]
     constant: Array  # (K) zeros
     n_codes: int  # M
 

@@ -67,9 +67,8 @@ class Margins(Decoding):
                 last = min(first + CALL_ROWS, end)
                 X = observations.part(first, last)
                 part = densities(X, observations.known(first, last))
-                top = part.max(
-                    axis=1, keepdims=True
-                )  # a far row's would leave no digits of the others
+                # a far row's largest would leave no digit of the others
+                top = part.max(axis=1, keepdims=True)
                 logp[first - begin : last - begin] = part - np.where(np.isfinite(top), top, 0.0)
             flat = logp.reshape(-1), *given, best, np.empty(K), np.empty(K)
             kernel(*flat, margins[begin:end])

@@ -30,16 +30,20 @@ MOST_EMPTY = 1.5
 Plan = dict[tuple[int, int], Ints]
 
 
+def nothing_known(engine: ChainEngine, observations: Observations) -> bool:
+    """Whether rows go in their order, and no state is known."""
+    return engine.emission.by_pattern is None and observations.states is None
+
+
 def few_states(engine: ChainEngine, observations: Observations) -> bool:
     """Whether a step of eight lanes can be taken: with few states, of whose rows nothing is known."""
-    plain = engine.emission.by_pattern is None and observations.states is None
-    return plain and engine.n_states <= MOST_STATES
+    return nothing_known(engine, observations) and engine.n_states <= MOST_STATES
 
 
 def in_whole_numbers(engine: ChainEngine, model: ChainModel, observations: Observations) -> bool:
     """Whether it can be taken in whole numbers: with more states too, where no transition is forbidden."""
-    plain = engine.emission.by_pattern is None and observations.states is None
-    return bool(plain and engine.n_states <= MOST_FIXED and (model.transitions > 0.0).all())
+    few = nothing_known(engine, observations) and engine.n_states <= MOST_FIXED
+    return bool(few and (model.transitions > 0.0).all())
 
 
 def fixed_parameters(engine: ChainEngine, model: ChainModel) -> tuple[Any, ...]:
@@ -110,7 +114,6 @@ def short_paths(
     if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
         work((0, 1), np.empty(0, dtype=np.int64))
     workers.run(iter(plan), work)
-    evidence[
-        np.isnan(evidence)
-    ] = -np.inf  # an impossible row's largest density is taken off itself
+    # an impossible row's largest density is taken off itself
+    evidence[np.isnan(evidence)] = -np.inf
     return evidence, states

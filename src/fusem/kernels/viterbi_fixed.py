@@ -146,17 +146,8 @@ def part_paths(
         m.beta[OFF + lane] = 0.0
     if left >= 0 and not again:
         now = begin_alike(
-            address,
-            row_stride,
-            column_stride,
-            d,
-            left,
-            log_weights,
-            operands,
-            chain,
-            m,
-            first_origins,
-        )
+            address, row_stride, column_stride, d, left, log_weights, operands, chain, m, first_origins,
+        )  # fmt: skip
     if left >= 0:
         address += (1 + left) * row_stride
     apart = length * row_stride
