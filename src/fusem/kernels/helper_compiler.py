@@ -1,4 +1,4 @@
-"""numba's compiler for helpers, which only exist inside other compiled code.
+"""numba's compiler for helpers, which only exist inside other compiled code, and for kernels.
 
 Left to itself numba optimises every compiled function twice and makes machine code of it, of each helper with
 all that it calls: a quarter to a third of the time a kernel took to compile. Kernels run as fast as before.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import AnalysisPass, register_pass
@@ -49,12 +50,26 @@ class _OwnCode(_HelperCode):
         super().add_ir_module(module)
 
 
+class _KernelCode(JITCodeLibrary):
+    """A kernel, and what it calls: nobody else's.
+
+    numba tells functions of a name apart by their number in the process. That of another kernel, from another
+    process by way of the disk, may have the same: which of both were called is chance.
+    """
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
+        super()._optimize_final_module()
+
+
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _PlaceForHelper(AnalysisPass):
     """Says where the code goes, before it is made."""
 
     _name = "place_for_helper"
-    code: ClassVar[type[_HelperCode]] = _HelperCode
+    code: ClassVar[type[JITCodeLibrary]] = _HelperCode
 
     def __init__(self) -> None:
         AnalysisPass.__init__(self)
@@ -83,6 +98,25 @@ class HelperCompiler(CompilerBase):
         passes.add_pass_after(self.place, AnnotateTypes)
         passes.finalize()
         return [passes]
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _PlaceForKernel(_PlaceForHelper):
+    """The same, of what Python calls."""
+
+    _name = "place_for_kernel"
+    code = _KernelCode
+
+    def run_pass(self, state: Any) -> bool:
+        super().run_pass(state)
+        state.library.enable_object_caching()
+        return False
+
+
+class KernelCompiler(HelperCompiler):
+    """The same for kernels."""
+
+    place = _PlaceForKernel
 
 
 class SeldomCompiler(HelperCompiler):

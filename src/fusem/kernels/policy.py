@@ -39,7 +39,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from fusem.kernels.helper_compiler import HelperCompiler, SeldomCompiler
+from fusem.kernels.helper_compiler import HelperCompiler, KernelCompiler, SeldomCompiler
 
 # 'reassoc' would cancel the rounding trick in exp; 'nnan' and 'ninf' would lose -inf, which has a meaning.
 FASTMATH = {"contract", "nsz", "arcp"}
@@ -219,7 +219,7 @@ class Kernel:
 
     def _dispatcher(self, name: str) -> Any:
         function = rebound(self.template, name, self.helpers)
-        dispatcher = numba.njit(**OPTIONS)(function)
+        dispatcher = numba.njit(**OPTIONS, pipeline_class=KernelCompiler)(function)
         if _kept_in(cache_directory()):
             dispatcher._cache = _KernelCache(function)
         dispatcher.compile = _announced(dispatcher.compile, name)
