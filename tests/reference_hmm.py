@@ -69,6 +69,30 @@ def best_path(start: Array, transitions: Array, densities: Array) -> tuple[float
     return float(value.max()), np.array(path[::-1])
 
 
+def best_path_in_whole_numbers(start: Array, transitions: Array, densities: Array) -> Array:
+    """The best path where logarithms are multiples of 2⁻⁴⁰, and their sums those of Python's whole numbers.
+
+    Those of densities are taken less the largest of their row, for no less than −2040. Of ways that are
+    equally good it is the first state's.
+    """
+
+    def whole(x: Array, top: float = 0.0) -> list[int]:
+        return [round(max(value - top, -2040.0) * 2**40) if top > -np.inf else 0 for value in x]
+
+    first = logarithms(start) + densities[0]
+    moves = [whole(row) for row in logarithms(transitions)]
+    value, origins, states = whole(first, first.max()), [], range(len(start))
+    for row in densities[1:]:
+        own = whole(row, row.max())
+        ways = [[value[i] + moves[i][j] for i in states] for j in states]
+        origins.append([way.index(max(way)) for way in ways])
+        value = [max(way) + own[j] for j, way in enumerate(ways)]
+    path = [value.index(max(value))]
+    for origin in reversed(origins):
+        path.append(origin[path[-1]])
+    return np.array(path[::-1])
+
+
 def way_back(origins: Array, last: Array) -> Array:
     """States (lanes, length) that lead to the last ones, each at a time; origins (length, lanes, states)."""
     length, lanes, _ = origins.shape

@@ -55,6 +55,17 @@ print(json.dumps(dict(
     at_import=at_import, first=first, second=second, means=means, file=fusem.__file__,
 )))
 """
+# Best paths of models with so many states.
+DECODE = """
+import numpy as np
+import fusem
+for K in {states}:
+    rng = np.random.default_rng(K)
+    model = fusem.CategoricalHMM(K)
+    model.startprob_, model.transmat_ = np.full(K, 1.0 / K), rng.dirichlet(np.ones(K), K)
+    model.emissionprob_ = rng.dirichlet(np.ones(12), K)
+    print(repr(model.decode(rng.integers(12, size=(5000, 1)))[0]))
+"""
 # The same of a kernel that compiles fast, beside others' helpers.
 LOOK = """
 import json
@@ -102,6 +113,19 @@ def test_concurrent_processes_share_an_empty_cache(tmp_path):
     after = counts(ONE, **cache)
     assert after["means"]["3float64"] == expected
     assert after["first"]["3float64"] == 0
+
+
+@pytest.mark.slow
+def test_code_of_another_process_is_not_taken_for_ones_own(tmp_path):
+    """Helpers that stand in a kernel once have the same name and number in kernels made by two processes."""
+
+    def decode(*states):
+        return run(DECODE.format(states=states), FUSEM_CACHE_DIR=str(tmp_path)).split()
+
+    decode(2)  # what both use, so that each compiles its own kernel alone
+    each = [*decode(7), *decode(12)]
+    assert decode(7, 12) == each
+    assert decode(12, 7) == each[::-1]
 
 
 @pytest.mark.slow

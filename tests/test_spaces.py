@@ -14,7 +14,7 @@ from fusem.hmm import CategoricalHMM, GaussianHMM, PoissonHMM
 from fusem.hmm import engine as engines
 from fusem.hmm.engine import ChainEngine
 from fusem.hmm.observations import Observations
-from fusem.kernels.large_pages import PAGE
+from fusem.kernels.large_pages import LEAST_RESULT, PAGE
 from fusem.kernels.missing import MissingSpace
 from fusem.kernels.tile import Workspace
 from tests.cases import CASES, DTYPES
@@ -330,6 +330,37 @@ def test_a_lent_array_goes_back_with_its_last_view():
         views.pop()
     assert [piece.ctypes.data for piece in pieces()] == [place]
     assert spaces.lent_array((spaces.SMALL,), np.uint8).ctypes.data == place
+
+
+def test_a_result_is_the_users_as_long_as_they_have_it():
+    assert spaces.result(LEAST_RESULT - 1, np.uint8).base is None
+    n = LEAST_RESULT // 8
+    held = spaces.result(n, np.int64)
+    place = held.ctypes.data
+    other = spaces.result(n, np.int64)
+    assert not np.shares_memory(held, other)
+    part = held[7:9]
+    del held, other
+    assert spaces.result(n, np.int64).ctypes.data != place
+    pieces().clear()
+    del part
+    assert spaces.result(n, np.int64).ctypes.data == place
+
+
+def test_paths_are_not_written_again():
+    rng = np.random.default_rng(0)
+    model = CategoricalHMM(2)
+    model.startprob_, model.transmat_ = np.full(2, 0.5), np.array([[0.9, 0.1], [0.2, 0.8]])
+    model.emissionprob_ = np.array([[0.7, 0.3], [0.1, 0.9]])
+    X, lengths = rng.integers(2, size=(LEAST_RESULT // 8, 1)), [100] * (LEAST_RESULT // 800)
+    lengths.append(len(X) - sum(lengths))
+    kept = [model.predict(X), model.predict(1 - X), model.predict(X, lengths)]
+    copies = [path.copy() for path in kept]
+    for _ in range(3):
+        model.predict(1 - X, lengths)
+        model.predict(np.zeros_like(X))
+    for path, copy in zip(kept, copies, strict=True):
+        assert_bit_identical(path, copy)
 
 
 def test_symbols_that_are_converted_are_never_those_of_another_call():

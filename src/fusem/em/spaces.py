@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fusem.em.cores import available_cores
-from fusem.kernels.large_pages import LEAST, PAGE, room
+from fusem.kernels.large_pages import LEAST, LEAST_RESULT, PAGE, room
 
 # Spaces that are kept, and bytes of one and of all: those for missing values take about 20 MB.
 KEPT, MOST_BYTES, ALL_BYTES = max(16, 2 * available_cores()), 24 << 20, 64 << 20
@@ -147,6 +147,12 @@ def lent_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     loan = _Loan(memory)
     _lent[id(memory)] = weakref.ref(loan), memory
     return np.asarray(loan)[:n_bytes].view(dtype).reshape(shape)
+
+
+def result(n: int, dtype: DTypeLike) -> NDArray[Any]:
+    """An array for the user, all of it written: `lent_array` where its last page is not wasted."""
+    large = n * np.dtype(dtype).itemsize >= LEAST_RESULT
+    return lent_array((n,), dtype) if large else np.empty(n, dtype)
 
 
 class _Loan:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusem.em.workers import Workers
-from fusem.hmm.observations import Observations
+from fusem.hmm.observations import FEW_VALUES, Observations
 from fusem.mixture.categorical import check_size
 from fusem.mixture.count_fitting import Values
 
@@ -33,6 +33,10 @@ def number_of_codes(observations: Observations, n_states: int, workers: Workers)
 
 
 def _check(observations: Observations, values: Values, workers: Workers) -> bool:
+    if observations.n_rows <= FEW_VALUES:
+        codes = observations.codes()  # whoever looks for them finds them there
+        if codes is not None and codes[1] <= values.largest[0]:
+            return False
     integers = observations.integers()
     if integers is not None and all(map(values.hold, integers)):
         return False

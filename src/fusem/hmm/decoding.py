@@ -72,7 +72,7 @@ class Decoding:
         model = self._model()
         d = self._n_columns(model.components)
         observations = self._observe(X, lengths, d)
-        complete &= begins_complete(observations)
+        complete = complete and begins_complete(observations)
         missing = not complete and self._has_missing(observations, model, workers)
         observations.states = check_states(states, observations.n_rows, self.n_components)
         check_possible(observations.states, observations, model)

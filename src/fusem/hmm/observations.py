@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,15 @@ from fusem.em.start import exponent_of
 from fusem.em.workers import ALONE, Workers
 from fusem.hmm.layout import Ints, check_lengths
 from fusem.hmm.spool import spooled
+from fusem.kernels.scan_codes import scan_codes
 
 PART = 65536  # rows looked at at a time
 FEW_VALUES = 1 << 21  # to look at takes less than a millisecond, to wake a thread a quarter of one
 NOTHING_KNOWN: Ints = np.empty(0, dtype=np.int64)
 # Bytes: rows that take no more are converted once, not part by part in every pass.
 CONVERTED = 16 << 20
+# Of codes: rows that are looked at first, and those of one look.
+START, LOOK = 2048, 1 << 19
 START_ROWS = 50_000  # rows that a start looks at, evenly spread
 
 
@@ -68,12 +73,11 @@ class Observations:
         plain = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
         raw = X if plain and X.ndim == 2 and X.dtype.kind in "iufb" else None
         self._given = raw
+        self._to_convert = raw is not None and raw.dtype != self.dtype and self._few(raw.shape)
+        self._converting = threading.Lock()
         self._source: NDArray[Any] | ArrayRows
-        if raw is not None and (raw.dtype == self.dtype or not self._few(raw.shape)):
+        if raw is not None:
             self._source = raw
-        elif raw is not None:
-            self._source = lent_array(raw.shape, self.dtype)
-            self._source[:] = raw
         elif isinstance(self.rows, ArrayRows) and not self._few((len(self.rows), self.n_columns)):
             self._source = self.rows
         else:
@@ -87,6 +91,7 @@ class Observations:
                 "(np.concatenate)."
             )
         self.states: Ints | None = None
+        self._codes: list[tuple[NDArray[np.uint8], int] | None] | None = None  # once looked for
 
     @property
     def ends(self) -> Ints:
@@ -95,9 +100,45 @@ class Observations:
 
     def part(self, first: int, last: int) -> NDArray[Any]:
         """Some rows, in the dtype of the kernels: a view, or a converted copy."""
+        if self._to_convert:
+            self._convert()
         if isinstance(self._source, ArrayRows):
             return self._source.part(first, last)
         return np.asarray(self._source[first:last], dtype=self.dtype)
+
+    def _convert(self) -> None:
+        """Convert all rows, before the first are read: to be what they are, some are read as they came."""
+        with self._converting:
+            if self._to_convert:
+                converted = lent_array((self.n_rows, self.n_columns), self.dtype)
+                converted[:] = self._source
+                self._source, self._to_convert = converted, False
+
+    def codes(self) -> tuple[NDArray[np.uint8], int] | None:
+        """The rows and the largest of them, if they are one column of whole numbers from 0 to 255.
+
+        Of few rows they are kept.
+        """
+        if self.n_columns != 1:
+            return None
+        if self._codes is None:
+            found = self._find_codes()
+            if self.n_rows > FEW_VALUES:
+                return found
+            self._codes = [found]
+        return self._codes[0]
+
+    def _find_codes(self) -> tuple[NDArray[np.uint8], int] | None:
+        """Of rows that are none the first tell it."""
+        codes, largest = lent_array((self.n_rows,), np.uint8), 0
+        bounds = [0, *range(min(START, self.n_rows), self.n_rows, LOOK), self.n_rows]
+        for first, last in pairwise(bounds):
+            given = self.part(first, last) if self._given is None else self._given[first:last]
+            found = scan_codes(given[:, 0], codes[first:last])
+            if found < 0:
+                return None
+            largest = max(largest, found)
+        return codes, largest
 
     def integers(self) -> Iterator[NDArray[Any]] | None:
         """The rows as they were given, in parts, where they are integers."""

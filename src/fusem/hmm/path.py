@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from fusem.em.spaces import scratch
+from fusem.em.spaces import result, scratch
 from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
+from fusem.hmm.path_codes import CodePaths, codes_to_decode
 from fusem.hmm.path_parts import in_parts, paths_in_parts
 from fusem.hmm.path_sequences import short_paths, side_by_side
 from fusem.hmm.path_whole import LANES_WORTH_HELP, each_whole, whole_paths
@@ -22,7 +23,6 @@ from fusem.hmm.stretches import Stretch, stretches_of
 from fusem.hmm.traversal import NO_FLAGS, NOTHING, Traversal
 from fusem.kernels.chain import path_kernel
 from fusem.kernels.far_rows import FAR
-from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import ChainSpace
 from fusem.kernels.viterbi import trace
 from fusem.kernels.viterbi_whole import ALIKE
@@ -48,8 +48,12 @@ def best_paths(
     engine: ChainEngine, model: ChainModel, observations: Observations, workers: Workers
 ) -> tuple[Array, Ints]:
     """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
-    found = None
-    plan = side_by_side(engine, model, observations)
+    codes = codes_to_decode(engine, model, observations)
+    if codes is not None:
+        coded = CodePaths(*codes, engine, model, observations, workers)
+        if coded.evidence is not None:
+            return coded.evidence, coded.states
+    found, plan = None, side_by_side(engine, model, observations)
     if plan is not None:
         workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
         found = short_paths(plan, engine, model, observations, workers)
@@ -64,8 +68,8 @@ def best_paths(
         workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
         found = whole_paths(engine, model, observations, workers)
     if found is None:
-        paths = Paths(engine, model, observations, workers)
-        found = paths.evidence, paths.states
+        climbed = Paths(engine, model, observations, workers)
+        found = climbed.evidence, climbed.states
     if engine.alarmed:
         found = found[0] + tops_of_far_rows(engine, model, observations), found[1]
     return found
@@ -124,7 +128,7 @@ class Paths(Traversal):
         rows = min(max(least, rows), most)
         self._evidence = np.zeros(len(layout.opens))
         self._last_state = np.zeros(len(layout.opens), dtype=np.int64)
-        self.states = room(n_rows, np.int64, LEAST_RESULT)
+        self.states = result(n_rows, np.int64)
 
         stretches = stretches_of(layout, observations.lengths, rows)
         n = len(stretches)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.em.spaces import scratch
+from fusem.em.spaces import result, scratch
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
@@ -15,7 +15,6 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.path_sequences import fixed_parameters, in_whole_numbers
 from fusem.kernels.chain import mended_kernel, parts_kernel
 from fusem.kernels.fixed_point import origins_in
-from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import LANES
 from fusem.mixture.engine import location
 
@@ -106,7 +105,7 @@ def paths_in_parts(
         Parts(begin, n_rows, WARM, engine.width, group)
         for begin, n_rows in zip(begins, lengths.tolist(), strict=True)
     ]
-    states = room(observations.n_rows, np.int64, LEAST_RESULT)
+    states = result(observations.n_rows, np.int64)
     parameters = fixed_parameters(engine, model)
     kernel = parts_kernel(engine.emission, engine.width)[engine.dtype]
     mended = mended_kernel(engine.width)[np.float64]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.em.spaces import scratch
+from fusem.em.spaces import result, scratch
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
@@ -16,7 +16,6 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
 from fusem.kernels.fixed_point import MOST_FIXED, fixed_chain, origins_in
-from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import LANES
 from fusem.kernels.viterbi_lanes import MOST_STATES, packed_in
 from fusem.mixture.engine import location
@@ -87,7 +86,7 @@ def short_paths(
     """Log-densities of the best paths with their rows (n_sequences,), and the paths (n_rows,)."""
     lengths, n_rows = observations.lengths, observations.n_rows
     begins = np.cumsum(lengths) - lengths
-    evidence, states = np.empty(len(lengths)), room(n_rows, np.int64, LEAST_RESULT)
+    evidence, states = np.empty(len(lengths)), result(n_rows, np.int64)
     fixed = engine.width > 4 and in_whole_numbers(engine, model, observations)  # of four no gain
     if fixed:
         parameters, packed = fixed_parameters(engine, model), origins_in(engine.width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.em.spaces import scratch
+from fusem.em.spaces import result, scratch
 from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
@@ -13,7 +13,6 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.path_sequences import few_states, segments
 from fusem.hmm.traversal import NOTHING, parameters_of
 from fusem.kernels.chain import whole_kernel
-from fusem.kernels.large_pages import LEAST_RESULT, room
 from fusem.kernels.states import LANES
 from fusem.kernels.viterbi_lanes import packed_in
 from fusem.kernels.viterbi_whole import ALIKE, LEAST_LANE
@@ -55,7 +54,7 @@ def whole_paths(
     """
     lengths, W = observations.lengths, engine.width
     begins = np.cumsum(lengths) - lengths
-    evidence, states = np.empty(len(lengths)), room(observations.n_rows, np.int64, LEAST_RESULT)
+    evidence, states = np.empty(len(lengths)), result(observations.n_rows, np.int64)
     parameters, packed = parameters_of(engine, model, True), packed_in(W)
     kernel = whole_kernel(engine.emission, W)[engine.dtype]
 

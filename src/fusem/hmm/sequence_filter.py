@@ -51,7 +51,8 @@ class RowDensities:
         self._engine, self._kernel = engine, row_kernels(engine.emission)[engine.dtype]
         self._operands = engine.operands(model.components)
         self._zeros = np.zeros(engine.n_states)
-        self(np.empty((0, engine.d), dtype=engine.dtype))  # compile in this thread
+        if not self._kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
+            self(np.empty((0, engine.d), dtype=engine.dtype))
 
     def __call__(self, X: NDArray[Any], known: Ints = NOTHING_KNOWN) -> Array:
         """Log-densities (n, K); −inf in other states where one is known."""

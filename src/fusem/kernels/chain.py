@@ -17,9 +17,11 @@ from fusem.kernels import (
     chain_narrow,
     chain_rows,
     chain_wide,
+    code_steps,
     forward_backward,
     lanes_fixed,
     viterbi,
+    viterbi_codes,
     viterbi_fixed,
     viterbi_lanes,
     viterbi_sequences,
@@ -193,6 +195,27 @@ def parts_kernel(emission: Emission, width: int) -> Kernel:
 def mended_kernel(width: int) -> Kernel:
     """What makes one path of those of all parts."""
     return Kernel(viterbi_fixed.mended, f"parts_mended_{width}", **fixed_steps(width))
+
+
+@cache
+def code_kernels(width: int, rows: int) -> tuple[Kernel, Kernel]:
+    """Bind the templates of paths through small codes, so many rows at a time: whatever the family."""
+    sizes = {"STATES": width, "BITS": width.bit_length() - 1, "ROWS": rows}
+    steps: dict[str, Any] = {
+        **sizes, "PER_UNIT": 1.0 / code_steps.unit(width, rows), "step": code_steps.step_of(width, rows),
+    }  # fmt: skip
+    for name in (
+        "advance", "singles_of", "steps_of", "enter_run", "keep", "climb", "go_through", "enter_again",
+        "before_step", "before_row", "rest_back", "go_back", "until_met",
+    ):  # fmt: skip
+        template = getattr(viterbi_codes, name)
+        own = bind(getattr(template, "py_func", template), **steps)
+        steps[name] = once(own) if name in ("climb", "rest_back") else own
+    name = f"{width}_by_{rows}"
+    return (
+        Kernel(viterbi_codes.code_paths, f"best_of_codes_{name}", **steps),
+        Kernel(viterbi_codes.mended, f"codes_mended_{name}", **steps),
+    )
 
 
 def fixed_steps(width: int) -> dict[str, Any]:
