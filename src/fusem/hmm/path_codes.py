@@ -69,9 +69,8 @@ def tasks_of(runs: CodeRuns, n_runs: Ints) -> list[Ints]:
 
 
 def space_of(width: int) -> CodeSpace:
-    """Memory of a thread, in cache lines that no other thread writes to."""
-    apart = 16
-    memory = aligned((width + 4) * LANES + 2 * apart, np.int64)[apart:-apart]
+    """Memory of a thread."""
+    memory = aligned((width + 4) * LANES, np.int64)
     states, each = memory[: width * LANES], memory[width * LANES :].reshape(4, LANES)
     return CodeSpace(states, each[0], each[1], each[2], each[3].view(np.float64))
 

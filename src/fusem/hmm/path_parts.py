@@ -16,6 +16,7 @@ from fusem.hmm.path_sequences import fixed_parameters, in_whole_numbers
 from fusem.kernels.chain import mended_kernel, parts_kernel
 from fusem.kernels.fixed_point import origins_in
 from fusem.kernels.states import LANES
+from fusem.kernels.tile import aligned
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
@@ -66,7 +67,7 @@ class Parts:
         self.width = width
         self.begun, self.ended = np.zeros((2, n_parts * width), dtype=np.int64)
         self.gains = np.zeros(n_parts)
-        self.guesses, self.entry = np.zeros((2, n_parts), dtype=np.int64)
+        self.guesses, self.entry = aligned(2 * n_parts, np.int64).reshape(2, n_parts)
         self.size = self.steps * n_parts + self.left * LANES  # elements of `origins`
         self.origins: NDArray[Any] = np.empty(0, dtype=origins_in(width))
 

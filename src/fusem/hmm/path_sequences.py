@@ -17,6 +17,7 @@ from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
 from fusem.kernels.fixed_point import MOST_FIXED, fixed_chain, origins_in
 from fusem.kernels.states import LANES
+from fusem.kernels.tile import aligned
 from fusem.kernels.viterbi_lanes import MOST_STATES, packed_in
 from fusem.mixture.engine import location
 
@@ -103,10 +104,10 @@ def short_paths(
         address, row_stride, column_stride, _ = location(X)
         size = int(own.max()) * LANES
         with engine.space("lanes", True) as space, scratch(size, packed) as origins:
-            chosen = np.empty(len(space.tile.w), dtype=np.int32)
+            chosen, lanes = aligned(len(space.tile.w), np.int32), aligned(3 * LANES, np.int64)
             kernel(
                 address, row_stride, column_stride, engine.d, order, at, own, *parameters, space,
-                chosen, *np.empty((3, LANES), dtype=np.int64), origins, evidence[first:last],
+                chosen, *lanes.reshape(3, LANES), origins, evidence[first:last],
                 states[begin:end],
             )  # fmt: skip
 

@@ -14,6 +14,7 @@ from fusem.hmm.path_sequences import few_states, segments
 from fusem.hmm.traversal import NOTHING, parameters_of
 from fusem.kernels.chain import whole_kernel
 from fusem.kernels.states import LANES
+from fusem.kernels.tile import aligned
 from fusem.kernels.viterbi_lanes import packed_in
 from fusem.kernels.viterbi_whole import ALIKE, LEAST_LANE
 from fusem.mixture.engine import location
@@ -65,7 +66,7 @@ def whole_paths(
         X = observations.part(begin, end)  # held: it may be a copy
         address, row_stride, column_stride, _ = location(X)
         before, head, ends = np.empty((3, (1 + LANES) * W))
-        entry, last_states = np.empty((2, 1 + LANES), dtype=np.int64)
+        entry, last_states = aligned(4 * LANES, np.int64).reshape(2, 2 * LANES)
         with (
             engine.space("lanes", True) as space,
             scratch(alike * LANES, packed) as first_origins,

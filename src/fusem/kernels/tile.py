@@ -61,7 +61,10 @@ class Workspace(NamedTuple):
 
 
 def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
-    """A flat array of zeros that begins at a vector boundary."""
+    """A flat array of zeros that begins at a vector boundary.
+
+    What a thread writes to must share no cache line with what another one does: so it should end at one, too.
+    """
     itemsize = np.dtype(dtype).itemsize
     raw = room(max(size, 1) * itemsize + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
