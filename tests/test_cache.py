@@ -125,7 +125,6 @@ def test_code_of_another_process_is_not_taken_for_ones_own(tmp_path):
     decode(2)  # what both use, so that each compiles its own kernel alone
     each = [*decode(7), *decode(12)]
     assert decode(7, 12) == each
-    assert decode(12, 7) == each[::-1]
 
 
 @pytest.mark.slow

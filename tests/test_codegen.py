@@ -84,7 +84,7 @@ AVX2 = Processor(
     4,
     "ymm",
     ("zmm",),
-    (*CASE, "gaussian_spherical" + NEAR),
+    (*MATRIX_AND_AXES, "gaussian_spherical" + NEAR),
     ("sweeps", "pruned", "m_steps", "best_paths"),
 )
 PLAIN = Processor("x86-64", "", 2, "xmm", ("ymm", "zmm"), MATRIX_AND_AXES)

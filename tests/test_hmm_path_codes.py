@@ -32,10 +32,9 @@ SIZES = [(1, 3), (3, 5), (4, 2), (5, 4), (8, 7), (9, 3), (16, 6), (2, 200), (16,
 @pytest.fixture
 def small(monkeypatch):
     """Runs, and what precedes them, of few rows."""
-    monkeypatch.setattr(path_codes, "FEWEST", 1)
     monkeypatch.setattr(path_codes, "WARM", WARM)
     monkeypatch.setattr(path_codes, "SHORT", 120)
-    monkeypatch.setattr(path_codes, "EACH", 10**6)
+    monkeypatch.setattr(path_codes, "SHARE", 10**6)
     monkeypatch.setattr(path_codes, "GROUP", dict.fromkeys((4, 8, 16), 300))
     monkeypatch.setattr(path_codes, "WORTH_HELP", 0.0)
 
@@ -110,18 +109,26 @@ def test_other_families_of_whole_numbers(name, n_states):
     check(given, decoded(given))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3])
-@pytest.mark.parametrize(("n_states", "n_codes"), [(4, 2), (7, 3), (13, 3)])
+@pytest.mark.parametrize(
+    ("n_states", "n_codes", "rows"),
+    [(4, 2, 1), (4, 2, 2), (4, 2, 3), (7, 3, 1), (7, 3, 2), (7, 3, 3), (13, 3, 1), (13, 3, 2)],
+)
 @pytest.mark.usefixtures("small")
 def test_rows_of_a_step_change_no_path(n_states, n_codes, rows, monkeypatch):
     """Not even between paths that are equally good, of which few codes have many."""
-    if rows > path_codes.MOST_ROWS[16 if n_states > 8 else 8 if n_states > 4 else 4]:
-        rows = 2
     given = coded(n_states, n_codes, LENGTHS, sticky=0.5)
     alike = np.round(given.model.components.probabilities * 4.0 + 1.0)
     given = with_chances(given, alike / alike.sum(axis=2, keepdims=True))
     given = with_model(given, transitions=np.full((n_states, n_states), 1.0 / n_states))
     monkeypatch.setattr(path_codes, "MOST_ROWS", dict.fromkeys((4, 8, 16), rows))
+    check(given, decoded(given))
+
+
+@pytest.mark.parametrize(("n_states", "n_codes", "rows"), [(3, 60, 3), (8, 31, 3), (16, 100, 2)])
+@pytest.mark.usefixtures("small")
+def test_steps_of_many_codes(n_states, n_codes, rows, monkeypatch):
+    monkeypatch.setattr(path_codes, "rows_of_step", lambda *all: rows)
+    given = coded(n_states, n_codes, LENGTHS)
     check(given, decoded(given))
 
 
@@ -148,7 +155,15 @@ def test_sources_change_nothing(dtype, tmp_path):
     once, X = decoded(given), given.X.astype(dtype)
     np.save(tmp_path / "rows.npy", X)
     strided = np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)[::2, ::3]
-    for other in (X, strided, X[::-1].copy()[::-1], str(tmp_path / "rows.npy"), X.tolist()):
+    fixed, apart = (
+        X.copy(),
+        np.empty(X.nbytes + 1, dtype=np.uint8)[1:].view(X.dtype).reshape(X.shape),
+    )
+    fixed.flags.writeable, apart[:] = False, X
+    path = tmp_path / "rows.npy"
+    for other in (
+        X, fixed, apart, strided, X[::-1].copy()[::-1], str(path), np.load(path, mmap_mode="r"), X.tolist()
+    ):  # fmt: skip
         found = decoded(given, X=other)
         assert_bit_identical(found.states, once.states)
         # of half precision the kernels' own is single
@@ -253,9 +268,10 @@ def test_an_impossible_code_makes_its_sequence_impossible(row):
     given = with_chances(given, chances / chances.sum(axis=2, keepdims=True))
     X = np.minimum(given.X, 2)
     X[row] = 3
-    found = decoded(given, X=X)
+    found, other = decoded(given, X=X), decoded(given, X=np.minimum(X, 2))
     assert found.evidence[0] == -np.inf
-    assert np.isfinite(found.evidence[1])
+    assert found.evidence[1] == other.evidence[1]
+    assert_bit_identical(found.states[1000:], other.states[1000:])
 
 
 @pytest.mark.parametrize("n_states", [3, 5, 16])
@@ -319,13 +335,44 @@ def test_what_goes_this_way():
     assert goes(16)
     assert not goes(17)
     assert goes(lengths=(100,) * 50)
-    assert not goes(lengths=(path_codes.FEWEST - 1,))
+    assert goes(lengths=(1,), X=lambda X: X * 0)
     assert not goes(states=np.full(5000, -1))
     assert not goes(moves=np.triu(np.ones((4, 4))) / np.arange(4, 0, -1.0)[:, None])
     assert goes(X=changed(255.0))
     for value in (256.0, 0.5, -1.0, np.nan, np.inf):
         assert not goes(X=changed(value))
     assert not goes(X=lambda X: np.repeat(X, 2, axis=1), d=2)
+
+
+def test_what_steps_leave_is_bounded(monkeypatch):
+    def goes(n_states, n_codes):
+        given = coded(n_states, n_codes, [5000])
+        observations = Observations(given.X, given.lengths)
+        engine = ChainEngine(given.family, n_states, 1, observations.dtype)
+        return codes_to_decode(engine, given.model, observations) is not None
+
+    assert goes(16, 250)
+    monkeypatch.setattr(path_codes, "LEAST_KEPT", 16 * 5000 - 1)
+    assert not goes(16, 250)
+    assert goes(16, 20)
+    assert goes(8, 250)
+
+
+@pytest.mark.parametrize("n_states", [2, 6, 11])
+@pytest.mark.parametrize("p", [1e-6, 1e-9, 1e-13])
+def test_what_is_all_but_certain_is_told_as_exactly(n_states, p):
+    """A row says less than whole numbers are rounded by."""
+    given = coded(n_states, 2, [70_000, 3])
+    moves = np.full((n_states, n_states), p / (n_states - 1)) + (1.0 - p) * np.eye(n_states)
+    np.fill_diagonal(moves, 1.0 - p)
+    chances = np.full((n_states, 1, 2), 0.5)
+    chances[0] = [1.0, 0.0]
+    given = with_model(with_chances(given, chances), transitions=moves, start=np.eye(n_states)[0])
+    given = given._replace(X=np.zeros_like(given.X))
+    found = decoded(given)
+    assert not found.states.any()
+    expected = (given.lengths - 1) * np.log(1.0 - p)
+    np.testing.assert_allclose(found.evidence, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("width", "n_states", "rows"), [(4, 3, 3), (8, 5, 2), (16, 9, 2)])

@@ -251,6 +251,22 @@ def test_of_equal_paths_the_first_states_are_taken():
     assert (states == 0).all()
 
 
+@pytest.mark.parametrize("lengths", [[9000], [50] * 40])
+def test_what_is_all_but_certain_is_told_as_exactly(lengths):
+    """A row says less than whole numbers are rounded by."""
+    given = chain("gaussian_diag", 9, lengths, 1)
+    p, means = 1e-9, 2.5 + 1e3 * np.arange(9.0)[:, None]  # no code
+    moves = np.full((9, 9), p / 8.0)
+    np.fill_diagonal(moves, 1.0 - p)
+    components = given.family.from_covariances(means, np.full((9, 1), 0.5 / np.pi))
+    model = given.model._replace(start=np.eye(9)[0], transitions=moves, components=components)
+    given = given._replace(model=model, X=np.full(given.X.shape, 2.5))
+    evidence, states = (found if len(lengths) == 1 else found_side_by_side)(given)
+    assert not states.any()
+    expected = (np.array(lengths) - 1) * np.log(1.0 - p)
+    np.testing.assert_allclose(evidence, expected, rtol=1e-12)
+
+
 def test_what_is_cut_into_parts():
     def taken(n_states=9, lengths=(9000,), states=None, missing=False, moves=None):
         given = chain("gaussian_diag", n_states, lengths, 2)

@@ -347,6 +347,16 @@ def test_a_result_is_the_users_as_long_as_they_have_it():
     assert spaces.result(n, np.int64).ctypes.data == place
 
 
+def test_a_result_takes_no_piece_of_more_pages():
+    pieces().clear()
+    large = spaces.lent_array((LEAST_RESULT + 3 * PAGE,), np.uint8)
+    place = large.ctypes.data
+    del large
+    held = spaces.result(LEAST_RESULT, np.uint8)
+    assert held.ctypes.data != place
+    assert [piece.ctypes.data for piece in pieces()] == [place]
+
+
 def test_paths_are_not_written_again():
     rng = np.random.default_rng(0)
     model = CategoricalHMM(2)

@@ -138,21 +138,33 @@ def scratch(size: int, dtype: DTypeLike) -> Iterator[NDArray[Any]]:
             _collect()
 
 
-def lent_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """The same of any shape; its memory goes back when nothing refers to the array or to a view of it."""
+def lent_array(shape: tuple[int, ...], dtype: DTypeLike, most: float = math.inf) -> NDArray[Any]:
+    """The same of any shape; its memory goes back when nothing refers to the array or to a view of it.
+
+    Parameters
+    ----------
+    shape, dtype
+    most : float, optional
+        Bytes of a piece of which so little may be used.
+    """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if not SMALL <= n_bytes <= MOST_OF_PIECE:
         return np.empty(shape, dtype)
-    memory = _piece(n_bytes)
+    memory = _piece(n_bytes, most)
     loan = _Loan(memory)
     _lent[id(memory)] = weakref.ref(loan), memory
     return np.asarray(loan)[:n_bytes].view(dtype).reshape(shape)
 
 
 def result(n: int, dtype: DTypeLike) -> NDArray[Any]:
-    """An array for the user, all of it written: `lent_array` where its last page is not wasted."""
-    large = n * np.dtype(dtype).itemsize >= LEAST_RESULT
-    return lent_array((n,), dtype) if large else np.empty(n, dtype)
+    """An array for the user, all of it written: `lent_array` where its last page is not wasted.
+
+    They may keep it: it takes no piece of more pages than it needs.
+    """
+    n_bytes = n * np.dtype(dtype).itemsize
+    return (
+        lent_array((n,), dtype, n_bytes + PAGE) if n_bytes >= LEAST_RESULT else np.empty(n, dtype)
+    )
 
 
 class _Loan:
@@ -176,13 +188,16 @@ def _collect() -> None:
         del _pieces[0]
 
 
-def _piece(n_bytes: int) -> NDArray[np.uint8]:
-    """The smallest piece of so many bytes that was given back, of those alike the last one, or a new one."""
-    best, least = None, math.inf
+def _piece(n_bytes: int, most: float = math.inf) -> NDArray[np.uint8]:
+    """The smallest piece of so many bytes that was given back, of those alike the last one, or a new one.
+
+    One of `most` bytes and more is too large.
+    """
+    best, least = None, most
     with _lock:
         _collect()
         for at, piece in enumerate(_pieces):
-            if n_bytes <= len(piece) <= least:
+            if n_bytes <= len(piece) <= least and len(piece) < most:
                 best, least = at, len(piece)
         if best is not None:
             return _pieces.pop(best)

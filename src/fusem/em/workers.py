@@ -10,6 +10,7 @@ import _thread
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from numbers import Integral
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -24,6 +25,10 @@ def effective_jobs(n_jobs: int | None) -> int:
     """Number of threads that `n_jobs` stands for: None is 1, −1 all cores, −2 all but one."""
     if n_jobs is None:
         return 1
+    if not isinstance(n_jobs, Integral):
+        raise TypeError(
+            f"n_jobs must be a number of threads, -1 for all cores, or None, not {n_jobs!r}."
+        )
     if n_jobs == 0:
         raise ValueError("n_jobs == 0 has no meaning; use -1 for all cores or a positive number.")
     return n_jobs if n_jobs > 0 else max(1, available_cores() + 1 + n_jobs)

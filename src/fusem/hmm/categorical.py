@@ -135,8 +135,10 @@ class CategoricalHMM(BaseHMM):
 
     def _emission(self) -> categorical.Params:
         K, shape = self.n_components, np.shape(self.emissionprob_)
-        expected = (K, shape[1] if len(shape) == 2 else 0)
-        given = chain_prior.check_probabilities("emissionprob_", self.emissionprob_, expected)
+        symbols = self.n_features or (shape[1] if len(shape) == 2 else 1)
+        given = chain_prior.check_probabilities(
+            "emissionprob_", self.emissionprob_, (K, symbols), "n_features"
+        )
         return categorical.Params(given[:, None, :])
 
     def _set_emission(self, components: categorical.Params) -> None:

@@ -57,7 +57,9 @@ def normalised(probabilities: Array, sums: Array) -> Array:
     return np.asarray(probabilities / sums[..., None])
 
 
-def check_probabilities(name: str, values: Any, shape: tuple[int, ...]) -> Array:
+def check_probabilities(
+    name: str, values: Any, shape: tuple[int, ...], columns: str = "n_components"
+) -> Array:
     """Probabilities of the given shape, the last axis summing to 1; else an error that says what is wrong.
 
     Sums within `SUM_TOLERANCE` of 1 will do: where they are off by more than rounding, what is returned is
@@ -65,7 +67,7 @@ def check_probabilities(name: str, values: Any, shape: tuple[int, ...]) -> Array
     """
     given = np.asarray(values, dtype=np.float64)
     if given.shape != shape:
-        expected = "(n_components,)" if len(shape) == 1 else "(n_components, n_components)"
+        expected = "(n_components,)" if len(shape) == 1 else f"(n_components, {columns})"
         raise ValueError(f"{name} must have shape {expected} = {shape}, not {given.shape}.")
     if not np.all(given >= 0.0):
         where = ", ".join(str(int(i)) for i in np.argwhere(~(given >= 0.0))[0])

@@ -34,7 +34,7 @@ def number_of_codes(observations: Observations, n_states: int, workers: Workers)
 
 def _check(observations: Observations, values: Values, workers: Workers) -> bool:
     if observations.n_rows <= FEW_VALUES:
-        codes = observations.codes()  # whoever looks for them finds them there
+        codes = observations.codes()  # kept for best paths: a byte per row
         if codes is not None and codes[1] <= values.largest[0]:
             return False
     integers = observations.integers()

@@ -107,7 +107,7 @@ class Observations:
         return np.asarray(self._source[first:last], dtype=self.dtype)
 
     def _convert(self) -> None:
-        """Convert all rows, before the first are read: to be what they are, some are read as they came."""
+        """Convert all rows, when the first are wanted: codes are read as they were given."""
         with self._converting:
             if self._to_convert:
                 converted = lent_array((self.n_rows, self.n_columns), self.dtype)
@@ -129,7 +129,7 @@ class Observations:
         return self._codes[0]
 
     def _find_codes(self) -> tuple[NDArray[np.uint8], int] | None:
-        """Of rows that are none the first tell it."""
+        """Look at a few rows first: most rows that are no codes begin with none."""
         codes, largest = lent_array((self.n_rows,), np.uint8), 0
         bounds = [0, *range(min(START, self.n_rows), self.n_rows, LOOK), self.n_rows]
         for first, last in pairwise(bounds):

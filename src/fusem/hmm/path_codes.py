@@ -10,6 +10,7 @@ from fusem.em.workers import ALONE, Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
+from fusem.hmm.path_density import of_codes
 from fusem.hmm.path_sequences import in_whole_numbers
 from fusem.hmm.sequence_filter import RowDensities
 from fusem.kernels.chain import code_kernels
@@ -21,9 +22,9 @@ from fusem.kernels.viterbi_codes import CodeSpace
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.uint8]
-FEWEST = 4096  # rows: fewer are not worth the tables
 WARM = 128  # rows before a run that begins no sequence: paths take some tens to meet
-SHORT, LONG, EACH = 8192, 65_536, 16  # rows that are never cut, and always; of all others a share
+# Rows of a sequence: none of fewer is cut, all of more are, between them those with more than a share of all.
+SHORT, LONG, SHARE = 8192, 65_536, 16
 # Rows of eight runs of a sequence, by the width of its states: about 0.2 ms.
 GROUP = {4: 96_000, 8: 64_000, 16: 48_000}
 # Seconds of a row in one thread, about, by the width of the states; of less than so many for all rows a
@@ -31,15 +32,19 @@ GROUP = {4: 96_000, 8: 64_000, 16: 48_000}
 SECONDS, WORTH_HELP = {4: 1.5e-9, 8: 3e-9, 16: 8e-9}, 1e-3
 MOST_SECONDS = 0.5  # of a sequence in one thread, where it cannot be cut: short against Ctrl-C
 SEGMENT = 1 << 15  # rows of sequences that one call takes
-# Rows of a step, at most, and numbers of its tables, which are to stay in the cache. (Four rows of four
-# states were no faster; three of sixteen leave no bits for their states.)
+# Rows of a step, at most, and numbers of its tables, which are to stay in the cache; of few rows to be worth
+# making. (Four rows of four states were no faster; three of sixteen leave no bits for their states.)
 MOST_ROWS, MOST_TABLE = {4: 3, 8: 3, 16: 2}, {4: 1 << 13, 8: 1 << 13, 16: 1 << 15}
+FEW_ROWS, FEW_TABLE = 1 << 12, 1 << 12
+# Bytes that steps leave of a row, as many as the path has, and of all where a row leaves more.
+MOST_LEFT, LEAST_KEPT = 8.0, 64 << 20
 
 
 def rows_of_step(n_codes: int, width: int, n_rows: int) -> int:
-    """Rows that a step takes: of more there are more tables, which must be made for all rows together."""
+    """Rows that a step takes."""
+    most = MOST_TABLE[width] if n_rows >= FEW_ROWS else min(MOST_TABLE[width], FEW_TABLE)
     rows = MOST_ROWS[width]
-    while rows > 1 and n_codes ** (rows - 1) * width**2 > min(MOST_TABLE[width], n_rows):
+    while rows > 1 and n_codes ** (rows - 1) * width**2 > most:
         rows -= 1
     return rows
 
@@ -48,9 +53,14 @@ def codes_to_decode(
     engine: ChainEngine, model: ChainModel, observations: Observations
 ) -> tuple[Codes, int] | None:
     """The rows as codes, and the largest, where they are and a step can be taken in whole numbers."""
-    if observations.n_rows < FEWEST or not in_whole_numbers(engine, model, observations):
+    if not in_whole_numbers(engine, model, observations):
         return None
-    return observations.codes()
+    codes, width, n_rows = observations.codes(), engine.width, observations.n_rows
+    if codes is None:
+        return None
+    rows = rows_of_step(codes[1] + 1, width, n_rows)
+    left = width * np.dtype(kept_in(width, rows)).itemsize / rows
+    return codes if left <= MOST_LEFT or n_rows * left <= LEAST_KEPT else None
 
 
 def tasks_of(runs: CodeRuns, n_runs: Ints) -> list[Ints]:
@@ -60,9 +70,9 @@ def tasks_of(runs: CodeRuns, n_runs: Ints) -> list[Ints]:
     many = np.repeat(n_runs > 1, n_runs)
     eights = list(np.flatnonzero(many).reshape(-1, LANES))
     short = np.flatnonzero(~many)
-    steps = (runs.last - runs.enter)[short]
-    cuts = np.flatnonzero(np.diff(np.cumsum(steps) // SEGMENT)) + 1
-    for part, taken in zip(np.split(short, cuts), np.split(steps, cuts), strict=True):
+    rows = (runs.last - runs.enter)[short]
+    cuts = np.flatnonzero(np.diff(np.cumsum(rows) // SEGMENT)) + 1
+    for part, taken in zip(np.split(short, cuts), np.split(rows, cuts), strict=True):
         if part.size:
             eights.append(part[np.argsort(taken, kind="stable")])
     return eights
@@ -89,8 +99,8 @@ class CodePaths:
     Attributes
     ----------
     evidence : array of shape (n_sequences,) or None
-        Log-densities of the paths with their rows; None where what was before a run is felt to its end, and
-        sequences are too long to be gone through in one run.
+        Log-densities of the paths with their rows; None where what was before some run is felt to its end,
+        and some sequence is too long to be gone through in one.
     states : array of shape (n_rows,)
         The paths.
     """
@@ -115,9 +125,11 @@ class CodePaths:
         self._workers = ALONE if n_rows * SECONDS[width] < WORTH_HELP else workers
         self.states = result(n_rows, np.int64)
         lengths = observations.lengths
-        self.evidence = self._through(lengths, min(LONG, max(SHORT, n_rows // EACH)))
+        self.evidence = self._through(lengths, min(LONG, max(SHORT, n_rows // SHARE)))
         if self.evidence is None and lengths.max() * SECONDS[width] < MOST_SECONDS:
-            self.evidence = self._through(lengths, n_rows)
+            self.evidence = self._through(lengths, n_rows)  # none is cut
+        if self.evidence is not None:
+            of_codes(codes, densities, model, observations, self.evidence, self.states)
 
     def _through(self, lengths: Ints, longest: int) -> Array | None:
         """Go through sequences, and back, those of more rows in several runs; None if that is wrong."""
@@ -131,6 +143,8 @@ class CodePaths:
         with scratch(size, kept_in(width, rows)) as origins:
 
             def work(chosen: Ints, again: bool) -> None:
+                if failed:
+                    return
                 done = self._kernel(
                     self._codes, chosen, again, runs, self._tables, warm, space_of(width), begun,
                     ended, gains, guesses, entry, origins, self.states,
@@ -149,5 +163,6 @@ class CodePaths:
             if failed:
                 return None
             self._mend(runs, warm, guesses, entry, origins, self.states)
+        # what an impossible row takes off is taken back where a run is entered again: NaN
         evidence = np.add.reduceat(gains, np.flatnonzero(runs.opens))
         return np.where(np.isnan(evidence), -np.inf, evidence)

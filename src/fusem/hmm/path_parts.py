@@ -12,6 +12,7 @@ from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
+from fusem.hmm.path_density import of_rows
 from fusem.hmm.path_sequences import fixed_parameters, in_whole_numbers
 from fusem.kernels.chain import mended_kernel, parts_kernel
 from fusem.kernels.fixed_point import origins_in
@@ -155,4 +156,6 @@ def paths_in_parts(
             mend(parts)
     evidence = np.array([parts.gains.sum() for parts in sequences])
     # an impossible row is taken off before a part and within the part before it
-    return np.where(np.isnan(evidence), -np.inf, evidence), states
+    evidence[np.isnan(evidence)] = -np.inf
+    of_rows(engine, model, observations, evidence, states)
+    return evidence, states

@@ -13,6 +13,7 @@ from fusem.em.workers import Workers
 from fusem.hmm.engine import ChainEngine, ChainModel
 from fusem.hmm.layout import Ints
 from fusem.hmm.observations import Observations
+from fusem.hmm.path_density import of_rows
 from fusem.hmm.traversal import parameters_of
 from fusem.kernels.chain import sequences_kernel
 from fusem.kernels.fixed_point import MOST_FIXED, fixed_chain, origins_in
@@ -116,4 +117,6 @@ def short_paths(
     workers.run(iter(plan), work)
     # an impossible row's largest density is taken off itself
     evidence[np.isnan(evidence)] = -np.inf
+    if fixed:
+        of_rows(engine, model, observations, evidence, states)
     return evidence, states

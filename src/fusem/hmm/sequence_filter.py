@@ -138,5 +138,5 @@ def refuse_impossible(evidence: Array, observations: Observations) -> None:
         raise ValueError(
             f"Sequence {number} (rows {end - int(observations.lengths[number])} to {end - 1}) is impossible "
             "under the model: a start, transition or value of probability 0. Allow what happens there "
-            "(startprob_, transmat_, known states), or drop the sequence."
+            "(startprob_, transmat_, emissions, known states), or drop the sequence."
         )

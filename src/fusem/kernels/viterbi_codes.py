@@ -11,6 +11,7 @@ another state turns out to be on the path, the last rows are written again.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from fusem.kernels.policy import helper
 from fusem.kernels.states import LANES
 
 # Bound to others: states, bits of a state's number, rows of a step, and what stands for one unit.
-STATES, BITS, ROWS, PER_UNIT = 16, 4, 2, 0.0
+STATES, BITS, ROWS, PER_UNIT = 16, 4, 2, math.nan
 LOOK = 8  # steps after which a run that is entered again is compared with what it was
 
 
@@ -145,11 +146,12 @@ def enter_again(codes, run, runs, tables, warm, m, begun, ended, gains, origins)
         states[j] = begun[run * STATES + j]
         states[STATES + j] = begun[run * STATES + j] = ended[(run - 1) * STATES + j]
     change, row, at = 0.0, runs.first[run], runs.at[run] + warm * STATES
-    for t in range(steps_of(run, runs) - warm):
+    steps = steps_of(run, runs) - warm
+    for t in range(steps):
         here = at + t * STATES
         change -= advance(codes, row + t * ROWS, tables, states, 0 * warm, origins, here)
         change += advance(codes, row + t * ROWS, tables, states, STATES + 0 * warm, origins, here)
-        if t % LOOK == 0:
+        if t % LOOK == 0 or t == steps - 1:
             alike = True
             for j in range(1, STATES):
                 alike &= states[j] - states[0] == states[STATES + j] - states[STATES]
