@@ -181,7 +181,7 @@ def test_lengths_do_not_contradict_a_list_of_sequences(method):
 
 @pytest.mark.parametrize(("n_features", "shape"), [(3, (2, 4)), (None, (3, 3)), (3, (1, 2))])
 def test_emission_probabilities_have_a_column_for_each_symbol(n_features, shape):
-    model = CategoricalHMM(2, n_features=n_features)
+    model = fusem.CategoricalHMM(2, n_features=n_features)
     model.startprob_, model.transmat_ = [0.5, 0.5], [[0.9, 0.1], [0.2, 0.8]]
     model.emissionprob_ = np.full(shape, 1.0 / shape[1])
     with pytest.raises(ValueError, match=r"\(n_components, n_features\) = \(2, 3\), not \("):
