@@ -278,7 +278,7 @@ def test_what_is_cut_into_parts():
 
     assert taken()
     assert taken(n_states=16)
-    assert not taken(n_states=8, lengths=(30_000,))
+    assert not taken(n_states=8, lengths=(20_000,))
     assert taken(n_states=8, lengths=(200_000,))
     assert not taken(n_states=8, lengths=(200_000, path_parts.SHORT - 1))
     assert not taken(n_states=4, lengths=(200_000,))
