@@ -395,7 +395,7 @@ def test_categories_are_those_seen_or_given():
     np.testing.assert_array_equal(given.n_categories_, [3, 6])
     assert given.bic(X) > seen.bic(X)  # the same likelihood, more parameters
     np.testing.assert_allclose(given.score(X), seen.score(X), rtol=1e-9)
-    with pytest.raises(ValueError, match=r"code 2 at row 1, column 0, which has 2 categories"):
+    with pytest.raises(ValueError, match=r"code 2 at row 1, column 0: the column has 2 categories"):
         seen.predict([[0, 0], [2, 0]])
     assert np.isneginf(given.score_samples([[2, 0]])[0])
 

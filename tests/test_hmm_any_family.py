@@ -91,7 +91,7 @@ def test_codes_in_several_columns():
     agree = (fitted.predict(X) == states).mean()
     assert max(agree, 1.0 - agree) > 0.95
     assert (np.diff(fitted.monitor_.history) > -1e-9).all()
-    with pytest.raises(ValueError, match="code 3 at row 0, column 0, which has 3 categories"):
+    with pytest.raises(ValueError, match="code 3 at row 0, column 0: the column has 3 categories"):
         fitted.score(X + 1)
 
 

@@ -431,6 +431,8 @@ def test_runs_have_all_rows_once(rows):
     assert not ((runs.last - runs.enter)[later] % rows).any()
     before = np.repeat(np.cumsum(lengths) - lengths, counts)
     assert (runs.enter[later] > before[later]).all()
+    assert (runs.kept[np.repeat(counts == 1, counts)] == -1).all()
+    assert runs.kept[np.repeat(counts > 1, counts)].tolist() == list(range(40))
     steps = (runs.last - runs.enter) // rows + (runs.last - runs.enter) % rows
     np.testing.assert_array_equal(np.diff(runs.at, append=size), steps * 4)
 

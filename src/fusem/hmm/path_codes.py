@@ -135,8 +135,8 @@ class CodePaths:
         """Go through sequences, and back, those of more rows in several runs; None if that is wrong."""
         width, rows, warm = self._width, self._rows, self._warm
         runs, n_runs, size = runs_of(lengths, longest, GROUP[width], warm * rows, rows, width)
-        n = len(runs.first)
-        begun, ended = np.zeros((2, n * width), dtype=np.int64)
+        cut, n = runs.kept >= 0, len(runs.first)
+        begun, ended = np.zeros((2, np.count_nonzero(cut), width), dtype=np.int64)
         gains, (guesses, entry) = np.zeros(n), np.zeros((2, n), dtype=np.int64)
         failed: list[Ints] = []
 
@@ -146,8 +146,8 @@ class CodePaths:
                 if failed:
                     return
                 done = self._kernel(
-                    self._codes, chosen, again, runs, self._tables, warm, space_of(width), begun,
-                    ended, gains, guesses, entry, origins, self.states,
+                    self._codes, chosen, again, runs, self._tables, warm, space_of(width),
+                    begun.reshape(-1), ended.reshape(-1), gains, guesses, entry, origins, self.states,
                 )  # fmt: skip
                 if not done:
                     failed.append(chosen)
@@ -155,8 +155,8 @@ class CodePaths:
             if not self._kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
                 work(np.empty(0, dtype=np.int64), False)
             self._workers.run(iter(tasks_of(runs, n_runs)), lambda chosen: work(chosen, False))
-            differs = (begun[width:] != ended[:-width]).reshape(-1, width).any(axis=1)
-            cold = 1 + np.flatnonzero(differs & ~runs.opens[1:])
+            differs = (begun[1:] != ended[:-1]).any(axis=1) & ~runs.opens[cut][1:]
+            cold = np.flatnonzero(cut)[1:][differs]
             if cold.size:
                 each = (cold[at : at + 1] for at in range(len(cold)))
                 self._workers.run(each, lambda run: work(run, True))

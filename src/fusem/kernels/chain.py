@@ -205,8 +205,8 @@ def code_kernels(width: int, rows: int) -> tuple[Kernel, Kernel]:
         **sizes, "PER_UNIT": 1.0 / code_steps.unit(width, rows), "step": code_steps.step_of(width, rows),
     }  # fmt: skip
     for name in (
-        "advance", "singles_of", "steps_of", "enter_run", "keep", "climb", "go_through", "enter_again",
-        "before_step", "before_row", "rest_back", "go_back", "until_met",
+        "advance", "singles_of", "steps_of", "enter_run", "best_state", "keep", "climb", "go_through",
+        "enter_again", "before_step", "before_row", "rest_back", "go_back", "until_met",
     ):  # fmt: skip
         template = getattr(viterbi_codes, name)
         own = bind(getattr(template, "py_func", template), **steps)

@@ -19,6 +19,7 @@ class CodeRuns(NamedTuple):
     last: NDArray[Any]  # after them
     enter: NDArray[Any]  # the row of its first step; before its own, where it opens no sequence
     at: NDArray[Any]  # where what its steps leave begins
+    kept: NDArray[Any]  # its number among those of sequences that are cut; −1: it is one
 
 
 def runs_of(
@@ -42,7 +43,7 @@ def runs_of(
     """
     counts = np.empty(len(lengths), dtype=np.int64)
     total = _count[np.int64](lengths, longest, group, counts)
-    opens, numbers = np.empty(total, dtype=np.bool_), np.empty((4, total), dtype=np.int64)
+    opens, numbers = np.empty(total, dtype=np.bool_), np.empty((5, total), dtype=np.int64)
     runs = CodeRuns(opens, *numbers)
     size = _cut[np.int64](lengths, counts, warm, rows, width, *runs)
     return runs, counts, size
@@ -78,9 +79,10 @@ def _cut_runs(
     last,
     enter,
     at,
+    kept,
 ):
     """Runs of equal length, but for the first of a sequence, which has what is left over."""
-    run = begin = size = 0
+    run = begin = size = number = 0
     for sequence in range(lengths.size):
         count, end = counts[sequence], begin + lengths[sequence]
         each = (lengths[sequence] - 1 - warm) // count // rows * rows if count > 1 else 0
@@ -90,6 +92,8 @@ def _cut_runs(
             enter[run] = begin + 1 if opens[run] else first[run] - warm
             at[run], steps = size, last[run] - enter[run]
             size += (steps // rows + steps % rows) * width
+            kept[run] = number if count > 1 else -1
+            number += 1 if count > 1 else 0
             run += 1
         begin = end
     return size

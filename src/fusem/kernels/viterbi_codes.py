@@ -91,6 +91,16 @@ def enter_run(codes, run, runs, tables, states, place, origins):
 
 
 @helper
+def best_state(states, place):
+    """The first of the best states."""
+    best = 0
+    for j in range(1, STATES):
+        if states[place + j] > states[place + best]:
+            best = j
+    return best
+
+
+@helper
 def keep(states, place, kept, at):
     """Write down the states of a run, less the largest of them; that one."""
     top = states[place]
@@ -121,7 +131,9 @@ def climb(codes, eight, runs, tables, begin, end, m, origins):
 
 
 @helper
-def go_through(codes, eight, runs, tables, warm, m, begun, ended, gains, origins):
+def go_through(
+    codes, eight, runs, tables, warm, m, begun, ended, gains, guesses, entry, origins
+):  # fmt: skip
     """Take eight runs to their ends."""
     zero = 0 * warm  # a helper is compiled anew for every literal that it is given
     most = zero
@@ -130,21 +142,26 @@ def go_through(codes, eight, runs, tables, warm, m, begun, ended, gains, origins
         m.fell[lane] = enter_run(codes, eight[lane], runs, tables, m.states, lane * STATES, origins)
     climb(codes, eight, runs, tables, zero, warm, m, origins)
     for lane in range(eight.size):
-        if not runs.opens[eight[lane]]:
-            m.fell[lane] = -keep(m.states, lane * STATES, begun, eight[lane] * STATES)
+        run = eight[lane]
+        if not runs.opens[run]:
+            m.fell[lane] = -keep(m.states, lane * STATES, begun, runs.kept[run] * STATES)
     climb(codes, eight, runs, tables, warm, most, m, origins)
     for lane in range(eight.size):
         run = eight[lane]
-        gains[run] = m.fell[lane] + keep(m.states, lane * STATES, ended, run * STATES)
+        best = best_state(m.states, lane * STATES)
+        guesses[run] = entry[run] = best
+        gains[run] = m.fell[lane] + m.states[lane * STATES + best] * PER_UNIT
+        if runs.kept[run] >= 0:
+            keep(m.states, lane * STATES, ended, runs.kept[run] * STATES)
 
 
 @helper
 def enter_again(codes, run, runs, tables, warm, m, begun, ended, gains, origins):
     """Take a run on from what the one before ends with, until that is what it was; false if it never is."""
-    states = m.states
+    states, kept = m.states, runs.kept[run] * STATES
     for j in range(STATES):
-        states[j] = begun[run * STATES + j]
-        states[STATES + j] = begun[run * STATES + j] = ended[(run - 1) * STATES + j]
+        states[j] = begun[kept + j]
+        states[STATES + j] = begun[kept + j] = ended[kept - STATES + j]
     change, row, at = 0.0, runs.first[run], runs.at[run] + warm * STATES
     steps = steps_of(run, runs) - warm
     for t in range(steps):
@@ -221,8 +238,8 @@ def code_paths(
     tables,  # IN  CodeTables
     warm,  # steps that are taken before a run's own, where it begins no sequence
     m,  # SCRATCH CodeSpace
-    begun,  # INOUT (runs · STATES) states before each run's own rows
-    ended,  # OUT (runs · STATES) states of its last row
+    begun,  # INOUT (runs of sequences that are cut · STATES) states before each run's own rows
+    ended,  # OUT (likewise) states of its last row
     gains,  # OUT (runs) by how much the largest of them rises
     guesses,  # OUT (runs) the state its way back begins with
     entry,  # OUT (runs) the state before it, where that leads to
@@ -234,18 +251,14 @@ def code_paths(
         eight = chosen[first : first + LANES]
         if again:
             for lane in range(eight.size):
-                if not enter_again(
-                    codes, eight[lane], runs, tables, warm, m, begun, ended, gains, origins
-                ):
+                run = eight[lane]
+                if not enter_again(codes, run, runs, tables, warm, m, begun, ended, gains, origins):
                     return False
+                guesses[run] = entry[run] = best_state(ended, runs.kept[run] * STATES)
         else:
-            go_through(codes, eight, runs, tables, warm, m, begun, ended, gains, origins)
-        for lane in range(eight.size):
-            run, best = eight[lane], 0
-            for j in range(1, STATES):
-                if ended[run * STATES + j] > ended[run * STATES + best]:
-                    best = j
-            guesses[run] = entry[run] = best
+            go_through(
+                codes, eight, runs, tables, warm, m, begun, ended, gains, guesses, entry, origins
+            )
         go_back(eight, runs, warm, entry, m, origins, path)
     return True
 

@@ -117,7 +117,7 @@ class Values:
             )
         M = int(self.limits[column])
         return ValueError(
-            f"Input {label} has the code {value:g} at {place}, which has {M} categories (codes 0 to "
+            f"Input {label} has the code {value:g} at {place}: the column has {M} categories (codes 0 to "
             f"{M - 1}). Give larger n_categories (a CategoricalHMM has n_features), or correct the row."
         )
 
