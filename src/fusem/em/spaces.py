@@ -145,7 +145,7 @@ def lent_array(shape: tuple[int, ...], dtype: DTypeLike, most: float = math.inf)
     ----------
     shape, dtype
     most : float, optional
-        Bytes of a piece of which so little may be used.
+        Bytes of a piece that is too large for it.
     """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if not SMALL <= n_bytes <= MOST_OF_PIECE:
@@ -162,9 +162,9 @@ def result(n: int, dtype: DTypeLike) -> NDArray[Any]:
     They may keep it: it takes no piece of more pages than it needs.
     """
     n_bytes = n * np.dtype(dtype).itemsize
-    return (
-        lent_array((n,), dtype, n_bytes + PAGE) if n_bytes >= LEAST_RESULT else np.empty(n, dtype)
-    )
+    if n_bytes < LEAST_RESULT:
+        return np.empty(n, dtype)
+    return lent_array((n,), dtype, most=n_bytes + PAGE)
 
 
 class _Loan:

@@ -54,9 +54,8 @@ class CodeTables(NamedTuple):
     """What is read of a model: flat arrays of whole numbers, and of logarithms."""
 
     n_codes: int
-    ways: NDArray[
-        Any
-    ]  # (codes of all rows but the last · width · width) from i to j at [i · width + j], tagged
+    # (codes of all rows but the last · width · width) from i to j at [i · width + j], with tags
+    ways: NDArray[Any]
     moves: NDArray[Any]  # (width · width) the same of a step of one row
     factors: NDArray[Any]  # (n_codes · width) log-densities of a row, less the largest
     start: NDArray[Any]  # (n_codes · width) those of the first row of a sequence, with the start
@@ -128,11 +127,8 @@ def lengthen(ways, table, moves, factors, shift, longer, width, n_codes):
                 here = ways[table + i * width + m] + factors[code * width + m]
                 here += (width - 1 - m) << shift
                 for j in range(width):
-                    put(
-                        ways,
-                        at + j,
-                        max(element(ways, at + j), here + element(moves, m * width + j)),
-                    )
+                    way = here + element(moves, m * width + j)
+                    put(ways, at + j, max(element(ways, at + j), way))
 
 
 def _fill_tables(
@@ -187,13 +183,12 @@ def step_of(width: int, rows: int) -> Any:
 
     @intrinsic
     def step(typing_context, states, place, ways, table, factors, row, origins, at):
-        """Take states through some rows; what they were before, less the first of that.
+        """Take states through some rows, less the first of them as it was before; that one.
 
         Parameters
         ----------
         states : array of int64
-            From element `place` on the states before, then those after, without tags and less the first
-            state before.
+            From element `place` on the states before the rows, then those after them, without tags.
         ways : array of int64
             From state i to state j at [table + i · width + j], with tags.
         factors : array of int64

@@ -47,16 +47,8 @@ def advance(codes, row, tables, states, place, origins, at):
     for g in range(ROWS - 1):
         code = code * tables.n_codes + int(element(codes, row + g))
     last = int(element(codes, row + ROWS - 1))
-    off = step(
-        states,
-        place,
-        tables.ways,
-        code * STATES * STATES,
-        tables.factors,
-        last * STATES,
-        origins,
-        at,
-    )
+    table = code * STATES * STATES
+    off = step(states, place, tables.ways, table, tables.factors, last * STATES, origins, at)
     return off * PER_UNIT + element(tables.tops_before, code) + element(tables.tops, last)
 
 
