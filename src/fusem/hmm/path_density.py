@@ -24,9 +24,11 @@ CALL, FEW_ROWS = (
 )  # rows of a call: short against Ctrl-C; whose densities are kept at a time
 
 
-def badly_told(evidence: Array, lengths: Ints) -> NDArray[np.bool_]:
-    """Sequences with less than a unit per row: of that 2⁻⁴⁰ per row is 10⁻¹² and more."""
-    return np.abs(evidence) < lengths
+def emptied(evidence: Array, observations: Observations) -> NDArray[np.bool_]:
+    """Sequences whose path has less than a unit per row, of which 2⁻⁴⁰ is 10⁻¹² and more: now 0."""
+    few: NDArray[np.bool_] = np.abs(evidence) < observations.lengths
+    evidence[few] = 0.0
+    return few
 
 
 def of_codes(
@@ -38,11 +40,10 @@ def of_codes(
     states: Ints,
 ) -> None:
     """Put right what whole numbers say of paths through rows that have one of so many log-densities."""
-    wanted = badly_told(evidence, observations.lengths)
+    wanted = emptied(evidence, observations)
     if not wanted.any():
         return
     chain, ends, kernel = flat_chain(model), observations.ends, path_densities[np.float64]
-    evidence[wanted] = 0.0
     for first in range(0, len(codes), CALL):
         last = min(first + CALL, len(codes))
         kernel(
@@ -59,12 +60,12 @@ def of_rows(
     states: Ints,
 ) -> None:
     """The same for any rows."""
-    wanted = badly_told(evidence, observations.lengths)
-    if not wanted.any():
+    chosen = np.flatnonzero(emptied(evidence, observations))
+    if not chosen.size:
         return
     chain, densities, ends = flat_chain(model), RowDensities(engine, model), observations.ends
     log_moves = chain.log_moves.reshape(engine.n_states, -1)
-    for sequence in np.flatnonzero(wanted):
+    for sequence in chosen:
         end = int(ends[sequence])
         begin = end - int(observations.lengths[sequence])
         evidence[sequence] = chain.log_start[states[begin]]
