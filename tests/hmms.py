@@ -87,14 +87,14 @@ def run(
     given: Chain, weights=None, n_jobs: int = 1, logarithms: bool = False, unit: int | None = None
 ) -> tuple[ChainStatistic, Pass]:
     """The statistic of one pass in one arithmetic, and the pass; it says whether anything gave an alarm."""
-    with Workers(n_jobs) as workers:
-        engine, arguments = engine_and(given, weights, workers)
-        work, tree = Pass(*arguments, logarithms), Tree(engine.size)
-        if unit is not None:
-            work.unit = unit
-        work.messages()
-        firsts = range(0, work.layout.n_blocks, work.unit)
-        work.alarm |= bool(work.segments(tree, None, firsts))
+    workers = Workers(n_jobs)
+    engine, arguments = engine_and(given, weights, workers)
+    work, tree = Pass(*arguments, logarithms), Tree(engine.size)
+    if unit is not None:
+        work.unit = unit
+    work.messages()
+    firsts = range(0, work.layout.n_blocks, work.unit)
+    work.alarm |= bool(work.segments(tree, None, firsts))
     total = tree.total()
     return engine.view(np.zeros(engine.size) if total is None else total), work
 

@@ -109,6 +109,7 @@ def test_instructions_that_cannot_be_counted_are_no_number(monkeypatch):
     assert np.isnan(instructions.instructions("", ["1", "2"])).tolist() == [True, True]
 
 
+@pytest.mark.thorough
 def test_what_is_counted_runs():
     calls = "".join(f"print({call} is not None)\n" for call in instructions.CALLS.values())
     assert run(instructions.PREPARED + calls) == len(instructions.CALLS) * "True\n"
@@ -139,6 +140,7 @@ def test_the_quick_profile_measures_memory_once(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_comparison_of_imputers_runs(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["missing", "--quick"])
     # those of the peers have them all
@@ -197,7 +199,14 @@ def test_a_first_fit_compiles_once(monkeypatch):
     assert after_warm == after_cold
 
 
-@pytest.mark.parametrize("fit", [name for name in process.FIRST if "-" not in name])
+@pytest.mark.parametrize(
+    "fit",
+    [  # the history of benchmarks has all of them
+        pytest.param(name, marks=[] if name == "fusem fit" else [pytest.mark.thorough])
+        for name in process.FIRST
+        if "-" not in name
+    ],
+)
 def test_first_fits_run(fit):
     code = process.PREPARED + process.FIRST[fit]
     process.seconds(code)
@@ -367,6 +376,7 @@ def test_results_are_written_where_nothing_is_lost(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_comparison_of_peers_runs(tmp_path):
     output = tmp_path / "RESULTS.md"
     command = [sys.executable, "-m", "asv_benchmarks.peers", "--quick", "--repetitions", "1"]

@@ -419,7 +419,13 @@ on_x86 = pytest.mark.skipif(
 
 @on_x86
 @pytest.mark.slow
-@pytest.mark.parametrize("processor", [AVX512, AVX2], ids=lambda processor: processor.name)
+@pytest.mark.parametrize(
+    "processor",
+    [
+        pytest.param(AVX512, id=AVX512.name),
+        pytest.param(AVX2, id=AVX2.name, marks=pytest.mark.thorough),
+    ],
+)
 def test_vectors_fill_the_registers(processor, tmp_path):
     check_processor(processor, code_for(processor, tmp_path))
 

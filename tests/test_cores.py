@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from fusem.em import cores
+from fusem.em import cores, helpers
 from fusem.em.cores import Cores, available_cores
 from fusem.em.workers import Workers
 
@@ -129,17 +129,18 @@ def test_where_nothing_can_be_asked_nothing_is_done(monkeypatch):
 
 
 @two
-def test_threads_of_workers_are_free_while_they_work():
+def test_threads_of_workers_are_free_while_they_work(monkeypatch):
     allowed, seen, both = os.sched_getaffinity(0), {}, threading.Barrier(2, timeout=30)
+    monkeypatch.setattr(helpers, "_crew", helpers.Crew())  # with helpers of others any may come
 
     def work(item):
         if item < 2:
             both.wait()  # so that each thread has one
         seen.setdefault(threading.get_ident(), []).append(os.sched_getaffinity(0))
 
-    with Workers(2) as workers:
-        for _ in range(3):
-            workers.run(iter(range(4)), work)
+    workers = Workers(2)
+    for _ in range(3):
+        workers.run(iter(range(4)), work)
     assert len(seen) == 2
     assert all(each == allowed for masks in seen.values() for each in masks)
 
@@ -154,28 +155,11 @@ def test_runs_within_a_run_leave_threads_as_they_are():
         workers.run(iter(range(3)), lambda _: seen.append(os.sched_getaffinity(0)))
         seen.append(os.sched_getaffinity(0))
 
-    with Workers(2) as workers:
-        workers.run(iter(range(4)), work)
-        assert workers._runs == 0
+    workers = Workers(2)
+    workers.run(iter(range(4)), work)
+    assert not helpers.crew()._called
     assert len(seen) == 16
     assert all(each == allowed for each in seen)
-
-
-@two
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_the_child_of_a_fork_sends_no_thread_away():
-    """Their identifiers stand for none there, or for itself."""
-    allowed, done, both = os.sched_getaffinity(0), [], threading.Barrier(2, timeout=30)
-    with Workers(2) as workers:
-        workers.run(iter(range(2)), lambda _: both.wait())  # the helper has begun
-        assert all(helper.is_there() for helper in workers._helpers)
-        child = os.fork()
-        if child == 0:
-            workers.run(iter(range(4)), done.append)
-            os._exit(3 if len(done) == 4 and os.sched_getaffinity(0) == allowed else 4)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
-        (helper,) = workers._helpers
-    assert not helper.is_there()
 
 
 @two
@@ -192,13 +176,14 @@ def test_a_run_sends_its_threads_away(monkeypatch):
             return super().join()
 
     monkeypatch.setattr("fusem.em.workers.Cores", Recorded)
+    monkeypatch.setattr(helpers, "_crew", helpers.Crew())
 
     def work(item):
         if item < 2:
             both.wait()
 
-    with Workers(2) as workers:
-        workers.run(iter(range(4)), work)
-        assert [helper.thread for helper in workers._helpers] == sent
+    workers = Workers(2)
+    workers.run(iter(range(4)), work)
+    assert [helper.thread for helper in helpers.crew().helpers] == sent
     assert joined == sent
     assert threading.get_ident() not in joined

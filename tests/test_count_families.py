@@ -32,8 +32,8 @@ def statistic(name, params, X, missing=False):
     family = family_of(name, params.values)
     engine = Engine(family, len(params.weights), X.shape[1], X.dtype)
     model = Model(params.weights, MODULES[name].Params(params.values))
-    with Workers(1) as workers:
-        return engine.statistic(model, open_rows(X), None, workers, missing=missing), family
+    workers = Workers(1)
+    return engine.statistic(model, open_rows(X), None, workers, missing=missing), family
 
 
 def assert_step_equals_twin(name, params, X, missing=False) -> None:
@@ -181,15 +181,15 @@ def test_logarithms_of_factorials_beyond_the_table():
 def test_values_are_looked_at_wherever_they_stand(dtype, row):
     X = np.random.default_rng(0).integers(0, 9, size=(20_001, 3)).astype(dtype)
     X[row, 1] = 12.0
-    with Workers(2) as workers:
-        values = Values(open_rows(X), "count", None, one_by_one=True)
-        np.testing.assert_array_equal(values.largest_codes(workers), [8, 12, 8])
-        X[row, 1], X[1:, 2] = np.nan, np.nan
-        np.testing.assert_array_equal(values.largest_codes(workers)[:2], [8, 8])
-        for wrong in (-1.0, 0.5, -np.inf, np.inf, 2.0**60):
-            X[row, 1] = wrong
-            with pytest.raises(ValueError, match=f"row {row}, column 1"):
-                values.largest_codes(workers)
+    workers = Workers(2)
+    values = Values(open_rows(X), "count", None, one_by_one=True)
+    np.testing.assert_array_equal(values.largest_codes(workers), [8, 12, 8])
+    X[row, 1], X[1:, 2] = np.nan, np.nan
+    np.testing.assert_array_equal(values.largest_codes(workers)[:2], [8, 8])
+    for wrong in (-1.0, 0.5, -np.inf, np.inf, 2.0**60):
+        X[row, 1] = wrong
+        with pytest.raises(ValueError, match=f"row {row}, column 1"):
+            values.largest_codes(workers)
 
 
 def test_operands_have_names_of_their_own():

@@ -65,6 +65,7 @@ def simulated(unchanged, rng, slower=None, factor=1.0):
     return {v.name: v for v in judged(recording)}
 
 
+@pytest.mark.thorough
 def test_a_benchmark_slowed_by_15_percent_is_caught_19_times_of_20(unchanged):
     rng, names = np.random.default_rng(0), list(unchanged[0])
     caught = 0
@@ -73,6 +74,7 @@ def test_a_benchmark_slowed_by_15_percent_is_caught_19_times_of_20(unchanged):
     assert caught >= 0.95 * 4 * len(names)
 
 
+@pytest.mark.thorough
 def test_an_unchanged_tree_gives_a_false_alarm_once_in_100_runs_at_most(unchanged):
     rng = np.random.default_rng(1)
     alarms = sum(

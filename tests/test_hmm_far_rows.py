@@ -42,8 +42,8 @@ def check(given, evidence, states):
 
 def found(given, n_jobs=2):
     observations = Observations(given.X, given.lengths)
-    with Workers(n_jobs) as workers:
-        return best_paths(engine_of(given, given.X), given.model, observations, workers)
+    workers = Workers(n_jobs)
+    return best_paths(engine_of(given, given.X), given.model, observations, workers)
 
 
 @pytest.mark.parametrize("kind", LENGTHS)
@@ -68,8 +68,8 @@ def test_stretches_with_far_rows(monkeypatch):
     cut_short(monkeypatch)
     given = far("gaussian_tied", 6, LENGTHS["whole"])
     observations, engine = Observations(given.X, given.lengths), engine_of(given, given.X)
-    with Workers(2) as workers:
-        paths = Paths(engine, given.model, observations, workers)
+    workers = Workers(2)
+    paths = Paths(engine, given.model, observations, workers)
     assert engine.alarmed
     check(
         given,

@@ -163,10 +163,10 @@ def test_evidence_for_another_state_after_a_thousand_rows_is_not_lost(n_states, 
     """The longer part wins; in linear space its state has been rounded to nothing by then."""
     given = torn(n_states, lengths, which)
     assert run(given)[1].alarm
-    with Workers(2) as workers:
-        engine, arguments = engine_and(given, None, workers)
-        statistic, evidence = swept(*arguments)
-        work = Pass(*arguments)
+    workers = Workers(2)
+    engine, arguments = engine_and(given, None, workers)
+    statistic, evidence = swept(*arguments)
+    work = Pass(*arguments)
     work.evidence[:] = evidence
     check_statistic(given, np.ones(len(lengths)), engine.view(statistic), work)
 
@@ -187,10 +187,10 @@ def test_rows_that_only_an_unreachable_state_explains(n_states, lengths, value):
         emission=given.emission._replace(means=means, covariances=np.ones((n_states, 2))),
         X=np.full(given.X.shape, value),
     )
-    with Workers(1) as workers:
-        engine, arguments = engine_and(given, None, workers)
-        statistic, evidence = swept(*arguments)
-        work = Pass(*arguments)
+    workers = Workers(1)
+    engine, arguments = engine_and(given, None, workers)
+    statistic, evidence = swept(*arguments)
+    work = Pass(*arguments)
     work.evidence[:] = evidence
     check_statistic(given, np.ones(len(lengths)), engine.view(statistic), work)
     np.testing.assert_allclose(evidence, given.lengths * (-(value**2) - np.log(2.0 * np.pi)))

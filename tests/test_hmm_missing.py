@@ -45,7 +45,10 @@ def by_sequence(given, rows):
     return np.split(rows, np.cumsum(given.lengths)[:-1])
 
 
-@pytest.mark.parametrize(("covariance_type", "n_states"), [("full", 3), ("tied", 3), ("full", 11)])
+@pytest.mark.parametrize(
+    ("covariance_type", "n_states"),
+    [("full", 3), ("tied", 3), pytest.param("full", 11, marks=pytest.mark.thorough)],
+)
 def test_sums_equal_the_twin(covariance_type, n_states):
     given = torn(covariance_type, n_states, LENGTHS[n_states])
     logs, rows, covariances = expected_of(given, covariance_type)
@@ -169,6 +172,7 @@ def test_the_likelihood_never_falls(covariance_type):
     assert np.diff(started.history_["log_likelihood"])[1:].min() > -1e-2  # its prior counts too
 
 
+@pytest.mark.thorough
 def test_float32_is_near():
     given = torn("full", 3, [900])
     wide, narrow = run(given)[0], run(given._replace(X=given.X.astype(np.float32)))[0]
@@ -234,9 +238,10 @@ WAYS = {"whole": [3000, 3], "short": [30] * 40, "uneven": [500, *[7] * 60], "kno
     ("covariance_type", "n_states", "dtype"),
     [
         ("diag", 1, "f8"),
-        ("full", 3, "f4"),
-        ("full", 11, "f8"),
-        ("tied", 6, "f8"),
+        ("full", 3, "f8"),
+        pytest.param("full", 3, "f4", marks=pytest.mark.thorough),
+        pytest.param("full", 11, "f8", marks=pytest.mark.thorough),
+        pytest.param("tied", 6, "f8", marks=pytest.mark.thorough),
         ("spherical", 3, "f8"),
     ],
 )

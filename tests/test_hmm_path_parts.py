@@ -45,8 +45,8 @@ def found(given, n_jobs=2, X=None):
     observations = Observations(given.X if X is None else X, given.lengths)
     engine = engine_of(given, observations.part(0, 1))
     assert in_parts(engine, given.model, observations)
-    with Workers(n_jobs) as workers:
-        return paths_in_parts(engine, given.model, observations, workers)
+    workers = Workers(n_jobs)
+    return paths_in_parts(engine, given.model, observations, workers)
 
 
 def with_moves(given, moves):
@@ -145,8 +145,8 @@ def test_where_that_never_ends_all_goes_another_way(monkeypatch):
     monkeypatch.setattr(
         path, "paths_in_parts", lambda *all: taken.append(1) or paths_in_parts(*all)
     )
-    with Workers(2) as workers:
-        outcome = best_paths(engine_of(given, given.X), given.model, observations, workers)
+    workers = Workers(2)
+    outcome = best_paths(engine_of(given, given.X), given.model, observations, workers)
     assert taken
     check(given, *outcome)
 
@@ -157,8 +157,8 @@ def test_missing_values_of_independent_columns():
     hidden = np.random.default_rng(0).random(given.X.shape) < 0.2
     observations = Observations(np.where(hidden, np.nan, given.X), given.lengths)
     engine = engine_of(given, given.X, missing=True)
-    with Workers(2) as workers:
-        evidence, states = paths_in_parts(engine, given.model, observations, workers)
+    workers = Workers(2)
+    evidence, states = paths_in_parts(engine, given.model, observations, workers)
     each = norm.logpdf(given.X[:, None], given.emission.means, np.sqrt(given.emission.covariances))
     logs = np.where(hidden[:, None], 0.0, each).sum(axis=2)
     ends = np.cumsum(EDGES)[:-1]
@@ -281,7 +281,8 @@ def test_what_is_cut_into_parts():
     assert not taken(n_states=8, lengths=(20_000,))
     assert taken(n_states=8, lengths=(200_000,))
     assert not taken(n_states=8, lengths=(200_000, path_parts.SHORT - 1))
-    assert not taken(n_states=4, lengths=(200_000,))
+    assert not taken(n_states=4, lengths=(120_000,))
+    assert taken(n_states=4, lengths=(250_000,))
     assert not taken(n_states=17)
     assert not taken(lengths=(9000, path_parts.SHORT - 1))
     assert not taken(states=np.full(9000, -1))

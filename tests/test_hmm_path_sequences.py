@@ -38,8 +38,8 @@ def found(given, n_jobs=2, X=None):
     observations = Observations(given.X if X is None else X, given.lengths)
     engine = engine_of(given, observations.part(0, 1))
     assert path_sequences.side_by_side(engine, given.model, observations) is not None
-    with Workers(n_jobs) as workers:
-        return best_paths(engine, given.model, observations, workers)
+    workers = Workers(n_jobs)
+    return best_paths(engine, given.model, observations, workers)
 
 
 def check(given, evidence, states):

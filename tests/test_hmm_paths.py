@@ -32,8 +32,8 @@ def best(given, n_jobs=2):
     engine = ChainEngine(
         given.family, len(given.model.start), given.X.shape[1], observations.dtype, missing
     )
-    with Workers(n_jobs) as workers:
-        return Paths(engine, given.model, observations, workers)
+    workers = Workers(n_jobs)
+    return Paths(engine, given.model, observations, workers)
 
 
 def by_sequence(given, rows):

@@ -266,6 +266,7 @@ def test_all_that_is_asked_of_rows_with_holes_is_one_machine_code(table):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_pooled_intervals_cover_the_truth():
     """Of 95 % intervals from 600 tables, 93 to 97 % hold the mean, and the slope of a regression."""
     rng = np.random.default_rng(0)

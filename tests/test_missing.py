@@ -21,6 +21,7 @@ from fusem.mixture.criteria import _by_leaf
 from fusem.mixture.draws import draws
 from fusem.mixture.engine import Engine
 from tests.cases import CASES, DTYPES
+from tests.combinations import by_dtypes
 from tests.comparison import assert_never_falls, assert_same_model, assert_within, parameters_of
 from tests.models import fit_quietly, model_at, stepped
 from tests.reference_missing import drawn, em_step, expectation, imputed
@@ -32,6 +33,9 @@ REFERENCE = json.loads(
 
 by_type = pytest.mark.parametrize("case", CASES, ids=lambda case: case.covariance_type)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+by_type_and_dtype = by_dtypes(
+    "case", {case.covariance_type: case for case in CASES}, {"full", "diag"}
+)
 
 # Rows with few values left raise warnings of all kinds; what counts here is other.
 pytestmark = pytest.mark.filterwarnings("ignore::fusem.exceptions.FusemWarning")
@@ -61,8 +65,7 @@ def published(name: str) -> np.ndarray:
 # ---- against the twin ----
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 def test_a_fit_takes_the_steps_of_the_twin(case, dtype, weighted):
     X = with_holes(case.data(700, dtype=dtype))
@@ -91,8 +94,7 @@ def test_one_step_at_any_width(case, d, rate):
         assert_within(got, expected, 1e-10 * (1.0 + np.abs(expected)), "parameters")
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 def test_what_rows_with_holes_are_told(case, dtype):
     X = with_holes(case.data(900, dtype=dtype), 0.3)
     X[17] = np.nan
@@ -113,8 +115,7 @@ def test_what_rows_with_holes_are_told(case, dtype):
     np.testing.assert_array_equal(model.impute(X)[~np.isnan(X)], X[~np.isnan(X)])
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 @pytest.mark.parametrize("d", [3, 17])
 def test_patterns_that_many_rows_have(case, dtype, d):
     X = with_patterns(case.data(480, n_features=d, dtype=dtype))
@@ -139,8 +140,7 @@ def test_patterns_that_many_rows_have(case, dtype, d):
     assert wrong.sum() <= (0 if dtype is np.float64 else 2)  # beside a component's share
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 @pytest.mark.parametrize("column", [0, -1])
 def test_patterns_whose_rows_count_for_nothing(case, dtype, column):
     """By their weights, or as a component has weight 0."""
@@ -211,8 +211,7 @@ def test_patterns_of_columns_that_nearly_agree(case):
         assert_within(got, expected, 1e-7 * (1.0 + np.abs(expected)), "parameters")
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 @pytest.mark.parametrize("d", [2, 5, 11])
 def test_draws_are_those_of_the_twin(case, dtype, d):
     X = with_holes(case.data(900, n_features=d, dtype=dtype), 0.3)
@@ -229,8 +228,7 @@ def test_draws_are_those_of_the_twin(case, dtype, d):
     assert_within(got[~other], expected[~other], allowed[~other], "drawn")
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 @pytest.mark.parametrize("apart", [1.0, 60.0], ids=["", "apart"])
 def test_a_row_is_filled_in_alike_in_any_company(case, dtype, apart):
     """The same bits whatever segments threads make of the rows, the same but for rounding among others.
@@ -258,8 +256,7 @@ def test_a_row_is_filled_in_alike_in_any_company(case, dtype, apart):
         np.testing.assert_array_equal(again, drawn_once)
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 def test_rows_without_any_value_get_what_was_known_before(case, dtype):
     """Not what rounding leaves of it: scales far from 1 add and take large constants."""
     d = 30
@@ -294,8 +291,7 @@ def test_more_patterns_and_bases_than_are_kept(case):
     )
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 @pytest.mark.parametrize("spread", [0.3, 3.0, 12.0, 90.0])
 @pytest.mark.parametrize(
     ("weight", "holes"), [(1.0, with_holes), (1e-12, with_holes), (1.0, with_patterns)]
@@ -320,8 +316,7 @@ def test_means_near_each_other_and_far_apart(case, dtype, spread, weight, holes)
 # ---- contracts ----
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 @pytest.mark.parametrize("n", [40, LEAF - 1, LEAF + 1, 3 * LEAF + 5])
 def test_sources_threads_and_chunks_give_the_same_bits(case, dtype, n, tmp_path):
     X = with_holes(case.data(n, dtype=dtype))
@@ -338,16 +333,15 @@ def test_sources_threads_and_chunks_give_the_same_bits(case, dtype, n, tmp_path)
             np.testing.assert_array_equal(getattr(model, method)(rows), answer, err_msg=name)
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 def test_without_holes_the_statistic_is_that_of_complete_rows(case, dtype):
     X = case.data(5000, dtype=dtype)
     model = stepped(case, X)
     engine = Engine(model._family, 3, X.shape[1], X.dtype)
     given = model._model(), fusem.rows(X), None
-    with Workers(2) as workers:
-        plain = engine.statistic(*given, workers)
-        general = engine.statistic(*given, workers, missing=True)
+    workers = Workers(2)
+    plain = engine.statistic(*given, workers)
+    general = engine.statistic(*given, workers, missing=True)
     tolerance = 1e-12 if dtype is np.float64 else 1e-6
     assert_within(general, plain, tolerance * (len(X) + np.abs(plain)), "statistic")
 
@@ -362,8 +356,7 @@ def test_integer_weights_are_repeated_rows(case):
         assert_within(got, expected, 1e-11 * (1.0 + np.abs(expected)), "parameters")
 
 
-@by_type
-@by_dtype
+@by_type_and_dtype
 @pytest.mark.parametrize("rate", [0.1, 0.6])
 def test_the_likelihood_never_falls(case, dtype, rate):
     X = with_holes(case.data(2000, dtype=dtype), rate)

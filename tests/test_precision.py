@@ -75,8 +75,8 @@ def swept(family, X, model, sample_weight=None):
     """The sums of the compiled sweep."""
     engine = Engine(FAMILIES[family], *model.components.means.shape, X.dtype)
     weights = None if sample_weight is None else open_rows(sample_weight)
-    with Workers(1) as workers:
-        statistic = engine.statistic(model, open_rows(X), weights, workers)
+    workers = Workers(1)
+    statistic = engine.statistic(model, open_rows(X), weights, workers)
     stats = FAMILIES[family].stats_of(statistic[HEADER:], *model.components.means.shape)
     assert getattr(stats, "apart", True) == lies_apart(family, model)
     return Sums(statistic[0], stats.counts, stats.first, stats[-1])

@@ -25,6 +25,7 @@ from fusem.mixture.pruning import (
     reaches,
 )
 from tests.cases import CASES, DTYPES
+from tests.combinations import by_dtypes
 from tests.comparison import assert_bit_identical, assert_same_model
 from tests.models import fit_quietly, model_at
 from tests.reference import Parameters
@@ -33,6 +34,9 @@ from tests.sources import UNEVEN, cut, strided
 PRUNED = [case for case in CASES if FAMILIES[case.family].kernels.sweep_pruned is not None]
 CASE = {case.family: case for case in CASES}
 by_family = pytest.mark.parametrize("family", [case.family for case in PRUNED])
+by_family_and_dtype = by_dtypes(
+    "family", {case.family: case.family for case in PRUNED}, {"gaussian_diag"}
+)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 SEED, K, D, N = 0, 90, 20, 2 * LEAF + 1000  # K and D in no multiples of blocks
 APART, TOGETHER = 12.0, 0.3  # standard deviation of the means, in those of the components
@@ -85,8 +89,8 @@ def statistic(family, model, X, weights=None, n_jobs=2, dense=False):
     about = model.components if dense else None  # the sums about other means are never pruned
     rows = open_rows(X)
     w = None if weights is None else open_weights(weights)
-    with Workers(n_jobs) as workers:
-        return made.statistic(model, rows, w, workers, about=about)
+    workers = Workers(n_jobs)
+    return made.statistic(model, rows, w, workers, about=about)
 
 
 def assert_equal_statistics(family, given, expected, dtype):
@@ -105,8 +109,7 @@ def assert_equal_sums(family, given, expected, shape, bound):
         assert np.abs((mine - theirs) / unit).max() < bound
 
 
-@by_family
-@by_dtype
+@by_family_and_dtype
 @pytest.mark.parametrize("weighted", [False, True])
 def test_equals_the_dense_sweep(family, dtype, weighted):
     model = mixture(family)
@@ -145,8 +148,7 @@ def test_another_statistic_is_seen(family):
             assert_equal_statistics(family, wrong, expected, np.float64)
 
 
-@by_family
-@by_dtype
+@by_family_and_dtype
 def test_rows_between_components_have_neighbours(family, dtype):
     """Half of the rows lie where two components, or five, have a share; a few are far from all."""
     model = mixture(family)
@@ -190,8 +192,7 @@ def test_makes_the_em_step_of_the_reference(family):
         np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-10)
 
 
-@by_family
-@by_dtype
+@by_family_and_dtype
 def test_same_bits_whatever_the_chunks_and_threads(family, dtype):
     model = mixture(family)
     X, case = drawn(family, model, dtype=dtype), CASE[family]
@@ -205,8 +206,7 @@ def test_same_bits_whatever_the_chunks_and_threads(family, dtype):
         assert_same_model(other, fitted[0])
 
 
-@by_family
-@by_dtype
+@by_family_and_dtype
 def test_long_leaves(family, dtype):
     """Taken where there are many rows; here they are said to be many."""
     model = mixture(family)
@@ -216,8 +216,8 @@ def test_long_leaves(family, dtype):
     assert Engine(FAMILIES[family], K, D, dtype, n_rows=MANY - 1).pruned_leaf == LEAF
     given = []
     for n_jobs, source in ((1, X), (2, cut(X, UNEVEN)), (2, strided(X))):
-        with Workers(n_jobs) as workers:
-            given.append(long.statistic(model, open_rows(source), None, workers))
+        workers = Workers(n_jobs)
+        given.append(long.statistic(model, open_rows(source), None, workers))
     expected = statistic(family, model, X, dense=True)
     assert_equal_statistics(family, given[0], expected, dtype)
     for other in given[1:]:
@@ -261,8 +261,7 @@ def test_any_scale(family, scale):
     assert_equal_statistics(family, statistic(family, model, X), expected, np.float64)
 
 
-@by_family
-@by_dtype
+@by_family_and_dtype
 def test_far_from_zero(family, dtype):
     offset = {np.float64: 1e8, np.float32: 1e4}[dtype]
     model = mixture(family)
@@ -392,11 +391,10 @@ def test_bits_do_not_depend_on_what_was_fitted_before(monkeypatch):
     X = drawn(family, apart)
     X[100:300] += 60.0
     made = Engine(FAMILIES[family], K, D, X.dtype)
-    with Workers(1) as workers:
-        results = [
-            made.statistic(m, open_rows(X), None, workers)
-            for m in (together, apart, together, apart)
-        ]
+    workers = Workers(1)
+    results = [
+        made.statistic(m, open_rows(X), None, workers) for m in (together, apart, together, apart)
+    ]
     assert_bit_identical(results[0], results[2], "dense")
     assert_bit_identical(results[1], results[3], "pruned")
     assert_bit_identical(results[3], statistic(family, apart, X), "another engine")

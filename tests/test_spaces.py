@@ -80,7 +80,13 @@ def results(model, given, keep):
 
 
 @pytest.mark.parametrize(
-    ("made", "n_states"), [(gaussian, 3), (gaussian, 11), (correlated, 4), (poisson, 6)]
+    ("made", "n_states"),
+    [
+        (gaussian, 3),
+        (gaussian, 11),
+        (correlated, 4),
+        pytest.param(poisson, 6, marks=pytest.mark.thorough),
+    ],
 )
 def test_kept_memory_changes_nothing(made, n_states):
     kept, new = results(*made(n_states), keep=True), results(*made(n_states), keep=False)

@@ -1,6 +1,5 @@
 """Threads: who reads the source, whose error is raised, what is left behind."""
 
-import _thread
 import sqlite3
 import threading
 import time
@@ -42,7 +41,8 @@ def test_the_error_of_the_earliest_item_is_raised():
             late_failed.set()
             raise ValueError("item 2")
 
-    with Workers(3) as workers, pytest.raises(ValueError, match="item 1"):
+    workers = Workers(3)
+    with pytest.raises(ValueError, match="item 1"):
         workers.run(iter(range(20)), work)
 
 
@@ -53,7 +53,8 @@ def test_an_error_of_the_source_is_raised_and_work_ends():
         yield 1
         raise OSError("disk")
 
-    with Workers(2) as workers, pytest.raises(OSError, match="disk"):
+    workers = Workers(2)
+    with pytest.raises(OSError, match="disk"):
         workers.run(items(), done.append)
     assert done == [1]
 
@@ -68,14 +69,15 @@ def test_an_error_that_is_no_exception_is_not_lost():
             raise SystemExit("helper")
         began.wait(10)
 
-    with Workers(2) as workers, pytest.raises(SystemExit, match="helper"):
+    workers = Workers(2)
+    with pytest.raises(SystemExit, match="helper"):
         workers.run(iter(range(20)), work)
 
 
 def test_work_may_use_the_same_threads():
     done = []
-    with Workers(2) as workers:
-        workers.run(iter(range(4)), lambda _: workers.run(iter(range(3)), done.append))
+    workers = Workers(2)
+    workers.run(iter(range(4)), lambda _: workers.run(iter(range(3)), done.append))
     assert sorted(done) == sorted([0, 1, 2] * 4)
 
 
@@ -85,54 +87,13 @@ def test_what_work_refers_to_is_given_back():
 
     held = Anything()
     gone = weakref.ref(held)
-    with Workers(3) as workers:
-        workers.run(iter(range(20)), lambda _item, _held=held: None)
-        del held
-        end = time.monotonic() + 10
-        while gone() is not None and time.monotonic() < end:
-            time.sleep(0.001)
-        assert gone() is None
-
-
-def test_threads_end_with_the_block():
-    identities, both = set(), threading.Barrier(2, timeout=10)
-
-    def work(item):
-        identities.add(threading.get_ident())
-        if item < 2:
-            both.wait()  # so that the other thread has begun
-
-    for _ in range(5):
-        with Workers(2) as workers:
-            workers.run(iter(range(4)), work)
-            helpers = list(workers._helpers)
-        assert all(not helper._running.locked() for helper in helpers)
-    assert len(identities) >= 2
-
-
-def test_threads_end_when_nobody_knows_them_any_more():
-    """As when Ctrl-C comes at the end of the block."""
-    both = threading.Barrier(2, timeout=10)
-    workers = Workers(2)
-    workers.run(iter(range(2)), lambda _: both.wait())  # so that the other thread has begun
-    (helper,) = workers._helpers
-    assert helper.is_there()
-    del workers
+    workers = Workers(3)
+    workers.run(iter(range(20)), lambda _item, _held=held: None)
+    del held
     end = time.monotonic() + 10
-    while helper.is_there() and time.monotonic() < end:
+    while gone() is not None and time.monotonic() < end:
         time.sleep(0.001)
-    assert not helper.is_there()
-
-
-def test_where_no_thread_can_be_started_the_caller_does_all(monkeypatch):
-    def refused(*_):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(_thread, "start_new_thread", refused)
-    done = []
-    with Workers(3) as workers:
-        workers.run(iter(range(20)), done.append)
-    assert done == list(range(20))
+    assert gone() is None
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -148,7 +109,8 @@ def test_a_source_is_closed_when_work_fails(n_jobs):
     def work(item):
         raise ValueError(item)
 
-    with Workers(n_jobs) as workers, pytest.raises(ValueError, match="0"):
+    workers = Workers(n_jobs)
+    with pytest.raises(ValueError, match="0"):
         workers.run(items(), work)
     assert closed == [True]
 
@@ -156,8 +118,8 @@ def test_a_source_is_closed_when_work_fails(n_jobs):
 def test_every_item_is_worked_on_once():
     for n_jobs in (1, 2, 4):
         done = []
-        with Workers(n_jobs) as workers:
-            workers.run(iter(range(100)), done.append)
+        workers = Workers(n_jobs)
+        workers.run(iter(range(100)), done.append)
         assert sorted(done) == list(range(100))
 
 

@@ -153,7 +153,8 @@ def as_real_columns(array: AnyArray, label: str) -> tuple[AnyArray, npt.NDArray[
     TypeError
         For objects that are no numbers, and structured arrays.
     """
-    mask = np.ma.getmaskarray(array) if np.ma.is_masked(array) else None
+    may_hide = type(array) is not np.ndarray
+    mask = np.ma.getmaskarray(array) if may_hide and np.ma.is_masked(array) else None
     data = _real(array, mask, label)
     if data.ndim == 0:
         raise ValueError(
@@ -174,7 +175,7 @@ def as_real_columns(array: AnyArray, label: str) -> tuple[AnyArray, npt.NDArray[
 def _real(array: AnyArray, mask: npt.NDArray[np.bool_] | None, label: str) -> AnyArray:
     """Return the values as booleans, integers or reals; say what they are if that is impossible."""
     kind = array.dtype.kind
-    data = np.asarray(np.ma.getdata(array))
+    data = array if type(array) is np.ndarray else np.asarray(np.ma.getdata(array))
     if kind in "biuf":
         return data
     if kind == "c":

@@ -175,6 +175,8 @@ def _not_empty(rows: Rows) -> Rows:
 
 
 def _recognise(X: Any, wanted: _Choice, label: str | None) -> Rows:
+    if type(X) is np.ndarray and wanted.na_values is None:  # most of all that is opened
+        return _from_array(X, wanted, label or "X")
     if isinstance(X, Rows):
         return _as_it_is(X, wanted)
     if isinstance(X, str | os.PathLike):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
@@ -35,11 +35,12 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()  # looks for libraries, some 20 ms
 
 
-@contextmanager
-def one_thread(elements: int) -> Iterator[None]:
+def one_thread(elements: int) -> AbstractContextManager[None]:
     """Hold BLAS to one thread, where arrays of so many elements would wake more."""
-    if elements <= SINGLE:
-        yield
-        return
+    return nullcontext() if elements <= SINGLE else _held()
+
+
+@contextmanager
+def _held() -> Iterator[None]:
     with _lock, _controller().limit(limits=1, user_api="blas"):
         yield

@@ -12,7 +12,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -55,17 +55,21 @@ def _take(key: Hashable) -> Kept | None:
 def _give_back(kept: Kept) -> bool:
     """Keep a space in place of those with other keys, given back before; False where there is no room."""
     let_go: list[Kept] = []
+    if kept.size > MOST_BYTES:
+        return False
     with _lock:
-        others = [other for other in _kept if other.key != kept.key]
         places = KEPT - len(_kept) - 1
-        free = ALL_BYTES - sum(other.size for other in _kept) - kept.size
-        while others and min(places, free) < 0:
-            let_go.append(others.pop(0))
-            places, free = places + 1, free + let_go[-1].size
-        if kept.size > MOST_BYTES or min(places, free) < 0:
-            return False
-        gone = set(map(id, let_go))
-        _kept[:] = [*(other for other in _kept if id(other) not in gone), kept]
+        free = ALL_BYTES - sum([other.size for other in _kept]) - kept.size
+        if min(places, free) < 0:
+            others = [other for other in _kept if other.key != kept.key]
+            while others and min(places, free) < 0:
+                let_go.append(others.pop(0))
+                places, free = places + 1, free + let_go[-1].size
+            if min(places, free) < 0:
+                return False
+            gone = set(map(id, let_go))
+            _kept[:] = [other for other in _kept if id(other) not in gone]
+        _kept.append(kept)
     return True  # what was let go is freed when the lock is free
 
 
@@ -108,19 +112,28 @@ class Spaces:
         may_keep : function, optional
             Whether another engine may have it afterwards.
         """
-        own = self._own.setdefault(key, queue.SimpleQueue())
-        try:
-            kept: Kept | None = own.get_nowait()
-        except queue.Empty:
-            kept = _take(key)
-        if kept is None:
-            made = make()
-            kept = Kept(key, made, bytes_of(made))
+        kept = self.take(key, make)
         try:
             yield kept.space
         finally:
-            if not (may_keep(kept.space) and _give_back(kept)):
-                own.put(kept)
+            self.give_back(kept, may_keep(kept.space))
+
+    def take(self, key: Hashable, make: Callable[[], Space]) -> Kept:
+        """The same for who gives it back."""
+        own = self._own.get(key)
+        if own is not None:
+            with suppress(queue.Empty):
+                return own.get_nowait()
+        kept = _take(key)
+        if kept is None:
+            made = make()
+            kept = Kept(key, made, bytes_of(made))
+        return kept
+
+    def give_back(self, kept: Kept, to_all: bool) -> None:
+        """To the process where another engine may have it, else to this engine."""
+        if not (to_all and _give_back(kept)):
+            self._own.setdefault(kept.key, queue.SimpleQueue()).put(kept)
 
 
 @contextmanager

@@ -7,15 +7,14 @@ what stops one stops all.
 from __future__ import annotations
 
 import _thread
-import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from numbers import Integral
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from fusem.em.cores import Cores, available_cores
+from fusem.em.helpers import crew
 
 Item = TypeVar("Item")
 QUEUE = 1  # items that wait, per thread
@@ -25,7 +24,7 @@ def effective_jobs(n_jobs: int | None) -> int:
     """Number of threads that `n_jobs` stands for: None is 1, −1 all cores, −2 all but one."""
     if n_jobs is None:
         return 1
-    if not isinstance(n_jobs, Integral):
+    if not isinstance(n_jobs, (int, Integral)):
         raise TypeError(
             f"n_jobs must be a number of threads, -1 for all cores, or None, not {n_jobs!r}."
         )
@@ -35,34 +34,10 @@ def effective_jobs(n_jobs: int | None) -> int:
 
 
 class Workers:
-    """`n_jobs` threads for as long as the `with` block lasts; the caller's own thread is one of them."""
+    """`n_jobs` threads; the caller's own is one of them, the others are the process's helpers."""
 
     def __init__(self, n_jobs: int | None) -> None:
-        self._turns: SimpleQueue[Turn | None] = SimpleQueue()
-        self._helpers: list[Helper] = []
         self.n_jobs = effective_jobs(n_jobs)
-        self._calling = _thread.allocate_lock()  # work may use these threads too
-        self._runs = 0  # under way
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for _ in self._helpers:
-            self._turns.put(None)
-        for helper in self._helpers:
-            helper.end()
-        self._helpers, self._turns = [], SimpleQueue()
-
-    def __del__(self) -> None:
-        """Let threads go that Ctrl-C at the end of the block has left."""
-        for _ in self._helpers:
-            self._turns.put(None)
 
     def run(self, items: Iterator[Item], work: Callable[[Item], None]) -> None:
         """Call ``work(item)`` for every item; the error of the earliest item that failed is raised.
@@ -74,13 +49,10 @@ class Workers:
             for item in items:
                 work(item)
             return
-        line = Line(work)
-        cores = Cores()
-        with self._calling:
-            self._runs += 1
+        line, cores, helpers = Line(work), Cores(), crew()
         turns = [Turn(line, cores) for _ in range(self.n_jobs - 1)]
         try:
-            line.feed(items, QUEUE * self.n_jobs, lambda: self._call_helpers(turns, cores))
+            line.feed(items, QUEUE * self.n_jobs, lambda: helpers.call(turns, cores))
             line.close(self.n_jobs)
             line.serve()
         except BaseException:  # also Ctrl-C: threads stop after the item in hand
@@ -92,27 +64,10 @@ class Workers:
                 turn.end()
             if isinstance(items, Generator):
                 items.close()
-            with self._calling:
-                self._runs -= 1
+            helpers.release(cores)
         line.raise_earliest()
         for turn in turns:
             turn.raise_error()
-
-    def _call_helpers(self, turns: list[Turn], cores: Cores) -> None:
-        with self._calling:
-            while len(self._helpers) < len(turns):
-                self._helpers.append(Helper(self._turns))  # before it begins: none is forgotten
-                try:
-                    self._helpers[-1].begin()
-                except RuntimeError:  # no more threads to be had: fewer will do
-                    del self._helpers[-1]
-                    break
-            if self._runs == 1:  # else some are at work, where they are
-                cores.begin()
-                for helper in filter(Helper.is_there, self._helpers):
-                    cores.send_away(helper.thread)
-        for turn in turns:
-            self._turns.put(turn)
 
 
 class Turn:
@@ -149,42 +104,6 @@ class Turn:
         """Raise what the line did not catch: what was no `Exception`."""
         if self._error is not None:
             raise self._error
-
-
-class Helper:
-    """A thread that takes one turn after the other.
-
-    Nobody waits for it to begin, as `threading` does: where a core is idle that takes up to a millisecond.
-    """
-
-    def __init__(self, turns: SimpleQueue[Turn | None]) -> None:
-        self._begun, self._running = _thread.allocate_lock(), _thread.allocate_lock()
-        self._turns, self._process, self._ended = turns, os.getpid(), False
-        self.thread = 0
-
-    def begin(self) -> None:
-        """Start the thread."""
-        self.thread = _thread.start_new_thread(self._help, (self._turns,))
-
-    def _help(self, turns: SimpleQueue[Turn | None]) -> None:
-        with self._running:
-            self._begun.acquire(blocking=False)
-            try:
-                while (turn := turns.get()) is not None:
-                    turn.take()
-                    del turn  # and what its work refers to
-            finally:
-                self._ended = True
-
-    def is_there(self) -> bool:
-        """Whether its identifier still stands for a thread: in the child of a fork it does not."""
-        return self.thread != 0 and not self._ended and self._process == os.getpid()
-
-    def end(self) -> None:
-        """Wait for a thread that has begun; another one will find that there is nothing to do."""
-        if not self._begun.acquire(blocking=False):
-            with self._running:
-                pass
 
 
 ALONE = Workers(1)  # the caller's thread, for what is not worth another

@@ -20,6 +20,7 @@ from fusem.kernels.covariances import maximize as maximize_covariances
 
 Array = NDArray[np.float64]
 LOG_2PI = math.log(2.0 * math.pi)
+EPS = float(np.finfo(np.float64).eps)
 
 
 class Params(NamedTuple):
@@ -85,13 +86,18 @@ def known(counts: Array) -> Array:
 def beyond_rounding(square: Array, shift: Array) -> Array:
     """square − shift, where it is more than the rounding of its terms; else 0."""
     difference = square - shift
-    return np.where(difference > 4.0 * np.finfo(np.float64).eps * square, difference, 0.0)
+    return np.where(difference > 4.0 * EPS * square, difference, 0.0)
+
+
+def diagonals(matrices: NDArray[np.floating[Any]]) -> Array:
+    """Of a batch of matrices, (…, d, d): a view."""
+    return np.asarray(matrices.diagonal(0, -2, -1))
 
 
 def factorise(covariances: Array) -> tuple[Array, Array]:
     """Lower triangles L with Σ = L Lᵀ, and their inverses W, of a batch of covariances (K, d, d)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.sqrt(np.einsum("kii->ki", covariances))
+        scale = np.sqrt(diagonals(covariances))
         unit = covariances / scale[:, :, None] / scale[:, None, :]
     factor = cholesky(unit)
     return scale[:, :, None] * factor, inverse_triangles(factor) / scale[:, None, :]
@@ -102,12 +108,11 @@ def cholesky(matrices: Array) -> Array:
 
     A pivot that is rounding error of a unit diagonal counts as zero: that covariance is singular.
     """
-    floor = 4.0 * np.finfo(np.float64).eps * matrices.shape[-1]
-    diagonal = np.einsum("kii->ki", matrices)
+    floor = 4.0 * EPS * matrices.shape[-1]
     try:
         factors = np.linalg.cholesky(matrices)
-        pivots = np.einsum("kii->ki", factors) ** 2
-        singular = np.flatnonzero(~(pivots > floor * diagonal).all(axis=1))
+        regular = (diagonals(factors) ** 2 > floor * diagonals(matrices)).all(axis=1)
+        singular = (~regular).nonzero()[0]
     except np.linalg.LinAlgError:
         singular = np.array([k for k, m in enumerate(matrices) if not _positive_definite(m)])
     if singular.size:
@@ -125,16 +130,16 @@ def _positive_definite(matrix: Array) -> bool:
 
 def whitening_of_precision(precisions: Array) -> Array:
     """W with Wᵀ W = Λ of a batch of precision matrices (K, d, d)."""
-    scale = np.sqrt(np.einsum("kii->ki", precisions))
+    scale = np.sqrt(diagonals(precisions))
     unit = precisions / scale[:, :, None] / scale[:, None, :]
     upper = np.linalg.cholesky(unit[:, ::-1, ::-1])[:, ::-1, ::-1]  # unit = upper · upperᵀ
     return np.asarray(np.swapaxes(upper * scale[:, :, None], 1, 2))
 
 
 def inverse_triangles(triangles: Array) -> Array:
-    """Inverses of a batch of lower triangles, scaled by columns first."""
-    scale = np.abs(np.einsum("kii->ki", triangles))
-    scaled = np.tril(triangles / scale[:, :, None])
+    """Inverses of a batch of lower triangles, zeros above, scaled by columns first."""
+    scale = np.abs(diagonals(triangles))
+    scaled = triangles / scale[:, :, None]
     # a transposed view is in LAPACK's order already
     inverse = np.array([dtrtri(triangle.T, lower=0)[0].T for triangle in scaled])
     return np.asarray(inverse / scale[:, None, :])

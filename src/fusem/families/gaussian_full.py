@@ -19,6 +19,7 @@ from fusem.families.gaussian import (
     Array,
     Blocks,
     Params,
+    diagonals,
     factorise,
     in_two_parts,
     inverse_triangles,
@@ -98,7 +99,7 @@ def flat_stats(flat: Array, n_components: int, d: int) -> tuple[Array, Array, Ar
 
 def operands(params: Params, dtype: DTypeLike) -> FullOperands:
     d = params.means.shape[1]
-    log_det = np.log(np.einsum("kii->ki", params.whitening)).sum(axis=1)
+    log_det = np.log(diagonals(params.whitening)).sum(axis=1)
     matrix = params.whitening.astype(dtype).ravel()
     return FullOperands(*in_two_parts(params.means, dtype), matrix, log_det - 0.5 * d * LOG_2PI)
 
@@ -234,7 +235,8 @@ def from_covariances(means: Array, covariances: Array) -> Params:
 
 
 def from_whitening(means: Array, whitening: Array) -> Params:
-    return Params(means, symmetric(inverse_triangles(whitening)), whitening)
+    triangles = np.tril(whitening)
+    return Params(means, symmetric(inverse_triangles(triangles)), triangles)
 
 
 def from_precisions(means: Array, precisions: Array) -> Params:
@@ -271,7 +273,7 @@ def within(params: Params, weights: Array) -> Array:
 
 def variances(params: Params) -> Array:
     """Diagonal of every component's covariance, (K, d)."""
-    return np.einsum("kii->ki", params.covariances)
+    return diagonals(params.covariances)
 
 
 def scaled_squares(params: Params, X: Array, scale: Array) -> Array:

@@ -331,7 +331,8 @@ def from_covariances(means: Array, covariances: Array) -> Params:
 
 
 def from_whitening(means: Array, whitening: Array) -> Params:
-    return Params(means, symmetric(inverse_triangles(whitening[None])[0]), whitening)
+    triangle = np.tril(whitening)
+    return Params(means, symmetric(inverse_triangles(triangle[None])[0]), triangle)
 
 
 def from_precisions(means: Array, precisions: Array) -> Params:

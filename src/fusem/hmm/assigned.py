@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusem.families.gaussian import diagonals
 from fusem.families.registry import FAMILIES
 
 Array = NDArray[np.float64]
@@ -50,7 +51,7 @@ def assigned(covariance_type: str, n_components: int, given: Any) -> Array:
         _refuse(
             off.any(axis=(1, 2)), f"is no diagonal matrix: covariance_type is {covariance_type!r}."
         )
-        covariances = np.array(np.einsum("kii->ki", covariances))
+        covariances = np.array(diagonals(covariances))
     if covariance_type == "spherical":
         unequal = (covariances != covariances[:, :1]).any(axis=1)
         _refuse(unequal, "has several variances: covariance_type is 'spherical'.")
@@ -73,11 +74,12 @@ def check_assigned(covariances: Array, covariance_type: str) -> None:
         Of states, or of the Gaussians of states, in the form of the type.
     """
     axes = tuple(range(-TRAILING[covariance_type], 0))
-    finite = np.isfinite(covariances).all(axis=axes)
-    _refuse(~finite, f"holds NaN or infinity: {wanted(covariance_type)}.")
-    if len(axes) < 2:
+    finite = np.isfinite(covariances)
+    if not finite.all():
+        _refuse(~finite.all(axis=axes), f"holds NaN or infinity: {wanted(covariance_type)}.")
+    turned = covariances.swapaxes(-1, -2) if len(axes) == 2 else covariances
+    if (covariances == turned).all():
         return
-    turned = np.swapaxes(covariances, -1, -2)
     wrong = (np.abs(covariances - turned) > ABSOLUTE + RELATIVE * np.abs(turned)).any(axis=axes)
     _refuse(
         wrong,

@@ -201,24 +201,24 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         weights = check_sequence_weights(sequence_weight, observations)
         names = column_names(X, observations.rows)
         observations.states = check_states(states, observations.n_rows, self.n_components)
-        with Workers(self.n_jobs) as workers:
-            summary = summarise(observations.rows, None, workers)
-            self._tell_overwritten()
+        workers = Workers(self.n_jobs)
+        summary = summarise(observations.rows, None, workers)
+        self._tell_overwritten()
 
-            def fit_from(rng: np.random.RandomState, report: Report) -> tuple[Fit, Run[ChainModel]]:
-                start = self._start(observations, summary, workers, rng)
-                self._check_priors()
-                prior = self._prior(start.components)
-                check_possible(observations.states, observations, start)
-                family = self._family_of(start.components)
-                check_missing(summary.missing is not None, family)
-                self._check_values(observations, start.components, workers)
-                fit = Fit(self, family, prior, observations, weights, summary, workers)
-                return fit, fit.run(start, report)
+        def fit_from(rng: np.random.RandomState, report: Report) -> tuple[Fit, Run[ChainModel]]:
+            start = self._start(observations, summary, workers, rng)
+            self._check_priors()
+            prior = self._prior(start.components)
+            check_possible(observations.states, observations, start)
+            family = self._family_of(start.components)
+            check_missing(summary.missing is not None, family)
+            self._check_values(observations, start.components, workers)
+            fit = Fit(self, family, prior, observations, weights, summary, workers)
+            return fit, fit.run(start, report)
 
-            drawn = set(self.init_params) - SAME_AT_EVERY_START
-            seeds = seeds_of(self.random_state, self.n_init if drawn else 1)
-            fit, run = best_of(seeds, fit_from, on_iteration)
+        drawn = set(self.init_params) - SAME_AT_EVERY_START
+        seeds = seeds_of(self.random_state, self.n_init if drawn else 1)
+        fit, run = best_of(seeds, fit_from, on_iteration)
         self._keep(run, fit, observations, names)
         return self
 
@@ -355,8 +355,7 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        needed = [*CHAIN.values(), *self._emissions.values()]
-        return all(hasattr(self, name) for name in needed)
+        return vars(self).keys() >= set(stored(self).values())
 
     def get_stationary_distribution(self) -> Array:
         """Probabilities of the states in the long run.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -19,6 +20,9 @@ from fusem.hmm.observations import Observations
 from fusem.hmm.prior_values import STATES, concentration
 
 Array = NDArray[np.float64]
+
+
+family_of = lru_cache(maxsize=16)(categorical.of)
 
 
 class CategoricalHMM(BaseHMM):
@@ -131,7 +135,7 @@ class CategoricalHMM(BaseHMM):
         self.n_init = n_init
 
     def _family_of(self, components: categorical.Params) -> categorical.Categorical:
-        return categorical.of(int(components.probabilities.shape[2]))
+        return family_of(int(components.probabilities.shape[2]))
 
     def _emission(self) -> categorical.Params:
         K, shape = self.n_components, np.shape(self.emissionprob_)

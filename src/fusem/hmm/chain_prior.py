@@ -69,13 +69,17 @@ def check_probabilities(
     if given.shape != shape:
         expected = "(n_components,)" if len(shape) == 1 else f"(n_components, {columns})"
         raise ValueError(f"{name} must have shape {expected} = {shape}, not {given.shape}.")
-    if not np.all(given >= 0.0):
-        where = ", ".join(str(int(i)) for i in np.argwhere(~(given >= 0.0))[0])
+    right = given >= 0.0
+    if not right.all():
+        where = ", ".join(str(int(i)) for i in np.argwhere(~right)[0])
         raise ValueError(
-            f"{name} must hold probabilities, but {name}[{where}] is {given[~(given >= 0.0)][0]:g}."
+            f"{name} must hold probabilities, but {name}[{where}] is {given[~right][0]:g}."
         )
     sums = given.sum(axis=-1)
-    if np.abs(sums - 1.0).max(initial=0.0) <= SUM_TOLERANCE:
+    off = np.abs(sums - 1.0).max(initial=0.0)
+    if off <= ROUNDING:
+        return given
+    if off <= SUM_TOLERANCE:
         return normalised(given, sums)
     if given.ndim == 1:
         raise ValueError(f"{name} must sum to 1 (got {sums:.8g})")

@@ -15,11 +15,16 @@ from fusem.mixture.count_fitting import Values
 
 def check_counts(observations: Observations, workers: Workers, one_by_one: bool = True) -> bool:
     """Refuse what is no whole number ≥ 0, or missing where only whole rows may be; whether any is missing."""
+    if _few_codes(observations) is not None:
+        return False
     return _check(observations, Values(observations.rows, "count", None, one_by_one), workers)
 
 
 def check_codes(observations: Observations, n_codes: int, workers: Workers) -> bool:
     """Refuse what is no whole number from 0 to n_codes − 1; whether any is missing."""
+    largest = _few_codes(observations)
+    if largest is not None and largest < n_codes:
+        return False
     limits = np.full(observations.n_columns, n_codes, dtype=np.int64)
     return _check(observations, Values(observations.rows, "code", limits, True), workers)
 
@@ -32,11 +37,13 @@ def number_of_codes(observations: Observations, n_states: int, workers: Workers)
     return int(limits.max())
 
 
+def _few_codes(observations: Observations) -> int | None:
+    """The largest of few rows that are small codes, kept for best paths; None of others."""
+    codes = observations.codes() if observations.n_rows <= FEW_VALUES else None
+    return None if codes is None else codes[1]
+
+
 def _check(observations: Observations, values: Values, workers: Workers) -> bool:
-    if observations.n_rows <= FEW_VALUES:
-        codes = observations.codes()  # kept for best paths: a byte per row
-        if codes is not None and codes[1] <= values.largest[0]:
-            return False
     integers = observations.integers()
     if integers is not None and all(map(values.hold, integers)):
         return False

@@ -59,6 +59,14 @@ class Decoding:
     @abstractmethod
     def _constraints(self) -> Constraints: ...
 
+    @abstractmethod
+    def __sklearn_is_fitted__(self) -> bool: ...
+
+    def _check_fitted(self) -> None:
+        """Raise where parameters are missing; scikit-learn's own way to ask takes as long as a small call."""
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
+
     def _ready(
         self,
         X: Any,
@@ -68,7 +76,7 @@ class Decoding:
         complete: bool = False,
     ) -> tuple[ChainModel, Observations, ChainEngine]:
         """What every method needs; of rows that are taken to be `complete` only the first are looked at."""
-        check_is_fitted(self)
+        self._check_fitted()
         model = self._model()
         d = self._n_columns(model.components)
         observations = self._observe(X, lengths, d)
@@ -102,17 +110,17 @@ class Decoding:
 
         Those of impossible sequences are 0; a warning says `what` they are for, None leaves them out.
         """
-        with Workers(self.n_jobs) as workers:
-            model, observations, engine = self._ready(X, lengths, states, workers)
-            layout = engine.layout(observations.lengths)
-            ones = np.ones(len(observations.lengths))
-            given = engine, model, observations, layout, ones, workers
-            if what is None:
-                evidence = layout.of_sequences(swept(*given, sums=False)[1])
-                return evidence, np.empty((0, self.n_components)), observations
-            with Table(out, observations.rows, self.n_components) as proba:
-                evidence = layout.of_sequences(swept(*given, proba.put, sums=False)[1])
-                zero_impossible(proba.whole(), what, evidence, observations)
+        workers = Workers(self.n_jobs)
+        model, observations, engine = self._ready(X, lengths, states, workers)
+        layout = engine.layout(observations.lengths)
+        ones = np.ones(len(observations.lengths))
+        given = engine, model, observations, layout, ones, workers
+        if what is None:
+            evidence = layout.of_sequences(swept(*given, sums=False)[1])
+            return evidence, np.empty((0, self.n_components)), observations
+        with Table(out, observations.rows, self.n_components) as proba:
+            evidence = layout.of_sequences(swept(*given, proba.put, sums=False)[1])
+            zero_impossible(proba.whole(), what, evidence, observations)
         return evidence, proba.whole(), observations
 
     def score(self, X: Any, y: Any = None, *, lengths: Any = None, states: Any = None) -> float:
@@ -303,15 +311,15 @@ class Decoding:
             found = proba.argmax(axis=1).astype(np.int64)
             possible = not impossible(evidence).size
             return float(proba.max(axis=1).sum()) if possible else -np.inf, found
-        with Workers(self.n_jobs) as workers:
-            sees = self._shows_missing
-            model, observations, engine = self._ready(X, lengths, states, workers, complete=sees)
+        workers = Workers(self.n_jobs)
+        sees = self._shows_missing
+        model, observations, engine = self._ready(X, lengths, states, workers, complete=sees)
+        evidence, path = best_paths(engine, model, observations, workers)
+        doubtful = sees and not np.isfinite(evidence).all()
+        if doubtful and self._has_missing(observations, model, workers):
+            del path
+            engine = self._engine(model, observations, missing=True)
             evidence, path = best_paths(engine, model, observations, workers)
-            doubtful = sees and not np.isfinite(evidence).all()
-            if doubtful and self._has_missing(observations, model, workers):
-                del path
-                engine = self._engine(model, observations, missing=True)
-                evidence, path = best_paths(engine, model, observations, workers)
         zero_impossible(path, "states", evidence, observations)
         return float(evidence.sum()), path
 
@@ -341,7 +349,7 @@ class Decoding:
         ValueError
             `n_samples` less than 1, or a state that there is not.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         n_samples = whole_number("n_samples", n_samples, 1, "rows")
         if currstate is not None and currstate not in range(self.n_components):
             raise ValueError(

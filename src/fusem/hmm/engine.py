@@ -155,17 +155,16 @@ class ChainEngine:
     def chain(self, model: ChainModel, logarithms: bool) -> Chain:
         """Start and transitions as kernels read them."""
         K, W = self.n_states, self.width
-        start, moves = aligned(W, np.float64), np.zeros((W, W))
-        start[:K], moves[:K, :K] = model.start, model.transitions
-        parts = [start, aligned(W * W, np.float64), aligned(W * W, np.float64)]
-        parts[1][:], parts[2][:] = moves.ravel(), moves.T.ravel()
+        memory = aligned(W + 2 * W * W, np.float64)
+        start, moves, turned = memory[:W], memory[W : W + W * W], memory[W + W * W :]
+        start[:K], moves.reshape(W, W)[:K, :K] = model.start, model.transitions
+        turned.reshape(W, W)[:] = moves.reshape(W, W).T
         if logarithms:
             with np.errstate(divide="ignore"):
-                for part in parts:
-                    np.log(part, out=part)
+                np.log(memory, out=memory)
         numbers = np.arange(W + 1)
         numbers[W] = (1 << (W - 1).bit_length()) - 1
-        return Chain(parts[0], parts[1], parts[2], numbers)
+        return Chain(start, moves, turned, numbers)
 
     @contextmanager
     def space(
@@ -180,16 +179,14 @@ class ChainEngine:
         known : array of int
             States of the call's rows.
         """
-        key = purpose, logarithms, *self._sizes
-
-        def may_keep(space: ChainSpace) -> bool:
-            """Not with infinities that padding would be taken for."""
-            return bool(space.alarm[0] == 0.0)
-
-        with self._spaces.lent(key, self._space, may_keep) as space:
-            space.alarm[0] = 0.0
+        kept = self._spaces.take((purpose, logarithms, *self._sizes), self._space)
+        space: ChainSpace = kept.space
+        space.alarm[0] = 0.0
+        try:
             yield space._replace(known=known, number=self._parameters)
             self.alarmed |= bool(space.alarm[0])
+        finally:  # not to others with infinities that padding would be taken for
+            self._spaces.give_back(kept, to_all=bool(space.alarm[0] == 0.0))
 
     def _space(self) -> ChainSpace:
         K, W, steps, missing = self.n_states, self.width, 2 * self.steps + GROUP, None

@@ -18,7 +18,7 @@ from fusem.em.blas import one_thread
 from fusem.em.summary import Summary
 from fusem.em.workers import Workers
 from fusem.exceptions import DegenerateComponentWarning, RegularizationWarning, warn
-from fusem.families.gaussian import SingularComponents, known
+from fusem.families.gaussian import SingularComponents, diagonals, known
 from fusem.families.registry import FAMILIES
 from fusem.hmm.assigned import assigned, check_assigned, wanted
 from fusem.hmm.base import BaseHMM
@@ -335,7 +335,7 @@ class GaussianHMM(ColumnCount, BaseHMM):
         if "c" not in self.params or chosen:
             return
         matrices = self.covariance_type in ("full", "tied")
-        added = np.einsum("...ii->...i", prior.covariances) if matrices else prior.covariances
+        added = diagonals(prior.covariances) if matrices else prior.covariances
         rows = counts.sum() if self.covariance_type == "tied" else known(counts)[:, None]
         added = added / rows
         # a state of few rows or of equal ones is what the prior is for
@@ -387,7 +387,3 @@ class GaussianHMM(ColumnCount, BaseHMM):
     def _n_emission_parameters(self, components: Any) -> int:
         K, d = components.means.shape
         return int(self._family.n_parameters(K, d))
-
-    def __sklearn_is_fitted__(self) -> bool:
-        needed = "startprob_", "transmat_", "means_", "_covars_"
-        return all(hasattr(self, name) for name in needed)

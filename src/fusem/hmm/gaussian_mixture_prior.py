@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.families.gaussian import known
+from fusem.families.gaussian import diagonals, known
 from fusem.families.state_mixture import StateMixture
 from fusem.hmm.gaussian_prior import moments
 from fusem.hmm.prior_values import mean_and_weight, prior_matrices, prior_values
@@ -121,9 +121,9 @@ def log_prior(family: StateMixture, covariance_type: str, params: Any, prior: Pa
     off = params.parts.means - prior.means.reshape(K * M, d)
     y = np.einsum("pij,pj->pi", whitening, off)
     value = float((prior.means_weight.ravel() * (y**2).sum(axis=1)).sum())
-    log_variances = -2.0 * np.log(np.einsum("pii->pi", whitening))  # of diag; their sum is log |Σ|
+    log_variances = -2.0 * np.log(diagonals(whitening))  # of diag; their sum is log |Σ|
     if covariance_type in ("diag", "spherical"):
-        precisions = np.einsum("pii->pi", whitening) ** 2
+        precisions = diagonals(whitening) ** 2
         if covariance_type == "spherical":
             precisions, log_variances = precisions[:, :1], log_variances[:, :1]
         shape = (K * M, -1)

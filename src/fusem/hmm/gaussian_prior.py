@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.families.gaussian import beyond_rounding, known
+from fusem.families.gaussian import beyond_rounding, diagonals, known
 
 Array = NDArray[np.float64]
 FAR = 1e10  # squared distance of old mean from new, in old variances: a covariance from it has no digits left
@@ -116,7 +116,7 @@ def log_prior(family: ModuleType, params: Any, prior: Prior) -> float:
     whitening = family.whitening_matrices(params)
     off = np.einsum("kij,kj->ki", whitening, params.means - prior.means)
     value = float((prior.means_weight * (off**2).sum(axis=1)).sum())
-    log_det = -2.0 * np.log(np.einsum("kii->ki", whitening)).sum(axis=1)
+    log_det = -2.0 * np.log(diagonals(whitening)).sum(axis=1)
     scatter = prior.covariances[None] if family.NAME == "gaussian_tied" else prior.covariances
     for k, own in enumerate(scatter):
         inverse = whitening[k].T @ whitening[k]

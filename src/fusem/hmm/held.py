@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusem.families.gaussian import SingularComponents
+from fusem.families.gaussian import SingularComponents, diagonals
 
 Array = NDArray[np.float64]
 ROUNDING = 4.0 * np.finfo(np.float64).eps  # of a mean, as a share of it
@@ -61,5 +61,5 @@ def only_rounding(means: Array, covariances: Array) -> NDArray[np.bool_]:
     squares = (ROUNDING * means) ** 2
     if covariances.ndim == 1:
         return np.asarray(means.shape[1] * covariances <= squares.sum(axis=1))
-    variances = covariances if covariances.ndim == 2 else np.einsum("kii->ki", covariances)
+    variances = covariances if covariances.ndim == 2 else diagonals(covariances)
     return np.asarray((variances <= squares).any(axis=1))

@@ -32,9 +32,9 @@ def zero_impossible(
     what : str
         And is called.
     """
-    numbers = impossible(evidence)
-    if not numbers.size:
+    if (evidence > -np.inf).all():
         return
+    numbers = impossible(evidence)
     last = observations.ends[numbers] - 1
     first = last + 1 - observations.lengths[numbers]
     for begin, end in zip(first, last + 1, strict=True):

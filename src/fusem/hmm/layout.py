@@ -86,20 +86,21 @@ def check_lengths(lengths: Any, n_rows: int) -> Ints:
     if lengths is None:
         given = np.array([n_rows])
     else:
-        given = np.atleast_1d(np.asarray(lengths))
+        given = np.asarray(lengths)
+        given = given.reshape(1) if given.ndim == 0 else given
     if given.ndim != 1 or given.size == 0:
         raise ValueError(
             f"lengths must be a list of sequence lengths, but its shape is {given.shape}."
         )
-    if not np.issubdtype(given.dtype, np.integer):
+    if given.dtype.kind not in "iu":
         whole = np.issubdtype(given.dtype, np.number) and not np.iscomplexobj(given)
         if not (whole and np.all(given == np.floor(given))):
             raise ValueError("lengths must be whole numbers: the rows of each sequence.")
     given = given.astype(np.int64)
-    wrong = np.flatnonzero(given <= 0)
-    if wrong.size:
+    if given.min() <= 0:
+        wrong = int((given <= 0).argmax())
         raise ValueError(
-            f"lengths[{wrong[0]}] is {given[wrong[0]]}: every sequence must have at least one row. "
+            f"lengths[{wrong}] is {given[wrong]}: every sequence must have at least one row. "
             "Drop empty sequences."
         )
     # one that is longer than all rows may make the sum overflow

@@ -23,12 +23,12 @@ from fusem.mixture.engine import location
 Array = NDArray[np.float64]
 # Rows of eight parts where there are several eights, at least, and seconds of one thread, about: long against
 # the 30 µs of Python they take. What the maxima came from stays in the cache.
-GROUP, GROUP_SECONDS = 48_000, 2e-3
+GROUP, GROUP_SECONDS = 48_000, 1e-3
 WARM = 128  # rows before a part: paths take some tens to meet. A multiple of the steps of a tile
 SHORT = 8192  # rows of a sequence: fewer are not worth those that are gone through twice
 # Seconds of a single thread, about, of the longest sequence: shorter ones are gone through sooner in one
 # piece. With four states one thread always is, in 0.85 to 0.9 of the time, but two take 0.7 to 0.8 of it.
-WORTH_HELP = {4: 6e-3, 8: 1e-3, 16: 0.0}
+WORTH_HELP = {4: 2.5e-3, 8: 1e-3, 16: 0.0}
 
 
 def in_parts(engine: ChainEngine, model: ChainModel, observations: Observations) -> bool:

@@ -55,7 +55,8 @@ def fixed_parameters(engine: ChainEngine, model: ChainModel) -> tuple[Any, ...]:
 
 def segments(lengths: Ints, begins: Ints) -> list[tuple[int, int]]:
     """Runs of sequences that one call takes, the first of each and the last + 1: about `SEGMENT` rows."""
-    new = np.flatnonzero(np.diff(begins // SEGMENT)) + 1
+    segment = begins // SEGMENT
+    new = (segment[1:] != segment[:-1]).nonzero()[0] + 1
     return list(pairwise([0, *new.tolist(), len(lengths)]))
 
 

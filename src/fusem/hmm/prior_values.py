@@ -71,10 +71,10 @@ def concentration(
 
 def check_finite(name: str, values: Array, least: float = -np.inf) -> None:
     """Raise where a number is not finite, or less than has a meaning: it is named."""
-    wrong = np.argwhere(~(np.isfinite(values) & (values >= least)))
-    if not len(wrong):
+    right = np.isfinite(values) & (values >= least)
+    if right.all():
         return
-    index = tuple(int(i) for i in wrong[0])
+    index = tuple(int(i) for i in np.argwhere(~right)[0])
     where = f"[{', '.join(map(str, index))}]" if index else ""
     meant = "finite" if least == -np.inf else f"finite and at least {least:g}"
     raise ValueError(f"{name}{where} is {values[index]:g}: it must be {meant}.")

@@ -98,8 +98,8 @@ def each_sequence(
     """Call ``work(number, first row, last row + 1)`` for every sequence, in threads."""
     ends = observations.ends.tolist()
     sequences = zip(range(len(ends)), [0, *ends[:-1]], ends, strict=True)
-    with Workers(n_jobs) as workers:
-        workers.run(iter(sequences), lambda sequence: work(*sequence))
+    workers = Workers(n_jobs)
+    workers.run(iter(sequences), lambda sequence: work(*sequence))
 
 
 def filtered(

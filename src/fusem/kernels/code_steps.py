@@ -27,7 +27,7 @@ from fusem.kernels.fixed_point import DIGITS, LEAST, larger_of
 from fusem.kernels.policy import Kernel, helper
 from fusem.kernels.simd import splat
 from fusem.kernels.states import LANES
-from fusem.kernels.tile import carved
+from fusem.kernels.tile import aligned
 
 I64 = ir.IntType(64)
 # Less than the logarithm of any transition that there is: of those of a step's row where no state is.
@@ -77,10 +77,11 @@ def tables_of(
     """
     n_codes, states, table = len(log_densities), len(log_densities) * width, width * width
     counts = [n_codes**row for row in range(rows)]  # of tables of so many rows and one more
-    sizes = (sum(counts) * table, table, states, states)
-    whole = carved(*((size, np.int64) for size in sizes))
-    tops, start_tops, before = (np.empty(size) for size in (n_codes, n_codes, sum(counts)))
-    ways, moves, factors, first = whole
+    n_tables = sum(counts)
+    memory = aligned((n_tables + 1) * table + 2 * states, np.int64)
+    ways, moves = memory[: n_tables * table], memory[n_tables * table : (n_tables + 1) * table]
+    factors, first = memory[-2 * states :].reshape(2, states)
+    tops, start_tops, before = np.empty(n_codes), np.empty(n_codes), np.empty(n_tables)
     with np.errstate(divide="ignore"):
         given = log_densities, np.zeros(len(start)), np.log(start), np.log(transitions)
     _fill[np.float64](

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import mmap
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ def room(shape: Any, dtype: DTypeLike, least: int = LEAST) -> NDArray[Any]:
     least : int
         `LEAST_RESULT` for what is given to the user.
     """
-    shape = tuple(shape) if isinstance(shape, Sequence) else (operator.index(shape),)
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (operator.index(shape),)
     dtype = np.dtype(dtype)
     n_bytes = math.prod(shape) * dtype.itemsize
     if ADVICE is None or not least <= n_bytes < MOST:

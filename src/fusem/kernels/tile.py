@@ -9,7 +9,6 @@ tile, so that components do not fall on the same cache sets.
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,20 +64,22 @@ def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
 
     What a thread writes to must share no cache line with what another one does: so it should end at one, too.
     """
-    itemsize = np.dtype(dtype).itemsize
-    raw = room(max(size, 1) * itemsize + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + max(size, 1) * itemsize].view(dtype)
+    n_bytes = max(size, 1) * np.dtype(dtype).itemsize
+    raw = room(n_bytes + ALIGNMENT, np.uint8)
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT
+    return raw[start : start + n_bytes].view(dtype)
 
 
 def carved(*wanted: tuple[int, DTypeLike]) -> list[NDArray[Any]]:
     """`aligned` arrays of so many elements each, in one piece of memory: to map many takes longer."""
-    sizes = [max(size, 1) * np.dtype(dtype).itemsize for size, dtype in wanted]
-    begins = [0, *accumulate(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)]
-    raw = aligned(begins[-1], np.uint8).data
+    begins, end = [], 0
+    for size, dtype in wanted:
+        begins.append(end)
+        end += -(-max(size, 1) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
+    raw = aligned(end, np.uint8).data
     return [
         np.frombuffer(raw, dtype, max(size, 1), begin)
-        for begin, (size, dtype) in zip(begins, wanted, strict=False)
+        for begin, (size, dtype) in zip(begins, wanted, strict=True)
     ]
 
 

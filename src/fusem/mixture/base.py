@@ -115,14 +115,14 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
                 f"n_components is {self.n_components}, but the model to continue from (warm_start=True) "
                 f"has {len(given.weights)} components: set warm_start=False for a new start."
             )
-        with Workers(self.n_jobs) as workers:
-            family = self._examined(rows, workers)
-            with one_thread(elements):
-                settings = self._settings(family, rows.n_columns)
-            listener = Listener(self.verbose, self.verbose_interval, on_iteration)
-            fit = self._fitting(family, settings, rows, weights, workers, listener)
-            fitted = fit.best_of(given, getattr(self, "lower_bound_", -np.inf))
-            support = fit.support(fitted)
+        workers = Workers(self.n_jobs)
+        family = self._examined(rows, workers)
+        with one_thread(elements):
+            settings = self._settings(family, rows.n_columns)
+        listener = Listener(self.verbose, self.verbose_interval, on_iteration)
+        fit = self._fitting(family, settings, rows, weights, workers, listener)
+        fitted = fit.best_of(given, getattr(self, "lower_bound_", -np.inf))
+        support = fit.support(fitted)
         with one_thread(elements):
             if fitted.run.sweeps:
                 self._diagnose(fitted, support, names)  # first: a warning may be an error
@@ -184,10 +184,10 @@ class BaseMixture(ByHand, Criteria, DensityMixin, BaseEstimator):
         rows, model = ready
         shape, check = (len(model.weights), rows.n_columns), self._check(rows)
         engine = Engine(self._family, *shape, rows.dtype, check=check)
-        with Workers(self.n_jobs) as workers:
-            weights = weights_of(sample_weight)
-            given = engine, model, rows, weights, workers, frozenset(wanted.split())
-            evaluate(*given, consume, room)
+        workers = Workers(self.n_jobs)
+        weights = weights_of(sample_weight)
+        given = engine, model, rows, weights, workers, frozenset(wanted.split())
+        evaluate(*given, consume, room)
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Most probable component of every row.

@@ -46,8 +46,8 @@ class ByHand(Parametrised):
         rows = rows_to_use(self, X, d)
         shape, check = (len(model.weights), d), self._check(rows)
         engine = Engine(self._family, *shape, rows.dtype, check=check)
-        with Workers(self.n_jobs) as workers:
-            sums = self._sums(engine, model, rows, weights_of(sample_weight), workers)
+        workers = Workers(self.n_jobs)
+        sums = self._sums(engine, model, rows, weights_of(sample_weight), workers)
         if sums is None:
             sums = np.zeros(engine.size)
         if not np.isfinite(sums).all():

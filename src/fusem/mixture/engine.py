@@ -71,7 +71,8 @@ def rows_within(room: int, bytes_per_row: int) -> int:
 
 def location(X: NDArray[Any]) -> tuple[int, int, int, int]:
     """Address, strides and number of rows, as kernels take them."""
-    return X.ctypes.data, X.strides[0], X.strides[1], X.shape[0]
+    (n_rows, _), (row_stride, column_stride) = X.shape, X.strides
+    return X.__array_interface__["data"][0], row_stride, column_stride, n_rows
 
 
 def rounding(constants: Array) -> Array:

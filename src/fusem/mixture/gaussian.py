@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fusem.em.blas import one_thread
-from fusem.families.gaussian import SingularComponents
+from fusem.families.gaussian import SingularComponents, diagonals
 from fusem.families.registry import FAMILIES
 from fusem.mixture import diagnose, diagnose_missing
 from fusem.mixture.assigned import as_numbers, check_weights_of
@@ -273,7 +273,7 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
         if not np.isfinite(values).all():
             raise ValueError(f"{form}_ has values that are NaN or infinite.")
         if form == "covariances" and self._family.MATRICES:
-            scale = np.sqrt(np.abs(np.einsum("...ii->...i", values)))
+            scale = np.sqrt(np.abs(diagonals(values)))
             skew = np.abs(values - np.swapaxes(values, -1, -2))
             if (skew > 1e-8 * scale[..., :, None] * scale[..., None, :]).any():
                 raise ValueError("covariances_ must be symmetric.")

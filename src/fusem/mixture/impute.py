@@ -92,9 +92,7 @@ class Impute(Parametrised):
             completion.complete(rows, first, X, some, values)
             put(first, values)
 
-        with Workers(self.n_jobs) as workers:
-            copies = (room is None) + (
-                seed is not None
-            )  # of a row: the result, what it is drawn with
-            made = 8 * (1 + engine.d * copies)
-            workers.run(engine.segments(rows, None, workers, made), work)
+        workers = Workers(self.n_jobs)
+        copies = (room is None) + (seed is not None)  # of a row: the result, what it is drawn with
+        made = 8 * (1 + engine.d * copies)
+        workers.run(engine.segments(rows, None, workers, made), work)

@@ -38,9 +38,10 @@ def column_names(X: Any, rows: Rows) -> np.ndarray | None:
 def rows_to_use(estimator: Any, X: Any, d: int) -> Rows:
     """Rows for a fitted estimator: the same width, names in the same order; files by column name."""
     names = getattr(estimator, "feature_names_in_", None)
-    in_memory = not (isinstance(X, (str, os.PathLike, Rows)) or callable(X))
-    if in_memory and (names is not None or hasattr(X, "columns")):
-        _check_feature_names(estimator, X, reset=False)
+    if names is not None or hasattr(X, "columns"):
+        in_memory = not (isinstance(X, (str, os.PathLike, Rows)) or callable(X))
+        if in_memory:
+            _check_feature_names(estimator, X, reset=False)
     rows = _named_alike(X, names)
     if d != 1 and getattr(X, "ndim", 2) == 1:
         raise ValueError(f"{ONE_DIMENSION} The model was fitted with {d} columns.")
