@@ -37,7 +37,7 @@ def found(given, n_jobs=2, X=None):
     """Log-densities and states; the sequences must have gone side by side."""
     observations = Observations(given.X if X is None else X, given.lengths)
     engine = engine_of(given, observations.part(0, 1))
-    assert path_sequences.side_by_side(engine, given.model, observations) is not None
+    assert path_sequences.side_by_side(engine, given.model, observations, n_jobs) is not None
     workers = Workers(n_jobs)
     return best_paths(engine, given.model, observations, workers)
 
@@ -90,13 +90,25 @@ def test_a_wrong_path_is_seen():
         check(given, evidence, states)
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2, 8])
+@pytest.mark.parametrize("n_sequences", [1, 16, 2000, 20_000])
+def test_each_call_takes_some_sequences_and_each_is_taken_once(n_sequences, n_jobs):
+    lengths = np.random.default_rng(0).integers(1, 200, size=n_sequences)
+    calls = path_sequences.segments(lengths, np.cumsum(lengths) - lengths, n_jobs)
+    assert np.concatenate([np.arange(*call) for call in calls]).tolist() == list(range(n_sequences))
+    rows = np.array([lengths[slice(*call)].sum() for call in calls])
+    assert rows.max() < path_sequences.LONGEST_SEGMENT + 200
+    assert (rows[:-1] > path_sequences.SEGMENT - 200).all()
+    assert len(rows) <= max(2 * n_jobs + 1, rows.sum() / path_sequences.LONGEST_SEGMENT + 1)
+
+
 @pytest.mark.parametrize("kind", ["equal", "any"])
 def test_segments_and_threads_change_nothing(kind, monkeypatch):
     given = chain("gaussian_diag", 4, LENGTHS[kind], 3)
     once = found(given)
     monkeypatch.setattr(path, "LANES_WORTH_HELP", 0.0)
     for segment in (1, 200):
-        monkeypatch.setattr(path_sequences, "SEGMENT", segment)
+        monkeypatch.setattr(path_sequences, "LONGEST_SEGMENT", segment)
         monkeypatch.setattr(path_sequences, "MOST_EMPTY", np.inf)  # of one sequence 7 lanes are
         for n_jobs in (1, 2, 3):
             for value, expected in zip(found(given, n_jobs), once, strict=True):
@@ -143,7 +155,7 @@ def test_what_does_not_go_side_by_side(monkeypatch):
         observations.states = states
         other = given._replace(**engine.pop("replaced", {}))
         made = engine_of(other, given.X, **engine)
-        return path_sequences.side_by_side(made, other.model, observations)
+        return path_sequences.side_by_side(made, other.model, observations, 1)
 
     assert planned() is not None
     assert planned(states=np.full(len(given.X), -1)) is None

@@ -51,7 +51,7 @@ def test_segments_and_threads_change_nothing(kind, monkeypatch):
     given = chain("gaussian_diag", 4, LENGTHS[kind], 3)
     once = found(given)
     for segment in (1, 800):
-        monkeypatch.setattr(path_sequences, "SEGMENT", segment)
+        monkeypatch.setattr(path_sequences, "LONGEST_SEGMENT", segment)
         for n_jobs in (1, 2, 3):
             for value, expected in zip(found(given, n_jobs), once, strict=True):
                 assert_bit_identical(value, expected)

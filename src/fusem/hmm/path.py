@@ -53,7 +53,7 @@ def best_paths(
         coded = CodePaths(*codes, engine, model, observations, workers)
         if coded.evidence is not None:
             return coded.evidence, coded.states
-    found, plan = None, side_by_side(engine, model, observations)
+    found, plan = None, side_by_side(engine, model, observations, workers.n_jobs)
     if plan is not None:
         workers = workers_for(engine, observations, workers, LANES_WORTH_HELP)
         found = short_paths(plan, engine, model, observations, workers)

@@ -29,7 +29,7 @@ SHORT, LONG, SHARE = 8192, 65_536, 16
 GROUP = {4: 96_000, 8: 64_000, 16: 48_000}
 # Seconds of a row in one thread, about, by the width of the states; of less than so many for all rows a
 # second thread takes more than it gives.
-SECONDS, WORTH_HELP = {4: 1.5e-9, 8: 3e-9, 16: 8e-9}, 1e-3
+SECONDS, WORTH_HELP = {4: 1.5e-9, 8: 3e-9, 16: 8e-9}, 6e-4
 MOST_SECONDS = 0.5  # of a sequence in one thread, where it cannot be cut: short against Ctrl-C
 SEGMENT = 1 << 15  # rows of sequences that one call takes
 # Rows of a step, at most, and numbers of its tables, which are to stay in the cache; of few rows to be worth

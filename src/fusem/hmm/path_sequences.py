@@ -23,7 +23,9 @@ from fusem.kernels.viterbi_lanes import MOST_STATES, packed_in
 from fusem.mixture.engine import location
 
 Array = NDArray[np.float64]
-SEGMENT = 1 << 15  # rows of one call: some 0.2 ms, long against the Python around it
+# Rows of one call, at least and at most, and calls of a thread: long against the 60 µs of Python around each,
+# enough of them that threads end together, short against Ctrl-C.
+SEGMENT, LONGEST_SEGMENT, CALLS = 1 << 15, 1 << 17, 2
 LONGEST = 1 << 12  # rows of a sequence: what is kept of eight is to stay in the second cache
 # Steps of all groups over those that eight lanes would take at best: more and lanes stand empty too often.
 MOST_EMPTY = 1.5
@@ -53,14 +55,17 @@ def fixed_parameters(engine: ChainEngine, model: ChainModel) -> tuple[Any, ...]:
     return weights, operands, fixed_chain(chain, model.transitions)
 
 
-def segments(lengths: Ints, begins: Ints) -> list[tuple[int, int]]:
-    """Runs of sequences that one call takes, the first of each and the last + 1: about `SEGMENT` rows."""
-    segment = begins // SEGMENT
+def segments(lengths: Ints, begins: Ints, n_jobs: int) -> list[tuple[int, int]]:
+    """Runs of sequences that one call takes, the first of each and the last + 1."""
+    each = int(begins[-1] + lengths[-1]) // (CALLS * n_jobs)
+    segment = begins // min(max(SEGMENT, each), LONGEST_SEGMENT)
     new = (segment[1:] != segment[:-1]).nonzero()[0] + 1
     return list(pairwise([0, *new.tolist(), len(lengths)]))
 
 
-def side_by_side(engine: ChainEngine, model: ChainModel, observations: Observations) -> Plan | None:
+def side_by_side(
+    engine: ChainEngine, model: ChainModel, observations: Observations, n_jobs: int
+) -> Plan | None:
     """What goes together where there are few states and many short sequences, of whose rows nothing is known.
 
     Sequences of a segment are in the order of their lengths, in full groups: of the last one some once more.
@@ -71,7 +76,7 @@ def side_by_side(engine: ChainEngine, model: ChainModel, observations: Observati
     if len(lengths) < 2 * LANES or lengths.max() > LONGEST:
         return None
     plan, steps = {}, 0
-    for first, last in segments(lengths, np.cumsum(lengths) - lengths):
+    for first, last in segments(lengths, np.cumsum(lengths) - lengths, n_jobs):
         order = np.argsort(lengths[first:last], kind="stable")
         order = np.append(order, np.repeat(order[-1], -len(order) % LANES))
         plan[first, last] = order

@@ -94,5 +94,5 @@ def whole_paths(
 
     if not kernel.overloads:  # compiles in this thread, where Ctrl-C can interrupt it
         through(0, 0, LEAST_LANE, ALIKE)
-    workers.run(iter(segments(lengths, begins)), work)
+    workers.run(iter(segments(lengths, begins, workers.n_jobs)), work)
     return None if failed else (evidence, states)
