@@ -430,6 +430,35 @@ def test_assigned_covariances_that_are_no_numbers(name):
 
 
 @by_type
+@pytest.mark.parametrize("factor", [-1.0, 0.0])
+def test_assigned_precisions_that_are_not_positive_are_refused(case, factor):
+    model = stepped(case, X)
+    with pytest.raises(ValueError, match=r"precision' should be .*positive"):
+        model.precisions_ = -1.0 * model.precisions_
+    before = model.score(X)
+    model.precisions_cholesky_ = factor * model.precisions_cholesky_
+    with pytest.raises(ValueError, match="precisions_cholesky_ must be positive and finite"):
+        model.score(X)
+    model.precisions_cholesky_ = stepped(case, X).precisions_cholesky_
+    assert model.score(X) == pytest.approx(before, rel=1e-12)
+
+
+def test_assigned_precisions_of_another_shape_or_skew_are_refused():
+    model = stepped(CASES[0], X)
+    good = model.precisions_
+    skew = good + np.triu(np.full((3, 3), 0.5), 1)
+    for wrong, problem in (
+        (good[0], "shape"),
+        (good[:, 0], "shape"),
+        (1.0, "shape"),
+        (skew, "symmetric"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            model.precisions_ = wrong
+    np.testing.assert_allclose(model.precisions_, good, rtol=1e-12)
+
+
+@by_type
 def test_weights_of_float32_or_in_six_digits_are_accepted(case):
     model = stepped(case, X)
     expected = model.score(X)

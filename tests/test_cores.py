@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from fusem.em import cores, helpers
+from fusem.em import cores, crew
 from fusem.em.cores import Cores, available_cores
 from fusem.em.workers import Workers
 
@@ -131,7 +131,7 @@ def test_where_nothing_can_be_asked_nothing_is_done(monkeypatch):
 @two
 def test_threads_of_workers_are_free_while_they_work(monkeypatch):
     allowed, seen, both = os.sched_getaffinity(0), {}, threading.Barrier(2, timeout=30)
-    monkeypatch.setattr(helpers, "_crew", helpers.Crew())  # with helpers of others any may come
+    monkeypatch.setattr(crew, "_crew", crew.Crew())  # with helpers of others any may come
 
     def work(item):
         if item < 2:
@@ -146,7 +146,8 @@ def test_threads_of_workers_are_free_while_they_work(monkeypatch):
 
 
 @two
-def test_runs_within_a_run_leave_threads_as_they_are():
+def test_runs_within_a_run_leave_threads_as_they_are(monkeypatch):
+    monkeypatch.setattr(crew, "_crew", crew.Crew())
     allowed, seen, both = os.sched_getaffinity(0), [], threading.Barrier(2, timeout=30)
 
     def work(item):
@@ -157,7 +158,7 @@ def test_runs_within_a_run_leave_threads_as_they_are():
 
     workers = Workers(2)
     workers.run(iter(range(4)), work)
-    assert not helpers.crew()._called
+    assert not crew.crew()._called
     assert len(seen) == 16
     assert all(each == allowed for each in seen)
 
@@ -176,7 +177,7 @@ def test_a_run_sends_its_threads_away(monkeypatch):
             return super().join()
 
     monkeypatch.setattr("fusem.em.workers.Cores", Recorded)
-    monkeypatch.setattr(helpers, "_crew", helpers.Crew())
+    monkeypatch.setattr(crew, "_crew", crew.Crew())
 
     def work(item):
         if item < 2:
@@ -184,6 +185,25 @@ def test_a_run_sends_its_threads_away(monkeypatch):
 
     workers = Workers(2)
     workers.run(iter(range(4)), work)
-    assert [helper.thread for helper in helpers.crew().helpers] == sent
+    assert [helper.thread for helper in crew.crew().helpers] == sent
     assert joined == sent
     assert threading.get_ident() not in joined
+
+
+@two
+def test_runs_of_several_threads_leave_helpers_free(monkeypatch):
+    """What one of them has sent away may take the other's turn."""
+    monkeypatch.setattr(crew, "_crew", crew.Crew())
+    allowed, seen = os.sched_getaffinity(0), []
+
+    def runs():
+        for _ in range(100):
+            Workers(2).run(iter(range(4)), lambda _: seen.append(os.sched_getaffinity(0)))
+
+    threads = [threading.Thread(target=runs) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 800
+    assert all(each == allowed for each in seen)

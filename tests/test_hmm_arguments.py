@@ -6,6 +6,7 @@ import string
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from fusem import GMMHMM, HMM, CategoricalHMM, GaussianHMM, MultinomialHMM, PoissonHMM
 from tests.chain_models import model, rows
@@ -123,3 +124,76 @@ def test_rows_of_another_total_than_the_trials_are_named():
 def test_an_empty_sequence_of_a_list_is_named():
     with pytest.raises(ValueError, match="Sequence 1 of the list has no rows"):
         PoissonHMM(2).fit([COUNTS, COUNTS[:0], COUNTS])
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        np.array([6, 6], "m8[s]"),
+        [6.5, 5.5],
+        [np.inf, 6],
+        [np.nan, 6],
+        [True, False],
+        ["6", "6"],
+        np.array([6, "6"], object),
+        [6 + 0j, 6],
+    ],
+    ids=str,
+)
+def test_lengths_that_are_no_whole_numbers_are_refused(lengths):
+    made = assembled(PoissonHMM)
+    for use in (made.predict, made.score, made.fit):
+        with pytest.raises(ValueError, match="lengths must be whole numbers"):
+            use(COUNTS, lengths=lengths)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [[6, 6], [6.0, 6.0], np.array([6, 6], object), np.array([6, 6], "u1"), (6, 6)],
+    ids=str,
+)
+def test_whole_numbers_of_any_kind_are_lengths(lengths):
+    made = assembled(PoissonHMM)
+    assert made.score(COUNTS, lengths=lengths) == made.score(COUNTS, lengths=[6, 6])
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (["a", "b"], r"startprob_ must be an array of numbers, not \['a', 'b'\]"),
+        ([0.5 + 0j, 0.5], "startprob_ must be an array of numbers"),
+        (np.ma.array([0.5, 0.5], mask=[0, 1]), r"startprob_\[1\] is nan"),
+        ([0.5, [0.5]], "startprob_ must be an array of numbers"),
+    ],
+    ids=["text", "complex", "masked", "ragged"],
+)
+def test_start_probabilities_that_are_no_numbers_are_refused(value, problem):
+    made = assembled(PoissonHMM)
+    made.startprob_ = value
+    with pytest.raises(ValueError, match=problem):
+        made.predict(COUNTS)
+
+
+def test_the_axes_of_symbols_are_named():
+    made = assembled(MultinomialHMM)
+    made.emissionprob_ = [[0.5, 0.5]]
+    with pytest.raises(ValueError, match=r"\(n_components, n_features\) = \(2, 2\)"):
+        made.predict(COUNTS)
+
+
+class Fair(PoissonHMM):
+    """Begins in each state alike."""
+
+    @property
+    def startprob_(self):
+        return np.full(self.n_components, 1.0 / self.n_components)
+
+    transmat_ = np.array(CHAIN["transmat_"])
+
+
+def test_parameters_may_be_a_class_s_own():
+    made = Fair(2)
+    with pytest.raises(NotFittedError):
+        made.score(COUNTS)
+    made.lambdas_ = EMISSIONS[PoissonHMM]["lambdas_"]
+    assert made.score(COUNTS) == assembled(PoissonHMM).score(COUNTS)

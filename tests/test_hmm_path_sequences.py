@@ -102,6 +102,19 @@ def test_each_call_takes_some_sequences_and_each_is_taken_once(n_sequences, n_jo
     assert len(rows) <= max(2 * n_jobs + 1, rows.sum() / path_sequences.LONGEST_SEGMENT + 1)
 
 
+def test_threads_do_not_decide_which_way_sequences_go():
+    """Of 9 in a call lanes would stand empty, of 18 they do not."""
+    given = chain("gaussian_diag", 3, [3640] * 36, 2)
+    observations = Observations(given.X, given.lengths)
+    engine = engine_of(given, given.X)
+    ways = [path_sequences.side_by_side(engine, given.model, observations, n) for n in (1, 2, 8)]
+    assert ways == [None] * 3
+    once, *others = (best_paths(engine, given.model, observations, Workers(n)) for n in (1, 2, 8))
+    for other in others:
+        for value, expected in zip(other, once, strict=True):
+            assert_bit_identical(value, expected)
+
+
 @pytest.mark.parametrize("kind", ["equal", "any"])
 def test_segments_and_threads_change_nothing(kind, monkeypatch):
     given = chain("gaussian_diag", 4, LENGTHS[kind], 3)

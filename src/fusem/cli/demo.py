@@ -19,6 +19,7 @@ from fusem.cli.examples import ExampleCommand
 )
 @click.option(
     "--out",
+    "-o",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("fusem-demo"),
     show_default=True,

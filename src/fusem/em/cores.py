@@ -64,7 +64,7 @@ class Cores:
     def join(self) -> int:
         """Let the calling thread use all cores that the caller may, now that it has begun; the one it is on.
 
-        −1 where that cannot be known, or nothing has begun.
+        Another run may have sent it away. −1 where that cannot be known, or nothing has begun.
         """
         if not self._caller:
             return -1

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from fusem.em.cores import Cores, available_cores
-from fusem.em.helpers import crew
+from fusem.em.crew import crew
 
 Item = TypeVar("Item")
 QUEUE = 1  # items that wait, per thread
@@ -50,21 +50,29 @@ class Workers:
                 work(item)
             return
         line, cores, helpers = Line(work), Cores(), crew()
-        turns = [Turn(line, cores) for _ in range(self.n_jobs - 1)]
+        turns: list[Turn] = []
+
+        def call_helper() -> None:
+            if len(turns) < self.n_jobs - 1:
+                turns.append(Turn(line, cores))
+                helpers.call(turns[-1], cores)
+
         try:
-            line.feed(items, QUEUE * self.n_jobs, lambda: helpers.call(turns, cores))
-            line.close(self.n_jobs)
+            line.feed(items, QUEUE * self.n_jobs, call_helper)
+            line.close()
             line.serve()
         except BaseException:  # also Ctrl-C: threads stop after the item in hand
             line.clear()
             raise
         finally:
-            line.close(self.n_jobs)
-            for turn in turns:
-                turn.end()
-            if isinstance(items, Generator):
-                items.close()
-            helpers.release(cores)
+            try:
+                line.close()
+                for turn in turns:
+                    turn.end()
+                if isinstance(items, Generator):
+                    items.close()
+            finally:
+                helpers.release(cores)
         line.raise_earliest()
         for turn in turns:
             turn.raise_error()
@@ -117,18 +125,18 @@ class Line(Generic[Item]):
         self._waiting: SimpleQueue[tuple[int, Item] | None] = SimpleQueue()
         self._errors: list[tuple[int, Exception]] = []
 
-    def feed(self, items: Iterator[Item], most: int, call_helpers: Callable[[], None]) -> None:
+    def feed(self, items: Iterator[Item], most: int, call_helper: Callable[[], None]) -> None:
         """Put every item in line; where more than `most` wait, do the first of them here.
 
-        Helpers are called when the second item comes: waking them takes as long as a small sweep.
+        A helper is called for every item but the first: waking one takes as long as a small sweep.
         """
         number = 0
         try:
             for item in items:
                 self._waiting.put((number, item))
                 number += 1
-                if number == 2:
-                    call_helpers()
+                if number > 1:
+                    call_helper()
                 if self._waiting.qsize() > most:
                     with suppress(Empty):
                         self._do(self._waiting.get_nowait())
@@ -137,10 +145,9 @@ class Line(Generic[Item]):
         except Exception as error:  # noqa: BLE001 - raised when all before it are done
             self._errors.append((number, error))
 
-    def close(self, n_threads: int) -> None:
-        """Let so many threads go home when nothing waits any more."""
-        for _ in range(n_threads):
-            self._waiting.put(None)
+    def close(self) -> None:
+        """Let all threads go home when nothing waits any more."""
+        self._waiting.put(None)
 
     def clear(self) -> None:
         """Forget all that waits."""
@@ -152,6 +159,7 @@ class Line(Generic[Item]):
         """Do what waits until the line is closed."""
         while (entry := self._waiting.get()) is not None:
             self._do(entry)
+        self._waiting.put(None)  # for the next thread
 
     def _do(self, entry: tuple[int, Item] | None) -> None:
         assert entry is not None  # before the line is closed

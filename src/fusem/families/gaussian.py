@@ -137,7 +137,7 @@ def whitening_of_precision(precisions: Array) -> Array:
 
 
 def inverse_triangles(triangles: Array) -> Array:
-    """Inverses of a batch of lower triangles, zeros above, scaled by columns first."""
+    """Inverses of a batch of regular lower triangles, zeros above, scaled by columns first."""
     scale = np.abs(diagonals(triangles))
     scaled = triangles / scale[:, :, None]
     # a transposed view is in LAPACK's order already

@@ -33,10 +33,10 @@ def assigned(covariance_type: str, n_components: int, given: Any) -> Array:
     own, matrices = shape_of(n_components, d), (n_components, d, d)
     columns = (n_components, d) if covariance_type == "spherical" else own
     if shape not in (matrices, own, columns) or not covariances.size:
-        named = str(shape_of(n_components, "d")).replace("'", "")
+        kinds = dict.fromkeys([shape_of(n_components, "d"), (n_components, "d", "d")])
+        named = " or ".join(map(str, kinds)).replace("'", "")
         raise ValueError(
-            f"covars_ must have shape {named} or ({n_components}, d, d) for "
-            f"covariance_type={covariance_type!r}, not {shape}."
+            f"covars_ must have shape {named} for covariance_type={covariance_type!r}, not {shape}."
         )
     if shape == own or covariance_type == "full":
         return covariances

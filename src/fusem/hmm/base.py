@@ -320,10 +320,7 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         return ChainModel(start, moves, self._emission())
 
     def _observe(self, X: Any, lengths: Any, d: int) -> Observations:
-        def open_as(X: Any) -> Rows:
-            return rows_to_use(self, X, d)
-
-        return Observations(X, lengths, open_as)
+        return Observations(X, lengths, lambda X: rows_to_use(self, X, d))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a file that `fusem.load` reads; no pickle is involved.
@@ -355,7 +352,9 @@ class BaseHMM(Criteria, Filtering, PathSampling, Margins, Forecasting, BaseEstim
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return vars(self).keys() >= set(stored(self).values())
+        held = vars(self).keys() >= set(stored(self).values())
+        names = *CHAIN.values(), *self._emissions.values()  # of a subclass they may be properties
+        return held or all(hasattr(self, name) for name in names)
 
     def get_stationary_distribution(self) -> Array:
         """Probabilities of the states in the long run.

@@ -21,7 +21,6 @@ from fusem.hmm.prior_values import STATES, concentration
 
 Array = NDArray[np.float64]
 
-
 family_of = lru_cache(maxsize=16)(categorical.of)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusem.mixture.assigned import as_numbers
+
 Array = NDArray[np.float64]
 ROUNDING = 1e-12  # of sums of float64: such probabilities are left as they are
 SUM_TOLERANCE = (
@@ -65,7 +67,7 @@ def check_probabilities(
     Sums within `SUM_TOLERANCE` of 1 will do: where they are off by more than rounding, what is returned is
     divided by them.
     """
-    given = np.asarray(values, dtype=np.float64)
+    given = as_numbers(values, name)
     if given.shape != shape:
         expected = "(n_components,)" if len(shape) == 1 else f"(n_components, {columns})"
         raise ValueError(f"{name} must have shape {expected} = {shape}, not {given.shape}.")
@@ -77,10 +79,8 @@ def check_probabilities(
         )
     sums = given.sum(axis=-1)
     off = np.abs(sums - 1.0).max(initial=0.0)
-    if off <= ROUNDING:
-        return given
     if off <= SUM_TOLERANCE:
-        return normalised(given, sums)
+        return given if off <= ROUNDING else np.asarray(given / sums[..., None])
     if given.ndim == 1:
         raise ValueError(f"{name} must sum to 1 (got {sums:.8g})")
     raise ValueError(f"{name} rows must sum to 1 (got row sums of {sums})")

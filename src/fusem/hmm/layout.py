@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,6 +80,15 @@ def layout_of(lengths: Ints, steps: int) -> Layout:
     return Layout(pieces, sequence, within == 0, within == n_pieces[sequence] - 1, blocks, long)
 
 
+def are_whole(values: NDArray[Any]) -> bool:
+    """Whether all are finite whole numbers."""
+    if values.dtype.kind == "O":
+        return all(isinstance(value, Integral) for value in values)
+    return bool(
+        values.dtype.kind == "f" and (np.isfinite(values) & (values == np.floor(values))).all()
+    )
+
+
 def check_lengths(lengths: Any, n_rows: int) -> Ints:
     """Lengths of the sequences as integers; an error that says what is wrong with them."""
     if n_rows == 0:
@@ -92,10 +102,8 @@ def check_lengths(lengths: Any, n_rows: int) -> Ints:
         raise ValueError(
             f"lengths must be a list of sequence lengths, but its shape is {given.shape}."
         )
-    if given.dtype.kind not in "iu":
-        whole = np.issubdtype(given.dtype, np.number) and not np.iscomplexobj(given)
-        if not (whole and np.all(given == np.floor(given))):
-            raise ValueError("lengths must be whole numbers: the rows of each sequence.")
+    if given.dtype.kind not in "iu" and not are_whole(given):
+        raise ValueError("lengths must be whole numbers: the rows of each sequence.")
     given = given.astype(np.int64)
     if given.min() <= 0:
         wrong = int((given <= 0).argmax())

@@ -135,7 +135,9 @@ class MultinomialHMM(ColumnCount, BaseHMM):
     def _emission(self) -> multinomial.Params:
         K, shape = self.n_components, np.shape(self.emissionprob_)
         expected = (K, shape[1] if len(shape) == 2 else 0)
-        given = chain_prior.check_probabilities("emissionprob_", self.emissionprob_, expected)
+        given = chain_prior.check_probabilities(
+            "emissionprob_", self.emissionprob_, expected, "n_features"
+        )
         return multinomial.Params(given)
 
     def _set_emission(self, components: multinomial.Params) -> None:

@@ -58,9 +58,23 @@ def fixed_parameters(engine: ChainEngine, model: ChainModel) -> tuple[Any, ...]:
 def segments(lengths: Ints, begins: Ints, n_jobs: int) -> list[tuple[int, int]]:
     """Runs of sequences that one call takes, the first of each and the last + 1."""
     each = int(begins[-1] + lengths[-1]) // (CALLS * n_jobs)
-    segment = begins // min(max(SEGMENT, each), LONGEST_SEGMENT)
+    return runs_of(begins, min(max(SEGMENT, each), LONGEST_SEGMENT))
+
+
+def runs_of(begins: Ints, n_rows: int) -> list[tuple[int, int]]:
+    """Runs of sequences that begin within the same so many rows."""
+    segment = begins // n_rows
     new = (segment[1:] != segment[:-1]).nonzero()[0] + 1
-    return list(pairwise([0, *new.tolist(), len(lengths)]))
+    return list(pairwise([0, *new.tolist(), len(begins)]))
+
+
+def fills_lanes(lengths: Ints, begins: Ints) -> bool:
+    """Whether few of eight lanes stand empty, in calls of the least rows: whatever the number of threads."""
+    steps = 0
+    for first, last in runs_of(begins, SEGMENT):
+        own = np.sort(lengths[first:last])
+        steps += int(own[LANES - 1 :: LANES].sum()) + (int(own[-1]) if len(own) % LANES else 0)
+    return steps * LANES <= MOST_EMPTY * int(begins[-1] + lengths[-1])
 
 
 def side_by_side(
@@ -73,15 +87,14 @@ def side_by_side(
     lengths = observations.lengths
     if not (few_states(engine, observations) or in_whole_numbers(engine, model, observations)):
         return None
-    if len(lengths) < 2 * LANES or lengths.max() > LONGEST:
+    begins = np.cumsum(lengths) - lengths
+    if len(lengths) < 2 * LANES or lengths.max() > LONGEST or not fills_lanes(lengths, begins):
         return None
-    plan, steps = {}, 0
-    for first, last in segments(lengths, np.cumsum(lengths) - lengths, n_jobs):
+    plan = {}
+    for first, last in segments(lengths, begins, n_jobs):
         order = np.argsort(lengths[first:last], kind="stable")
-        order = np.append(order, np.repeat(order[-1], -len(order) % LANES))
-        plan[first, last] = order
-        steps += int(lengths[first:last][order[LANES - 1 :: LANES]].sum())
-    return plan if steps * LANES <= MOST_EMPTY * observations.n_rows else None
+        plan[first, last] = np.append(order, np.repeat(order[-1], -len(order) % LANES))
+    return plan
 
 
 def short_paths(

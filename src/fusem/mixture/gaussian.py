@@ -15,7 +15,12 @@ from fusem.em.blas import one_thread
 from fusem.families.gaussian import SingularComponents, diagonals
 from fusem.families.registry import FAMILIES
 from fusem.mixture import diagnose, diagnose_missing
-from fusem.mixture.assigned import as_numbers, check_weights_of
+from fusem.mixture.assigned import (
+    as_numbers,
+    check_positive,
+    check_symmetric,
+    check_weights_of,
+)
 from fusem.mixture.base import BaseMixture
 from fusem.mixture.conditional import Conditional
 from fusem.mixture.engine import Model
@@ -272,11 +277,11 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
             )
         if not np.isfinite(values).all():
             raise ValueError(f"{form}_ has values that are NaN or infinite.")
-        if form == "covariances" and self._family.MATRICES:
-            scale = np.sqrt(np.abs(diagonals(values)))
-            skew = np.abs(values - np.swapaxes(values, -1, -2))
-            if (skew > 1e-8 * scale[..., :, None] * scale[..., None, :]).any():
-                raise ValueError("covariances_ must be symmetric.")
+        matrices = self._family.MATRICES
+        if form == "precisions_cholesky":
+            check_positive(diagonals(values) if matrices else values, f"{form}_", matrices)
+        elif matrices:
+            check_symmetric(values, f"{form}_")
 
     def _set_model(self, model: Model) -> None:
         self.weights_, self.means_ = model.weights, model.components.means
@@ -327,7 +332,9 @@ class GaussianMixture(Conditional, Impute, BaseMixture):
 
     @precisions_.setter
     def precisions_(self, values: Any) -> None:
-        precisions = as_numbers(values, "precisions_")
+        given = np.atleast_1d(as_numbers(values, "precisions_"))
+        sizes = given.shape[0], given.shape[-1]
+        precisions = check_precisions(given, self._family, self.covariance_type, *sizes)
         nowhere = np.zeros((1, 1))  # the means do not matter here
         whitening = self._family.from_precisions(nowhere, precisions).whitening
         triangles = self.covariance_type in ("full", "tied")

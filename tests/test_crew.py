@@ -9,17 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fusem.em import helpers
+from fusem.em import crew as crews
 from fusem.em.cores import Cores
-from fusem.em.helpers import Crew
-from fusem.em.workers import Workers
+from fusem.em.crew import Crew
+from fusem.em.workers import Line, Turn, Workers
 
 
 @pytest.fixture
 def crew(monkeypatch):
     """The process's helpers: none yet."""
     crew = Crew()
-    monkeypatch.setattr(helpers, "_crew", crew)
+    monkeypatch.setattr(crews, "_crew", crew)
     yield crew
     crew.dismiss()
 
@@ -72,7 +72,7 @@ def test_runs_at_the_same_time_have_helpers_of_their_own(crew):
 
 
 def test_a_helper_without_work_ends(crew, monkeypatch):
-    monkeypatch.setattr(helpers, "IDLE", 0.01)
+    monkeypatch.setattr(crews, "IDLE", 0.01)
     together(3)
     before = list(crew.helpers)
     assert wait_for(lambda: not crew.helpers)
@@ -82,7 +82,7 @@ def test_a_helper_without_work_ends(crew, monkeypatch):
 
 def test_a_turn_that_comes_just_before_the_end_is_taken(crew, monkeypatch):
     """Time is up again and again while turns are put."""
-    monkeypatch.setattr(helpers, "IDLE", 0.0)
+    monkeypatch.setattr(crews, "IDLE", 0.0)
     for _ in range(200):
         assert len(together(2)) == 2
 
@@ -97,15 +97,16 @@ def test_helpers_are_dismissed_where_none_is_at_work(crew):
 
 
 def test_helpers_at_work_are_not_dismissed(crew):
-    both, go = threading.Barrier(2, timeout=30), threading.Event()
+    both, at_work, go = threading.Barrier(2, timeout=30), threading.Event(), threading.Event()
 
     def work(item):
         both.wait()
+        at_work.set()
         assert go.wait(30)
 
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(lambda: Workers(2).run(iter(range(2)), work))
-        assert wait_for(lambda: both.n_waiting == 0 and crew._called)
+        assert at_work.wait(30)
         crew.dismiss()
         assert len(crew.helpers) == 1
         go.set()
@@ -119,22 +120,71 @@ def test_before_a_fork_helpers_end_and_the_child_has_its_own(crew):
     before = list(crew.helpers)
     child = os.fork()
     if child == 0:
-        os._exit(3 if helpers.crew() is not crew and len(together(3)) == 3 else 4)
+        os._exit(3 if crews.crew() is not crew and len(together(3)) == 3 else 4)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
     assert not crew.helpers
     assert gone(before)
 
 
-def test_an_interrupted_call_leaves_no_run_under_way(crew, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
+def interrupted(*_):
+    raise KeyboardInterrupt
 
-    monkeypatch.setattr(Cores, "begin", interrupted)
+
+@pytest.mark.parametrize("places", [[(Cores, "begin")], [(Turn, "end")], [(Line, "serve")],
+                                    [(Line, "feed"), (Line, "clear")]])  # fmt: skip
+def test_an_interrupted_run_is_not_under_way(crew, monkeypatch, places):
+    """By one Ctrl-C, or by two."""
+    for cls, method in places:
+        monkeypatch.setattr(cls, method, interrupted)
     with pytest.raises(KeyboardInterrupt):
         Workers(2).run(iter(range(4)), lambda item: None)
-    monkeypatch.undo()
     assert not crew._called
-    assert not crew._lock.locked()
+
+
+def test_a_run_whose_source_cannot_be_closed_is_not_under_way(crew):
+    def items():
+        try:
+            yield from range(10)
+        finally:
+            raise OSError("disk")
+
+    def work(item):
+        raise ValueError(item)
+
+    with pytest.raises(OSError, match="disk"):
+        Workers(2).run(items(), work)
+    assert not crew._called
+
+
+def test_a_run_that_is_lost_is_forgotten(crew, monkeypatch):
+    """As after Ctrl-C just before its end."""
+    monkeypatch.setattr(crew, "release", lambda cores: None)
+    together(2)
+    assert not crew._called
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_what_handles_a_signal_may_fork(crew, monkeypatch):
+    begin, children = Cores.begin, []
+
+    def forked(self):  # as if a signal came here, where the lock is held
+        begin(self)
+        child = os.fork()
+        if child == 0:
+            os._exit(3)
+        children.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    monkeypatch.setattr(Cores, "begin", forked)
+    assert len(together(2)) == 2
+    assert children == [3]
+
+
+def test_no_more_helpers_are_called_than_there_are_items(crew):
+    done = []
+    Workers(50).run(iter(range(3)), done.append)
+    assert sorted(done) == [0, 1, 2]
+    assert len(crew.helpers) == 2
 
 
 def test_where_no_thread_can_be_started_the_caller_does_all(crew, monkeypatch):
@@ -146,3 +196,4 @@ def test_where_no_thread_can_be_started_the_caller_does_all(crew, monkeypatch):
     Workers(3).run(iter(range(20)), done.append)
     assert done == list(range(20))
     assert not crew.helpers
+    assert crew._turns.empty()  # nobody would take them
