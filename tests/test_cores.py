@@ -3,6 +3,7 @@
 import _thread
 import os
 import threading
+import time
 
 import pytest
 
@@ -196,14 +197,19 @@ def test_runs_of_several_threads_leave_helpers_free(monkeypatch):
     monkeypatch.setattr(crew, "_crew", crew.Crew())
     allowed, seen = os.sched_getaffinity(0), []
 
-    def runs():
-        for _ in range(100):
-            Workers(2).run(iter(range(4)), lambda _: seen.append(os.sched_getaffinity(0)))
+    def work(item):
+        seen.append(os.sched_getaffinity(0))
+        time.sleep(1e-3)  # as if it took that long
 
-    threads = [threading.Thread(target=runs) for _ in range(2)]
+    def runs(pause):  # so that each is alone now and then
+        for _ in range(50):
+            Workers(2).run(iter(range(6)), work)
+            time.sleep(pause)
+
+    threads = [threading.Thread(target=runs, args=(pause,)) for pause in (1e-3, 2.5e-3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(seen) == 800
+    assert len(seen) == 600
     assert all(each == allowed for each in seen)

@@ -17,7 +17,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from fusem.data import Rows
 from fusem.em.history import Sweep, as_array
 from fusem.em.loop import Run
 from fusem.em.summary import Summary, summarise
