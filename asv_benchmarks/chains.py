@@ -133,14 +133,14 @@ class Online(Chain):
         super().setup(folder, label)
         self.online = self.model.online(lag=5)
         for x in self.X[:10]:
-            self.online.update(x)
+            self.online.filter(x)
 
     def time_online(self, folder: Path, label: str) -> None:
         self.model.online(lag=5)
 
-    def time_update(self, folder: Path, label: str) -> None:
+    def time_filter(self, folder: Path, label: str) -> None:
         for x in self.X[:100]:
-            self.online.update(x)
+            self.online.filter(x)
 
     def time_smoothed(self, folder: Path, label: str) -> None:
         self.online.smoothed()

@@ -82,7 +82,7 @@ def test_attributes_that_are_no_numbers_are_named(cls, name, value):
 def test_numbers_of_rows_and_paths_are_whole(number):
     X = rows(4)
     online = model().online()
-    online.update(X)
+    online.filter(X)
     for call, name in (
         (lambda: model().forecast(X, number), "steps"),
         (lambda: online.forecast(number), "steps"),

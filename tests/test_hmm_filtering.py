@@ -39,7 +39,7 @@ def test_missing_values_are_left_out():
     X[1], X[3, 0] = np.nan, np.nan
     np.testing.assert_allclose(model().filter_proba(X), filtered(X), atol=1e-13)
     online = model().online()
-    np.testing.assert_allclose([online.update(x) for x in X], filtered(X), atol=1e-13)
+    np.testing.assert_allclose([online.filter(x) for x in X], filtered(X), atol=1e-13)
 
 
 def test_long_sequences(monkeypatch):
@@ -62,7 +62,7 @@ def test_row_by_row(lag):
     np.testing.assert_array_equal(online.proba, START)
     assert online.smoothed().shape == (0, 3)
     for t, x in enumerate(X):
-        np.testing.assert_allclose(online.update(x), expected[t], atol=1e-14)
+        np.testing.assert_allclose(online.filter(x), expected[t], atol=1e-14)
         assert online.n_rows == t + 1
         assert online.log_likelihood == pytest.approx(made.score(X[: t + 1]), rel=1e-12)
         smoothed = made.predict_proba(X[: t + 1])[-lag - 1 :]
@@ -73,19 +73,19 @@ def test_row_by_row(lag):
 def test_several_rows_at_a_time_and_another_sequence():
     X, made = rows(7), model()
     online = made.online(lag=3)
-    parts = [online.update(part) for part in (X[:4], X[4:4], X[4:5], X[5:])]
+    parts = [online.filter(part) for part in (X[:4], X[4:4], X[4:5], X[5:])]
     np.testing.assert_allclose(np.concatenate(parts), made.filter_proba(X), atol=1e-14)
     np.testing.assert_allclose(online.smoothed(), made.predict_proba(X)[-4:], atol=1e-12)
     assert online.reset() is online
     assert (online.n_rows, online.log_likelihood) == (0, 0.0)
-    np.testing.assert_allclose(online.update(X[2]), filtered(X[2:3])[0], atol=1e-14)
+    np.testing.assert_allclose(online.filter(X[2]), filtered(X[2:3])[0], atol=1e-14)
 
 
 def test_parameters_are_those_of_the_moment_it_was_made():
     made, x = model(), rows(1)[0]
     online = made.online()
     made.means_, made.startprob_ = made.means_ + 5.0, np.array([1.0, 0.0, 0.0])
-    np.testing.assert_allclose(online.update(x), filtered(x[None])[0], atol=1e-14)
+    np.testing.assert_allclose(online.filter(x), filtered(x[None])[0], atol=1e-14)
 
 
 def test_what_is_impossible_has_no_probabilities():
@@ -97,7 +97,7 @@ def test_what_is_impossible_has_no_probabilities():
     proba = made.filter_proba(far)
     np.testing.assert_array_equal(proba, [[1.0, 0.0, 0.0]] * 2 + [[0.0] * 3] * 2)
     online = made.online()
-    np.testing.assert_array_equal(online.update(far), proba)
+    np.testing.assert_array_equal(online.filter(far), proba)
     assert online.log_likelihood == -np.inf
     assert made.score(far) == -np.inf
 
@@ -107,9 +107,9 @@ def test_wrong_rows_are_refused():
     with pytest.raises(
         ValueError, match=r"row of 2 values, shape \(2,\), or rows \(n, 2\), not \(3,\)"
     ):
-        online.update([1.0, 2.0, 3.0])
+        online.filter([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="infinity"):
-        online.update([1.0, np.inf])
+        online.filter([1.0, np.inf])
     with pytest.raises(ValueError, match="lag must be"):
         model().online(lag=-1)
     assert online.n_rows == 0

@@ -43,9 +43,9 @@ def test_known_states_and_rows_as_they_come():
     ahead = model().forecast(X, 2, states=states)
     np.testing.assert_allclose(ahead.proba, [MOVES[1], MOVES[1] @ MOVES], rtol=1e-12)
     online = model().online()
-    with pytest.raises(ValueError, match="call update first"):
+    with pytest.raises(ValueError, match="call filter first"):
         online.forecast()
-    online.update(X)
+    online.filter(X)
     for part, whole in zip(online.forecast(2), model().forecast(X, 2)):
         np.testing.assert_allclose(part, whole, rtol=1e-12)
 

@@ -145,7 +145,7 @@ def test_paths_and_filters_read_what_was_observed(covariance_type):
             np.testing.assert_allclose(proba[t], upto[-1], rtol=1e-9, atol=1e-12)
     online = model.online()
     np.testing.assert_allclose(
-        online.update(given.X[: ends[0]])[-1], filtered[ends[0] - 1], rtol=1e-9
+        online.filter(given.X[: ends[0]])[-1], filtered[ends[0] - 1], rtol=1e-9
     )
 
 

@@ -64,7 +64,7 @@ class Filtering(Decoding):
         Returns
         -------
         online : OnlineFilter
-            Call its ``update(x)`` with every new row.
+            Call its ``filter(x)`` with every new row.
         """
         return OnlineFilter(self, lag)
 
@@ -99,7 +99,7 @@ class OnlineFilter:
     >>> model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.array([[0.9, 0.1], [0.1, 0.9]])
     >>> model.lambdas_ = np.array([[2.0], [9.0]])
     >>> online = model.online(lag=2)
-    >>> [int(online.update([count]).argmax()) for count in (1, 3, 8, 11)]
+    >>> [int(online.filter([count]).argmax()) for count in (1, 3, 8, 11)]
     [0, 0, 1, 1]
     >>> online.smoothed().argmax(axis=1)  # of the last three rows, given all four
     array([0, 1, 1])
@@ -137,7 +137,7 @@ class OnlineFilter:
         """Probability of every state at the last row, given all rows so far."""
         return np.exp(self._chain.log_start if self._filter.opens else self._filter.last)
 
-    def update(self, x: Any) -> Array:
+    def filter(self, x: Any) -> Array:
         """Take the next row, or several.
 
         Parameters
@@ -194,7 +194,7 @@ class OnlineFilter:
             As of the model's own `forecast`; element 0 is the next row.
         """
         if self.n_rows == 0:
-            raise ValueError("There is no row yet to look ahead from: call update first.")
+            raise ValueError("There is no row yet to look ahead from: call filter first.")
         steps = whole_number("steps", steps, 1, "rows")
         ahead: Forecast = self._model._ahead(self._parameters, self.proba[None], steps)
         return ahead.of(0)
