@@ -170,18 +170,16 @@ def test_sources_change_nothing(dtype, tmp_path):
         np.testing.assert_allclose(found.evidence, once.evidence, rtol=1e-6 if dtype == "f2" else 0)
 
 
-def test_a_long_sequence_as_it_is_cut():
-    for n_states in (4, 16):
-        given = coded(n_states, 5, [2 * path_codes.GROUP[16] + 77])
-        found = decoded(given)
-        logs = densities(given)
-        expected = best_path(given.model.start, given.model.transitions, logs)
-        np.testing.assert_allclose(found.evidence[0], expected[0], rtol=1e-12)
-        score = (
-            np.log(given.model.start[found.states[0]]) + logs[range(len(logs)), found.states].sum()
-        )
-        score += np.log(given.model.transitions[found.states[:-1], found.states[1:]]).sum()
-        np.testing.assert_allclose(score, expected[0], rtol=1e-12)
+@pytest.mark.parametrize("n_states", [4, pytest.param(8, marks=pytest.mark.thorough), 16])
+def test_a_long_sequence_as_it_is_cut(n_states):
+    given = coded(n_states, 5, [2 * path_codes.GROUP[16] + 77])
+    found = decoded(given)
+    logs = densities(given)
+    expected = best_path(given.model.start, given.model.transitions, logs)
+    np.testing.assert_allclose(found.evidence[0], expected[0], rtol=1e-12)
+    score = np.log(given.model.start[found.states[0]]) + logs[range(len(logs)), found.states].sum()
+    score += np.log(given.model.transitions[found.states[:-1], found.states[1:]]).sum()
+    np.testing.assert_allclose(score, expected[0], rtol=1e-12)
 
 
 def passes(monkeypatch):

@@ -78,9 +78,8 @@ def check_probabilities(
             f"{name} must hold probabilities, but {name}[{where}] is {given[~right][0]:g}."
         )
     sums = given.sum(axis=-1)
-    off = np.abs(sums - 1.0).max(initial=0.0)
-    if off <= SUM_TOLERANCE:
-        return given if off <= ROUNDING else np.asarray(given / sums[..., None])
+    if np.abs(sums - 1.0).max(initial=0.0) <= SUM_TOLERANCE:
+        return normalised(given, sums)
     if given.ndim == 1:
         raise ValueError(f"{name} must sum to 1 (got {sums:.8g})")
     raise ValueError(f"{name} rows must sum to 1 (got row sums of {sums})")

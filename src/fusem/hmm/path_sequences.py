@@ -58,10 +58,10 @@ def fixed_parameters(engine: ChainEngine, model: ChainModel) -> tuple[Any, ...]:
 def segments(lengths: Ints, begins: Ints, n_jobs: int) -> list[tuple[int, int]]:
     """Runs of sequences that one call takes, the first of each and the last + 1."""
     each = int(begins[-1] + lengths[-1]) // (CALLS * n_jobs)
-    return runs_of(begins, min(max(SEGMENT, each), LONGEST_SEGMENT))
+    return batches(begins, min(max(SEGMENT, each), LONGEST_SEGMENT))
 
 
-def runs_of(begins: Ints, n_rows: int) -> list[tuple[int, int]]:
+def batches(begins: Ints, n_rows: int) -> list[tuple[int, int]]:
     """Runs of sequences that begin within the same so many rows."""
     segment = begins // n_rows
     new = (segment[1:] != segment[:-1]).nonzero()[0] + 1
@@ -71,7 +71,7 @@ def runs_of(begins: Ints, n_rows: int) -> list[tuple[int, int]]:
 def fills_lanes(lengths: Ints, begins: Ints) -> bool:
     """Whether few of eight lanes stand empty, in calls of the least rows: whatever the number of threads."""
     steps = 0
-    for first, last in runs_of(begins, SEGMENT):
+    for first, last in batches(begins, SEGMENT):
         own = np.sort(lengths[first:last])
         steps += int(own[LANES - 1 :: LANES].sum()) + (int(own[-1]) if len(own) % LANES else 0)
     return steps * LANES <= MOST_EMPTY * int(begins[-1] + lengths[-1])
